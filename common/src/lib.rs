@@ -1,0 +1,29 @@
+//! What hub and agency nodes share.
+//!
+//! Layers, in reading order; each may use only those above it:
+//!
+//! 1. words: [`id`], [`time`], [`rating`], [`reason`], [`secret`], [`keys`]
+//! 2. who asks, about whom: [`peer`], [`matching`]
+//! 3. policy: [`agreement`] and the decision
+//! 4. evidence: [`audit`], [`durable`]
+//! 5. shell: [`config`], [`tls`], [`serve`], [`admin`], [`telemetry`]
+
+pub mod admin;
+pub mod agreement;
+pub mod audit;
+pub mod config;
+pub mod durable;
+pub mod id;
+pub mod keys;
+pub mod matching;
+pub mod peer;
+pub mod rating;
+pub mod reason;
+pub mod secret;
+pub mod serve;
+pub mod telemetry;
+pub mod time;
+pub mod tls;
+
+#[cfg(feature = "test-util")]
+pub mod testing;
