@@ -13,17 +13,22 @@ pub mod agreement;
 pub mod audit;
 pub mod config;
 pub mod durable;
+pub mod enquiry;
 pub mod id;
 pub mod keys;
 pub mod matching;
 pub mod peer;
 pub mod rating;
 pub mod reason;
+pub mod seal;
 pub mod secret;
 pub mod serve;
+pub mod statement;
+pub mod status;
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod wire;
 
 #[cfg(feature = "test-util")]
 pub mod testing;

@@ -1,0 +1,342 @@
+//! The round: confirm who is asked about, answer with a standing rating where there is a fresh one, and
+//! ask an assessor otherwise. Nothing is answered before it is kept and recorded.
+
+use std::sync::Arc;
+
+use brag_common::{
+    audit::{
+        LogError, Recordable, Recorded,
+        entry::{Action, EntryDraft, Party},
+    },
+    enquiry::{Answer, PersonAnswer, RatePerson, RateQuery, Why},
+    id::{EnquiryRef, PersonRef, RequestId},
+    matching::{
+        compare::{Confirmation, confirm},
+        identity::{CanonicalIdentity, commit},
+    },
+    rating::{Analysis, Colour},
+    seal::Binding,
+    secret::random_bytes,
+    statement::{Body, Rating, SignedStatement, Statement},
+    time::Timestamp,
+};
+
+use crate::{
+    guard::Refusal,
+    node::Shared,
+    store::{
+        Change,
+        shapes::{EnquiryPerson, EnquiryRecord, Opened, Standing, StandingRating},
+    },
+};
+
+/// What the node says of one person, and the entry that tells of it.
+#[derive(Debug)]
+pub struct Said {
+    draft: EntryDraft,
+    answer: PersonAnswer,
+}
+
+impl Recordable for Said {
+    fn entry(&self) -> EntryDraft {
+        self.draft.clone()
+    }
+}
+
+/// An answer that may leave: it is recorded, or it says that nothing can be recorded.
+#[derive(Debug)]
+pub struct Sayable(PersonAnswer);
+
+impl Sayable {
+    fn recorded(said: Recorded<Said>) -> Self {
+        Self(said.into_inner().answer)
+    }
+
+    /// The only answer that needs no entry: the log can not take one (invariant 2).
+    fn audit_unavailable(person: PersonRef) -> Self {
+        Self(PersonAnswer { person, answer: Answer::Unable(Why::audit_unavailable()) })
+    }
+
+    /// The answer.
+    #[must_use]
+    pub const fn get(&self) -> &PersonAnswer {
+        &self.0
+    }
+}
+
+/// Answers a round by the hub, one answer for each person, in the order asked.
+///
+/// # Errors
+/// When the request is stale, repeated or under another agreement.
+pub async fn answer_round(
+    shared: &Arc<Shared>,
+    query: RateQuery,
+) -> Result<Vec<Sayable>, Refusal> {
+    shared.admit(&query.envelope)?;
+    shared.under_agreement(&query.envelope)?;
+    let people: Vec<PersonRef> = query.people.iter().map(|p| p.person.person.clone()).collect();
+    let all_unable = || people.iter().cloned().map(Sayable::audit_unavailable).collect();
+    if !shared.log.is_available() {
+        return Ok(all_unable());
+    }
+    let weighing = Arc::clone(shared);
+    let (change, said) =
+        tokio::task::spawn_blocking(move || Round { shared: &weighing, query: &query }.answer())
+            .await
+            .map_err(|_| Refusal::Internal)??;
+    shared.store.run(move |store| store.commit(change)).await?;
+    match shared.log.record_all(said).await {
+        Ok(recorded) => Ok(recorded.into_iter().map(Sayable::recorded).collect()),
+        Err(LogError::Unavailable) => Ok(all_unable()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+struct Round<'a> {
+    shared: &'a Shared,
+    query: &'a RateQuery,
+}
+
+impl Round<'_> {
+    fn answer(&self) -> Result<(Change, Vec<Said>), Refusal> {
+        let mut change = Change::new();
+        let query = self.query;
+        change.enquiry(
+            &query.enquiry,
+            &EnquiryRecord {
+                purpose: query.purpose.clone(),
+                answer_by: query.answer_by,
+                domestic_abuse: query.domestic_abuse,
+                agreement: query.envelope.agreement,
+                links: query
+                    .links
+                    .iter()
+                    .map(|l| (l.from.clone(), l.to.clone(), l.kind.word().to_owned()))
+                    .collect(),
+            },
+        )?;
+        let mut said = Vec::with_capacity(query.people.len());
+        let mut knows_somebody = false;
+        for asked in &query.people {
+            let answer = self.answer_one(asked, &mut change)?;
+            knows_somebody |= !matches!(answer, Answer::NotKnown);
+            said.push(self.said(asked, answer));
+        }
+        // Linked people are there for an assessor who knows somebody; a node that knows nobody keeps
+        // nothing about anyone.
+        if knows_somebody {
+            self.keep_linked(&mut change)?;
+        } else {
+            change = Change::new();
+        }
+        Ok((change, said))
+    }
+
+    fn answer_one(&self, asked: &RatePerson, change: &mut Change) -> Result<Answer, Refusal> {
+        let Self { shared, query } = self;
+        let person = &asked.person.person;
+        let known = shared.store.person_in(&query.enquiry, person)?;
+        // Asked again (the hub lost the answer): what was said is said again.
+        if let Some(known) = known.filter(|known| known.opened.is_some()) {
+            if known.commitment != asked.person.commitment {
+                return Err(commitment_refused());
+            }
+            return self.said_before(person, &known);
+        }
+        let identity = self.open_identity(asked)?;
+        let Some(record) = shared.screened_record(&query.screen, &asked.handle) else {
+            return Err(Refusal::NotFound("candidate; screen again"));
+        };
+        let Some(own) = shared.store.person(record)? else { return Ok(Answer::NotKnown) };
+        let own = CanonicalIdentity::from_bytes(own.identity).map_err(|_| Refusal::Internal)?;
+        let standing = match confirm(identity.identity(), own.identity()) {
+            Confirmation::Different => return Ok(Answer::NotKnown),
+            Confirmation::Unclear => Standing::IdentityReview,
+            Confirmation::Same => Standing::ToRate,
+        };
+        let mut kept = EnquiryPerson {
+            commitment: asked.person.commitment,
+            role: asked.role,
+            age_band: self.age_band(&identity),
+            standing,
+            opened: Some(Opened { identity: identity.as_bytes().to_vec(), record }),
+        };
+        let answer = match standing {
+            Standing::IdentityReview => Answer::IdentityReview,
+            Standing::ToRate | Standing::Rated | Standing::Declined | Standing::Linked => {
+                match self.standing_rating(asked, record, &identity)? {
+                    Some((id, signed)) => {
+                        kept.standing = Standing::Rated;
+                        change.statement(&query.enquiry, &id, &signed)?;
+                        Answer::Rated(signed)
+                    }
+                    None => Answer::Pending,
+                }
+            }
+        };
+        change.person_in(&query.enquiry, person, &kept)?;
+        Ok(answer)
+    }
+
+    /// Opens the identity and checks that it is the one the commitment is to.
+    fn open_identity(&self, asked: &RatePerson) -> Result<CanonicalIdentity, Refusal> {
+        let binding = identity_binding(self.shared, &self.query.enquiry, asked);
+        let opened = self
+            .shared
+            .sealing
+            .open(&binding, &asked.sealed_identity)
+            .map_err(|_| commitment_refused())?;
+        let (salt, canonical) = opened.split_first_chunk::<32>().ok_or_else(commitment_refused)?;
+        if commit(salt, canonical) != asked.person.commitment {
+            return Err(commitment_refused());
+        }
+        CanonicalIdentity::from_bytes(canonical.to_vec()).map_err(|_| commitment_refused())
+    }
+
+    fn said_before(&self, person: &PersonRef, known: &EnquiryPerson) -> Result<Answer, Refusal> {
+        Ok(match known.standing {
+            Standing::ToRate | Standing::Linked => Answer::Pending,
+            Standing::IdentityReview => Answer::IdentityReview,
+            Standing::Declined => Answer::Declined(declined()),
+            Standing::Rated => own_rating(self.shared, &self.query.enquiry, person)?
+                .map_or(Answer::Pending, |(_, signed)| Answer::Rated(signed)),
+        })
+    }
+
+    /// The agency's standing rating, signed for this enquiry, where it is fresh and allowed here.
+    fn standing_rating(
+        &self,
+        asked: &RatePerson,
+        record: u64,
+        identity: &CanonicalIdentity,
+    ) -> Result<Option<(RequestId, SignedStatement)>, Refusal> {
+        let Self { shared, query } = self;
+        let Some(standing) = shared.store.standing_rating(record)? else { return Ok(None) };
+        let terms = shared.agreement.agreement().rating();
+        let now = shared.clock.now();
+        let StandingRating { colour, analysis, topics, rated_by, rated_at } = standing;
+        let fresh = now.duration_since(rated_at) <= terms.standing_age_max && rated_at <= now;
+        let blue_forbidden = colour == Colour::Blue
+            && query.domestic_abuse
+            && terms.forbid_blue_with_domestic_abuse;
+        // Whatever is not fit to be sent is put to a person instead.
+        if !fresh || blue_forbidden || Analysis::parse(&analysis, terms.analysis).is_err() {
+            return Ok(None);
+        }
+        let rating = Rating {
+            person: asked.person.clone(),
+            colour,
+            analysis,
+            topics: topics.into_iter().collect(),
+            rated_at,
+            via: None,
+            subject_is_child: is_child(identity, now),
+        };
+        let statement = Statement {
+            id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
+            signer: shared.config.agency.clone(),
+            agreement: shared.agreement.digest(),
+            enquiry: query.enquiry.clone(),
+            made_at: now,
+            made_by: Some(rated_by),
+            body: Body::Rating(rating),
+        };
+        let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
+        Ok(Some((statement.id, signed)))
+    }
+
+    fn keep_linked(&self, change: &mut Change) -> Result<(), Refusal> {
+        let Self { shared, query } = self;
+        for linked in &query.linked {
+            let person = &linked.person.person;
+            let asked = query.people.iter().any(|asked| asked.person.person == *person);
+            if asked || shared.store.person_in(&query.enquiry, person)?.is_some() {
+                continue;
+            }
+            let kept = EnquiryPerson {
+                commitment: linked.person.commitment,
+                role: linked.role,
+                age_band: linked.age_band.clone(),
+                standing: Standing::Linked,
+                opened: None,
+            };
+            change.person_in(&query.enquiry, person, &kept)?;
+        }
+        Ok(())
+    }
+
+    fn age_band(&self, identity: &CanonicalIdentity) -> String {
+        let today = today(self.shared.clock.now());
+        identity.identity().age_band(today).word().to_owned()
+    }
+
+    fn said(&self, asked: &RatePerson, answer: Answer) -> Said {
+        let mut draft = self.shared.draft(Action::RateAnswered);
+        draft.enquiry = Some(self.query.enquiry.clone());
+        draft.person = Some(asked.person.person.clone());
+        draft.commitment = Some(asked.person.commitment);
+        draft.exchange = Some(self.query.envelope.request_id.clone());
+        draft.peer = Some(Party::Hub);
+        draft.purpose = self.query.purpose.parse().ok();
+        draft.decision = answer.word().parse().ok();
+        Said { draft, answer: PersonAnswer { person: asked.person.person.clone(), answer } }
+    }
+}
+
+/// The newest rating this node has signed of a person in an enquiry.
+///
+/// # Errors
+/// When the store fails.
+pub fn own_rating(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    person: &PersonRef,
+) -> Result<Option<(Rating, SignedStatement)>, Refusal> {
+    let mut newest: Option<(Rating, SignedStatement)> = None;
+    for signed in shared.store.statements(enquiry)? {
+        let Ok(statement) = signed.read_unverified() else { continue };
+        if statement.signer != shared.config.agency {
+            continue;
+        }
+        if let Body::Rating(rating) = statement.body
+            && rating.person.person == *person
+            && newest.as_ref().is_none_or(|(known, _)| known.rated_at <= rating.rated_at)
+        {
+            newest = Some((rating, signed));
+        }
+    }
+    Ok(newest)
+}
+
+/// What an identity is sealed as: the same at the hub that seals and the node that opens.
+#[must_use]
+pub fn identity_binding(shared: &Shared, enquiry: &EnquiryRef, asked: &RatePerson) -> Binding {
+    Binding::identity(&[
+        shared.agreement.digest().as_bytes(),
+        enquiry.as_str().as_bytes(),
+        asked.person.person.as_str().as_bytes(),
+        asked.person.commitment.as_bytes(),
+        shared.config.agency.as_str().as_bytes(),
+    ])
+}
+
+/// Whether the identity is of a person under 18; not when nothing is known of their birth.
+#[must_use]
+pub fn is_child(identity: &CanonicalIdentity, now: Timestamp) -> bool {
+    identity.identity().age_band(today(now)).is_child()
+}
+
+fn today(now: Timestamp) -> jiff::civil::Date {
+    now.to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+fn declined() -> Why {
+    Why::parse("DECLINED").unwrap_or_else(Why::audit_unavailable)
+}
+
+fn commitment_refused() -> Refusal {
+    Refusal::rule(
+        "commitment_refused",
+        "the identity does not open, or is not the one the commitment is to",
+    )
+}

@@ -1,0 +1,96 @@
+//! Screening: which of these tokens belong to people the agency knows? The answer has one size and takes
+//! one path, hit or miss; it is recorded before it leaves.
+
+use std::sync::Arc;
+
+use brag_common::{
+    audit::{
+        Recordable, Recorded,
+        entry::{Action, EntryDraft, Party},
+    },
+    enquiry::ScreenQuery,
+    matching::{index::TokenIndex, screen},
+    secret::random_bytes,
+};
+use rand_core::OsRng;
+
+use crate::{
+    guard::Refusal,
+    node::Shared,
+    store::shapes::{Candidate, Screened},
+};
+
+/// The answers to one screening, and the entry that tells of it: never which slots hit.
+#[derive(Debug)]
+pub struct Answers {
+    draft: EntryDraft,
+    slots: Vec<Vec<u8>>,
+}
+
+impl Recordable for Answers {
+    fn entry(&self) -> EntryDraft {
+        self.draft.clone()
+    }
+}
+
+impl Answers {
+    /// The answers, one for each slot.
+    #[must_use]
+    pub fn into_slots(self) -> Vec<Vec<u8>> {
+        self.slots
+    }
+}
+
+/// Answers a screening by the hub.
+///
+/// # Errors
+/// When the request is stale, repeated or under another agreement, or nothing can be recorded.
+pub async fn answer_screen(
+    shared: &Arc<Shared>,
+    query: ScreenQuery,
+) -> Result<Recorded<Answers>, Refusal> {
+    shared.admit(&query.envelope)?;
+    shared.under_agreement(&query.envelope)?;
+    let mut draft = shared.draft(Action::ScreenAnswered);
+    draft.exchange = Some(query.envelope.request_id.clone());
+    draft.peer = Some(Party::Hub);
+    draft.count = Some(query.slots.len() as u64);
+
+    let (request, valid_until) = (query.envelope.request_id.clone(), query.envelope.valid_until);
+    let looking = Arc::clone(shared);
+    let (slots, candidates) =
+        tokio::task::spawn_blocking(move || look_up(looking.index.as_ref(), &query))
+            .await
+            .map_err(|_| Refusal::Internal)??;
+    let now = shared.clock.now();
+    shared.remember_screened(request, Screened { valid_until, candidates }, now);
+    Ok(shared.log.record(Answers { draft, slots }).await?)
+}
+
+type LookedUp = (Vec<Vec<u8>>, Vec<Candidate>);
+
+fn look_up(index: Option<&TokenIndex>, query: &ScreenQuery) -> Result<LookedUp, Refusal> {
+    // An index of another epoch can not hit; it is not asked, and the answer looks like any other.
+    let index = index.filter(|index| index.epoch().0 == u64::from(query.epoch));
+    let mut candidates = Vec::new();
+    let mut slots = Vec::with_capacity(query.slots.len());
+    for tags in &query.slots {
+        let Some(index) = index else {
+            slots.push(filler()?);
+            continue;
+        };
+        let (answer, found) =
+            screen::screen(index, &query.envelope.request_id, tags, &mut OsRng)
+                .map_err(|_| Refusal::Internal)?;
+        slots.push(answer.to_bytes());
+        candidates.extend(
+            found.into_iter().map(|hit| Candidate { handle: hit.handle, record: hit.record }),
+        );
+    }
+    Ok((slots, candidates))
+}
+
+/// An answer in which nothing hit: random bytes, as every answer looks.
+fn filler() -> Result<Vec<u8>, Refusal> {
+    random_bytes::<{ screen::ANSWER_BYTES }>().map(Vec::from).map_err(|_| Refusal::Internal)
+}

@@ -1,0 +1,122 @@
+//! The node's configuration file. Nothing sensitive is in it: keys are files of their own.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
+
+use brag_common::{
+    config::{self, ConfigError, ConfigPath, DurationText},
+    id::{AgencyId, StaffName},
+    profile::TlsPaths,
+    telemetry::LogConfig,
+};
+use serde::Deserialize;
+
+/// What a node is told by its operator. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This agency's id in the agreement.
+    pub agency: AgencyId,
+    /// Folder of the store, the token index and the log. Only this program writes there.
+    pub data: ConfigPath,
+    /// The signed agreement.
+    pub agreement: ConfigPath,
+    /// Where the hub and the agency's staff reach the node.
+    pub listen: SocketAddr,
+    /// Where liveness, readiness and metrics are served; must be a loopback address.
+    pub admin_listen: SocketAddr,
+    /// How people reach the team (category C02): told with a refusal of a category that is never carried.
+    pub contact_route: String,
+    /// The hub.
+    pub hub: HubAddress,
+    /// Certificates.
+    pub tls: TlsPaths,
+    /// Secret keys.
+    pub keys: KeyPaths,
+    /// The agency's staff and their roles.
+    #[serde(default)]
+    pub staff: Vec<Staff>,
+    /// The program's own messages.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// How long the node waits, at most, before it tries again to deliver to the hub.
+    #[serde(default = "default_retry_at_most")]
+    pub deliver_retry_at_most: DurationText,
+}
+
+/// Where the hub is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubAddress {
+    /// `https://host:port`.
+    pub endpoint: String,
+}
+
+/// Paths of the secret keys, each readable by the node's user only.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPaths {
+    /// Signs ratings, links, assertions and decisions.
+    pub statements: ConfigPath,
+    /// Opens what is sealed to the agency.
+    pub sealing: ConfigPath,
+    /// Encrypts the store.
+    pub store: ConfigPath,
+    /// Signs the log.
+    pub log: ConfigPath,
+}
+
+/// One member of staff.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    /// As in their certificate.
+    pub name: StaffName,
+    /// What they may do.
+    pub roles: BTreeSet<Role>,
+}
+
+/// What a member of staff may do at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Rates people, signs links and assertions, opens detail sent to the agency.
+    Assessor,
+    /// Approves or refuses releases.
+    Approver,
+}
+
+impl Role {
+    /// The word for the role.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Assessor => "assessor",
+            Self::Approver => "approver",
+        }
+    }
+}
+
+const fn default_retry_at_most() -> DurationText {
+    // A minute: a rating that an assessor has just given should not wait longer for a hub that is back.
+    DurationText::from_secs(60)
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it can not be read or a key is wrong; the error names file, line and key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        config::load(path)
+    }
+
+    /// The roles of a member of staff; none when they are not listed.
+    #[must_use]
+    pub fn roles_of(&self, name: &StaffName) -> BTreeSet<Role> {
+        self.staff
+            .iter()
+            .filter(|staff| staff.name == *name)
+            .flat_map(|staff| staff.roles.iter().copied())
+            .collect()
+    }
+}

@@ -1,0 +1,349 @@
+//! The node: built from its configuration, then run until it is told to stop.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use brag_common::{
+    admin::{Admin, Readiness},
+    agreement::{Environment, SignedAgreement},
+    audit::{
+        AuditLog, LogOptions, Origin, entries,
+        entry::{Action, AgreementStamp, EntryDraft, Party},
+    },
+    id::RequestId,
+    keyfile::{self, KeyKind},
+    keys::SigningKey,
+    matching::index::TokenIndex,
+    peer::TrustDomain,
+    replay::{MAX_SKEW, MAX_VALIDITY, ReplayGuard},
+    seal::SealingKey,
+    serve::{self, Limits, ServeMetrics, Serving},
+    statement::Realm,
+    telemetry::Metrics,
+    time::{SharedClock, Timestamp},
+    tls::{ClientTls, ServerTls},
+    wire::FILE_DESCRIPTOR_SET,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{
+    config::Config,
+    outbox, service,
+    store::{Store, shapes::Screened},
+};
+
+/// The most screenings whose candidates are remembered at a time; each lives for minutes.
+const MAX_SCREENED: usize = 100_000;
+
+/// What all handlers of a node share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The operator's configuration.
+    pub config: Config,
+    /// The source of time.
+    pub clock: SharedClock,
+    /// The agreement, signed by all parties.
+    pub agreement: SignedAgreement,
+    /// Where statements hold.
+    pub realm: Realm,
+    /// Signs statements.
+    pub statements: SigningKey,
+    /// Opens what is sealed to the agency.
+    pub sealing: SealingKey,
+    /// Records, enquiries, outgoing.
+    pub store: Store,
+    /// The audit log.
+    pub log: AuditLog,
+    /// Tokens of the agency's people; `None` before the first enrolment.
+    pub index: Option<TokenIndex>,
+    /// Ids of requests that could still be alive.
+    pub replay: ReplayGuard,
+    /// Tells the outbox that there is something to deliver.
+    pub outbox: Notify,
+    screened: Mutex<HashMap<RequestId, Screened>>,
+}
+
+impl Shared {
+    /// The agreement as log entries name it.
+    #[must_use]
+    pub fn stamp(&self) -> AgreementStamp {
+        let agreement = self.agreement.agreement();
+        AgreementStamp {
+            id: agreement.id().clone(),
+            version: agreement.version(),
+            digest: self.agreement.digest(),
+        }
+    }
+
+    /// An entry under this agreement.
+    #[must_use]
+    pub fn draft(&self, action: Action) -> EntryDraft {
+        let mut draft = EntryDraft::new(action);
+        draft.agreement = Some(self.stamp());
+        draft
+    }
+
+    /// Remembers what a screening answered, until the request is dead.
+    pub fn remember_screened(&self, request: RequestId, screened: Screened, now: Timestamp) {
+        let mut kept = self.screened.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_SCREENED {
+            kept.retain(|_, screened| screened.valid_until >= now);
+        }
+        // Forgetting is safe: the hub screens again.
+        if kept.len() < MAX_SCREENED {
+            kept.insert(request, screened);
+        }
+    }
+
+    /// The record behind a handle that a screening answered.
+    #[must_use]
+    pub fn screened_record(&self, request: &RequestId, handle: &[u8; 16]) -> Option<u64> {
+        let kept = self.screened.lock().unwrap_or_else(PoisonError::into_inner);
+        let candidates = &kept.get(request)?.candidates;
+        candidates.iter().find(|known| known.handle == *handle).map(|known| known.record)
+    }
+}
+
+/// What a node is given besides its configuration; tests give their own.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The source of time.
+    pub clock: SharedClock,
+    /// Bounds on what callers may do.
+    pub limits: Limits,
+    /// Changes the log's options before it is opened.
+    pub log_options: fn(LogOptions) -> LogOptions,
+    /// Makes the log's disk fail on demand.
+    #[cfg(feature = "test-util")]
+    pub log_faults: Option<brag_common::audit::FaultSwitch>,
+}
+
+impl Surroundings {
+    /// The machine's clock, the default limits.
+    #[must_use]
+    pub fn of_this_machine(clock: SharedClock) -> Self {
+        Self {
+            clock,
+            limits: Limits::default(),
+            log_options: |options| options,
+            #[cfg(feature = "test-util")]
+            log_faults: None,
+        }
+    }
+}
+
+/// A node that is ready to run.
+#[derive(Debug)]
+pub struct Node {
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    server_tls: Arc<ServerTls>,
+    client_tls: Arc<ClientTls>,
+    limits: Limits,
+}
+
+/// The log's shard: the year it was begun in is the operator's business later; the first is the first.
+pub const LOG_SHARD: &str = "1";
+
+impl Node {
+    /// Opens everything the configuration names, and listens. Nothing is served yet.
+    ///
+    /// # Errors
+    /// When something is missing or wrong; the error says what and where.
+    pub async fn build(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let clock = Arc::clone(&surroundings.clock);
+        let statements = keyfile::read_signing_key(config.keys.statements.as_path())?;
+        let agreement = read_agreement(&config, &statements)?;
+        let trust_domain: TrustDomain = agreement
+            .agreement()
+            .trust_domain()
+            .context("the agreement gives nobody a TLS name")?
+            .parse()?;
+        let realm = Realm {
+            trust_domain: trust_domain.to_string(),
+            environment: agreement.agreement().environment().word().to_owned(),
+            agreement: agreement.digest(),
+        };
+        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
+        let sealing =
+            SealingKey::from_secret(keyfile::read(config.keys.sealing.as_path(), KeyKind::Sealing)?);
+        let party = agreement.agreement().party(&config.agency).context("not a party")?;
+        let keys = party.keys().context("the agreement has no keys for this agency")?;
+        anyhow::ensure!(
+            keys.sealing == sealing.public_key()?,
+            "the sealing key is not the one that the agreement names for {}",
+            config.agency
+        );
+
+        let store = Store::open(config.data.as_path(), &store_key)?;
+        let origin =
+            Origin::new(trust_domain.as_str(), Party::Agency(config.agency.clone()), LOG_SHARD)?;
+        let log_key = keyfile::read_signing_key(config.keys.log.as_path())?;
+        let mut options =
+            LogOptions::new(config.data.as_path().join("log"), origin, log_key, Arc::clone(&clock));
+        if agreement.agreement().environment() == Environment::Test {
+            options = options.in_test_environment();
+        }
+        options = (surroundings.log_options)(options);
+        #[cfg(feature = "test-util")]
+        if let Some(switch) = surroundings.log_faults {
+            options = options.faults(switch);
+        }
+        let (log, replay) = open_log(options, &clock).await?;
+        let index = TokenIndex::open_if_any(&config.data.as_path().join("tokens"))?;
+
+        let files = config.tls.files();
+        let server_tls =
+            ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
+        let client_tls = ClientTls::load(files, trust_domain, Arc::clone(&clock))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("can not listen on {}", config.listen))?;
+        let shared = Arc::new(Shared {
+            config,
+            clock,
+            agreement,
+            realm,
+            statements,
+            sealing,
+            store,
+            log,
+            index,
+            replay,
+            outbox: Notify::new(),
+            screened: Mutex::default(),
+        });
+        Ok(Self { shared, listener, server_tls, client_tls, limits: surroundings.limits })
+    }
+
+    /// Where the hub and the staff reach the node.
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What the handlers share, for tests that look inside.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Serves until `shutdown`, then lets the calls under way finish. `started` is told the admin address.
+    ///
+    /// # Errors
+    /// When a part can not start, or ends by itself.
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        started: impl FnOnce(SocketAddr),
+    ) -> anyhow::Result<()> {
+        let Self { shared, listener, server_tls, client_tls, limits } = self;
+        shared.log.record(shared.draft(Action::ServiceStarted)).await?;
+        let metrics = Metrics::new("brag_node");
+        let (tell, readiness) = watch::channel(Readiness::starting());
+        let watching = tokio::spawn(watch_readiness(Arc::clone(&shared), tell));
+        let admin = Admin::start(
+            shared.config.admin_listen,
+            readiness.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        )
+        .await?;
+        let (health, _health) = serve::health(service::NAMES, readiness).await;
+        let routes = Routes::new(health)
+            .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
+            .add_service(service::node(Arc::clone(&shared)))
+            .add_service(service::desk(Arc::clone(&shared)));
+        let delivering = tokio::spawn(outbox::run(
+            Arc::clone(&shared),
+            client_tls,
+            shutdown.clone(),
+        ));
+        let serving = Serving::start(
+            listener,
+            server_tls,
+            limits,
+            ServeMetrics::register(&metrics),
+            routes,
+            shutdown.clone(),
+        )?;
+        tracing::info!(agency = %shared.config.agency, address = %serving.local_addr(), "serving");
+        started(admin.local_addr());
+        serving.ended().await?;
+        delivering.await?;
+        watching.abort();
+        // Nothing is lost when the log can not be written: it says less, never something false.
+        let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;
+        admin.ended().await;
+        Ok(())
+    }
+}
+
+fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Result<SignedAgreement> {
+    let path = config.agreement.as_path();
+    let note =
+        std::fs::read(path).with_context(|| format!("can not read the agreement `{}`", path.display()))?;
+    SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
+        .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
+}
+
+/// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a
+/// restart.
+async fn open_log(
+    options: LogOptions,
+    clock: &SharedClock,
+) -> anyhow::Result<(AuditLog, ReplayGuard)> {
+    let now = clock.now();
+    let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        let log = AuditLog::open(options)?;
+        let replay = ReplayGuard::new();
+        let since = now.checked_sub(MAX_VALIDITY + MAX_SKEW * 2)?;
+        for entry in entries(log.dir())? {
+            let entry = entry?;
+            if entry.ts >= since
+                && let Some(exchange) = entry.exchange
+            {
+                replay.remember(exchange, entry.ts);
+            }
+        }
+        Ok((log, replay))
+    });
+    opened.await?
+}
+
+/// Ready means: the log can be written and the agreement is in force.
+async fn watch_readiness(shared: Arc<Shared>, tell: watch::Sender<Readiness>) {
+    let mut available = shared.log.availability();
+    loop {
+        let mut reasons = Vec::new();
+        if !*available.borrow_and_update() {
+            reasons.push("the audit log can not be written".to_owned());
+        }
+        if let Err(refusal) = shared.in_force() {
+            reasons.push(refusal.to_string());
+        }
+        tell.send_if_modified(|now| {
+            let next = Readiness::not_ready(reasons);
+            let changed = *now != next;
+            *now = next;
+            changed
+        });
+        // The agreement ends by the clock, so it is looked at again even when nothing changes.
+        let again = tokio::time::timeout(Duration::from_secs(1), available.changed()).await;
+        if matches!(again, Ok(Err(_))) {
+            return;
+        }
+    }
+}

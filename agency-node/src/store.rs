@@ -1,0 +1,370 @@
+//! The node's store: typed records over the one durable, sealed store.
+//!
+//! Places hold only random references, record numbers and blinded ids, so that the keys of the store say
+//! nothing about anyone. Every function blocks; callers on the runtime use [`Store::run`].
+
+use std::{path::Path, sync::Arc};
+
+use brag_common::{
+    durable::{Batch, Durable, StoreError},
+    id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, WorkRef},
+    release::DetailKey,
+    secret::SecretBytes,
+    statement::SignedStatement,
+    time::Timestamp,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+pub mod shapes;
+
+use shapes::{
+    EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement, Outgoing, PersonRecord,
+    Review, StandingRating,
+};
+
+/// Memory that the store may use for pages, in bytes.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The node's store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Arc<Durable>,
+    details: Arc<DetailKey>,
+}
+
+impl Store {
+    /// Opens the store in `data`, making it when there is none.
+    ///
+    /// # Errors
+    /// When another process uses it, the key is another, or the disk fails.
+    pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
+        let details = Arc::new(DetailKey::derive(key));
+        let db = Arc::new(Durable::open(&data.join("store"), key, CACHE_BYTES)?);
+        Ok(Self { db, details })
+    }
+
+    /// The key under which detail is withheld.
+    #[must_use]
+    pub fn detail_key(&self) -> &DetailKey {
+        &self.details
+    }
+
+    /// Runs blocking work on the store off the runtime's threads.
+    ///
+    /// # Errors
+    /// The work's own.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Makes a change durable, whole or not at all.
+    ///
+    /// # Errors
+    /// When the disk fails; then nothing of it is taken.
+    pub fn commit(&self, change: Change) -> Result<(), StoreError> {
+        self.db.commit(change.0)
+    }
+
+    /// Blinds an id of the agency's own systems, for use in a place.
+    #[must_use]
+    pub fn blind(&self, label: &str, id: &str) -> String {
+        hex(&self.db.blind(label, id.as_bytes()))
+    }
+
+    /// The database, for bulk loading.
+    #[must_use]
+    pub fn durable(&self) -> &Durable {
+        &self.db
+    }
+
+    fn get<T: DeserializeOwned>(&self, place: &str) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.db.get(place.as_bytes())? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| StoreError::Shape)
+    }
+
+    /// Every record whose place starts with `prefix`, with the rest of the place.
+    fn scan<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<(String, T)>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.db.scan(prefix.as_bytes()) {
+            let (place, bytes) = row?;
+            let rest = place
+                .get(prefix.len()..)
+                .and_then(|rest| std::str::from_utf8(rest).ok())
+                .ok_or(StoreError::Shape)?;
+            let value = serde_json::from_slice(&bytes).map_err(|_| StoreError::Shape)?;
+            found.push((rest.to_owned(), value));
+        }
+        Ok(found)
+    }
+
+    /// A person of the agency's records.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn person(&self, record: u64) -> Result<Option<PersonRecord>, StoreError> {
+        self.get(&person_place(record))
+    }
+
+    /// Every person of the agency's records, by record number.
+    pub fn people(&self) -> impl Iterator<Item = Result<(u64, PersonRecord), StoreError>> + '_ {
+        self.db.scan(b"person/").map(|row| {
+            let (place, bytes) = row?;
+            let record = place
+                .get(b"person/".len()..)
+                .and_then(|rest| std::str::from_utf8(rest).ok())
+                .and_then(|rest| u64::from_str_radix(rest, 16).ok())
+                .ok_or(StoreError::Shape)?;
+            let person = serde_json::from_slice(&bytes).map_err(|_| StoreError::Shape)?;
+            Ok((record, person))
+        })
+    }
+
+    /// The record number of a person by the agency's own id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn record_of(&self, source_id: &str) -> Result<Option<u64>, StoreError> {
+        self.get(&self.source_place(source_id))
+    }
+
+    /// Entries of one category about one person.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn entries(
+        &self,
+        record: u64,
+        category: CategoryCode,
+    ) -> Result<Vec<EntryRecord>, StoreError> {
+        let found = self.scan(&format!("entry/{record:016x}/{category}/"))?;
+        Ok(found.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// One entry by its place.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn entry(&self, place: &str) -> Result<Option<EntryRecord>, StoreError> {
+        self.get(place)
+    }
+
+    /// The standing rating of a person.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn standing_rating(&self, record: u64) -> Result<Option<StandingRating>, StoreError> {
+        self.get(&standing_place(record))
+    }
+
+    /// What the node was told of an enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enquiry(&self, enquiry: &EnquiryRef) -> Result<Option<EnquiryRecord>, StoreError> {
+        self.get(&format!("enquiry/{enquiry}"))
+    }
+
+    /// Every enquiry the node was told of.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enquiries(&self) -> Result<Vec<(EnquiryRef, EnquiryRecord)>, StoreError> {
+        parse_rest(self.scan("enquiry/")?)
+    }
+
+    /// A person of an enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn person_in(
+        &self,
+        enquiry: &EnquiryRef,
+        person: &PersonRef,
+    ) -> Result<Option<EnquiryPerson>, StoreError> {
+        self.get(&format!("in/{enquiry}/{person}"))
+    }
+
+    /// Everyone of an enquiry whose commitment the node was told.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn people_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(PersonRef, EnquiryPerson)>, StoreError> {
+        parse_rest(self.scan(&format!("in/{enquiry}/"))?)
+    }
+
+    /// Every statement this node has signed or verified in an enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn statements(&self, enquiry: &EnquiryRef) -> Result<Vec<SignedStatement>, StoreError> {
+        let kept = self.scan::<KeptStatement>(&format!("statement/{enquiry}/"))?;
+        Ok(kept.into_iter().map(|(_, kept)| kept.signed).collect())
+    }
+
+    /// A release that waits, or waited, for people.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn review(&self, work: &WorkRef) -> Result<Option<Review>, StoreError> {
+        self.get(&format!("review/{work}"))
+    }
+
+    /// Every release that waits, or waited, for people.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn reviews(&self) -> Result<Vec<(WorkRef, Review)>, StoreError> {
+        parse_rest(self.scan("review/")?)
+    }
+
+    /// What is to be delivered to the hub, oldest first, with its number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn outgoing(&self) -> Result<Vec<(String, Outgoing)>, StoreError> {
+        self.scan("out/")
+    }
+
+    /// One view of the inbox.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inbox_item(&self, release: &ReleaseRef) -> Result<Option<InboxRecord>, StoreError> {
+        self.get(&format!("inbox/{release}"))
+    }
+
+    /// The whole inbox.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inbox(&self) -> Result<Vec<(ReleaseRef, InboxRecord)>, StoreError> {
+        parse_rest(self.scan("inbox/")?)
+    }
+
+    /// The place of the record number of a person by the agency's own id.
+    #[must_use]
+    pub fn source_place(&self, source_id: &str) -> String {
+        format!("source/{}", self.blind("source", source_id))
+    }
+}
+
+/// The place of a person of the agency's records.
+#[must_use]
+pub fn person_place(record: u64) -> String {
+    format!("person/{record:016x}")
+}
+
+/// The place of a standing rating.
+#[must_use]
+pub fn standing_place(record: u64) -> String {
+    format!("standing/{record:016x}")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_rest<K: std::str::FromStr, T>(rows: Vec<(String, T)>) -> Result<Vec<(K, T)>, StoreError> {
+    rows.into_iter()
+        .map(|(rest, value)| Ok((rest.parse().map_err(|_| StoreError::Shape)?, value)))
+        .collect()
+}
+
+/// A change of the store that is being put together.
+#[derive(Debug, Default)]
+pub struct Change(Batch);
+
+impl Change {
+    /// An empty change.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts any record; the typed functions below are the ones to use.
+    ///
+    /// # Errors
+    /// When the record can not be encoded.
+    pub fn put<T: Serialize>(&mut self, place: &str, value: &T) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(value).map_err(|_| StoreError::Shape)?;
+        self.0.put(place.as_bytes(), bytes);
+        Ok(())
+    }
+
+    /// What the node was told of an enquiry.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn enquiry(&mut self, name: &EnquiryRef, record: &EnquiryRecord) -> Result<(), StoreError> {
+        self.put(&format!("enquiry/{name}"), record)
+    }
+
+    /// A person of an enquiry.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn person_in(
+        &mut self,
+        enquiry: &EnquiryRef,
+        person: &PersonRef,
+        record: &EnquiryPerson,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("in/{enquiry}/{person}"), record)
+    }
+
+    /// A statement this node has signed or verified.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn statement(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        signed: &SignedStatement,
+    ) -> Result<(), StoreError> {
+        let kept = KeptStatement { signed: signed.clone() };
+        self.put(&format!("statement/{enquiry}/{id}"), &kept)
+    }
+
+    /// A release that waits, or waited, for people.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn review(&mut self, work: &WorkRef, review: &Review) -> Result<(), StoreError> {
+        self.put(&format!("review/{work}"), review)
+    }
+
+    /// Something to deliver to the hub; delivered in the order of time.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn outgoing(
+        &mut self,
+        at: Timestamp,
+        request_id: &RequestId,
+        request: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let place = format!("out/{:020}-{request_id}", at.as_nanosecond());
+        self.put(&place, &Outgoing { request })
+    }
+
+    /// Something was delivered.
+    pub fn delivered(&mut self, number: &str) {
+        self.0.remove(format!("out/{number}").as_bytes());
+    }
+
+    /// A view of the inbox.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn inbox(&mut self, release: &ReleaseRef, record: &InboxRecord) -> Result<(), StoreError> {
+        self.put(&format!("inbox/{release}"), record)
+    }
+}

@@ -1,0 +1,229 @@
+//! What stored records look like. The disk has its own shapes; `store.rs` turns them into the types the
+//! node works with.
+
+use std::fmt;
+
+use brag_common::{
+    id::{
+        AgencyId, AgreementDigest, CategoryCode, Commitment, EnquiryRef, PersonRef, ReleaseRef,
+        StaffName,
+    },
+    rating::{Colour, Topic},
+    statement::{PersonRole, SignedStatement},
+    stored,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// `Debug` of a stored record names the type and nothing else: records are about people.
+macro_rules! no_debug {
+    ($($name:ident),*) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([personal])"))
+            }
+        })*
+    };
+}
+
+/// A person of the agency's own records.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonRecord {
+    /// The agency's own id for the person.
+    pub source_id: String,
+    /// Canonical identity.
+    #[serde(with = "stored::bytes")]
+    pub identity: Vec<u8>,
+}
+
+/// One entry of a category, with the text withheld.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRecord {
+    /// Its category.
+    pub category: CategoryCode,
+    /// The text, sealed: see `brag_common::release::Withheld`.
+    #[serde(with = "stored::bytes")]
+    pub withheld: Vec<u8>,
+    /// It also names somebody else.
+    #[serde(default)]
+    pub third_party: bool,
+    /// The agency has restricted it.
+    #[serde(default)]
+    pub restricted: bool,
+    /// It has a handling code that forbids sharing.
+    #[serde(default)]
+    pub handling_code: bool,
+    /// Sharing would harm the person more than not sharing.
+    #[serde(default)]
+    pub more_detrimental: bool,
+}
+
+/// A rating that stands until it is too old, whoever asks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingRating {
+    /// The colour.
+    pub colour: Colour,
+    /// The analysis.
+    pub analysis: String,
+    /// Its topics.
+    #[serde(default)]
+    pub topics: Vec<Topic>,
+    /// Whose judgement it is.
+    pub rated_by: StaffName,
+    /// When they judged.
+    pub rated_at: Timestamp,
+}
+
+/// A candidate that a screening answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The handle in the answer.
+    #[serde(with = "stored::bytes")]
+    pub handle: [u8; 16],
+    /// The record behind it.
+    pub record: u64,
+}
+
+/// The candidates of one screening, kept until the request is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Screened {
+    /// When it is dead.
+    pub valid_until: Timestamp,
+    /// Its candidates.
+    pub candidates: Vec<Candidate>,
+}
+
+/// What the node was told of an enquiry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnquiryRecord {
+    /// Its purpose.
+    pub purpose: String,
+    /// When the round closes.
+    pub answer_by: Timestamp,
+    /// Whether there is evidence of domestic abuse.
+    pub domestic_abuse: bool,
+    /// The agreement it runs under.
+    pub agreement: AgreementDigest,
+    /// Links as claimed: from, to, kind.
+    pub links: Vec<(PersonRef, PersonRef, String)>,
+}
+
+/// Where a person of an enquiry stands at this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// An assessor has been asked.
+    ToRate,
+    /// Unclear whether the record is the same person.
+    IdentityReview,
+    /// A rating was given.
+    Rated,
+    /// An assessor declined.
+    Declined,
+    /// Linked to a known person; may be rated.
+    Linked,
+}
+
+/// A person of an enquiry whose commitment the node was told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnquiryPerson {
+    /// Commitment to the identity.
+    pub commitment: Commitment,
+    /// Their part, as the co-ordinator sees it.
+    #[serde(with = "stored::role")]
+    pub role: Option<PersonRole>,
+    /// Age band.
+    pub age_band: String,
+    /// Where they stand.
+    pub standing: Standing,
+    /// Identity as opened, canonical; `None` for a linked person.
+    pub opened: Option<Opened>,
+}
+
+/// An identity that the hub disclosed and the node has checked against the commitment.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Canonical identity.
+    #[serde(with = "stored::bytes")]
+    pub identity: Vec<u8>,
+    /// The agency's record of the person.
+    pub record: u64,
+}
+
+/// A statement kept as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptStatement {
+    /// As it travelled.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+}
+
+/// A release that waits for people.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// The release.
+    pub release: ReleaseRef,
+    /// The enquiry.
+    pub enquiry: EnquiryRef,
+    /// The recipient it is about.
+    pub recipient: AgencyId,
+    /// The request as it came, to be decided again when people have approved.
+    #[serde(with = "stored::bytes")]
+    pub request: Vec<u8>,
+    /// Approvals needed in all.
+    pub approvals_needed: u32,
+    /// Who has approved.
+    pub approved_by: Vec<StaffName>,
+    /// The gate it rests on, for display.
+    pub gate: String,
+    /// How it ended; `None` while it waits.
+    pub ended: Option<ReviewEnd>,
+}
+
+/// How a review ended.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewEnd {
+    /// Released, or refused because the threshold was no longer met.
+    Decided,
+    /// An approver refused, for a reason that stays at the node.
+    Refused {
+        /// Who.
+        by: StaffName,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Something to deliver to the hub, kept until the hub has it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The encoded `DeliverRequest`.
+    #[serde(with = "stored::bytes")]
+    pub request: Vec<u8>,
+}
+
+/// Detail that another agency released to this one, still sealed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxRecord {
+    /// The holder's signed decision.
+    #[serde(with = "stored::statement")]
+    pub permit: SignedStatement,
+    /// The sealed detail.
+    #[serde(with = "stored::bytes")]
+    pub sealed: Vec<u8>,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+no_debug!(
+    PersonRecord,
+    EntryRecord,
+    StandingRating,
+    EnquiryPerson,
+    Opened,
+    Review,
+    ReviewEnd,
+    Outgoing,
+    InboxRecord
+);

@@ -1,0 +1,239 @@
+//! From signed statements to facts: the one place where evidence is believed.
+//!
+//! A statement becomes a fact when the agency it names signed it, under this agreement, for this
+//! enquiry, about people whose references and commitments are those of the enquiry. Everything else
+//! becomes a rejection that [`decide`](crate::agreement::decide()) sees, so that nothing forged is
+//! silently ignored. Whether the signer may state it, and how old it may be, is for `decide`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    agreement::{
+        AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
+        Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
+    },
+    id::{AgencyId, Commitment, EnquiryRef, PersonRef},
+    rating::Basis,
+    statement::{
+        Body, ConsentState, PersonIn, PersonRole, Realm, Refused, SignedStatement, Statement,
+        Threshold,
+    },
+};
+
+/// The people of an enquiry, as commitments.
+pub type People = BTreeMap<PersonRef, Commitment>;
+
+/// What a pile of statements comes to.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// The facts, and what was rejected.
+    pub facts: Facts,
+    /// The statements behind the facts, each with the bytes that were signed, to be kept: a later request
+    /// can not then withhold a newer statement and show an older one.
+    pub accepted: Vec<(Statement, SignedStatement)>,
+}
+
+impl Evidence {
+    /// Verifies `presented` statements, and adds `known` ones that this program verified or made before.
+    ///
+    /// A rating that is presented although a newer one by the same agency about the same person is known
+    /// is rejected as stale: it was replaced.
+    #[must_use]
+    pub fn verify(
+        agreement: &SignedAgreement,
+        realm: &Realm,
+        enquiry: &EnquiryRef,
+        people: &People,
+        presented: &[SignedStatement],
+        known: &[SignedStatement],
+    ) -> Self {
+        let mut evidence = Self::default();
+        evidence.facts.people = people.keys().cloned().collect();
+        let read = |signed: &SignedStatement| -> Result<Statement, Rejection> {
+            let statement = signed
+                .verify(realm, enquiry, |agency| {
+                    Some(agreement.agreement().party(agency)?.keys()?.signing)
+                })
+                .map_err(rejection)?;
+            // The reference alone is the hub's word; the commitment is what the signer opened.
+            let named = named(&statement.body);
+            let all_here = named.iter().all(|p| people.get(&p.person) == Some(&p.commitment));
+            if all_here { Ok(statement) } else { Err(Rejection::Unsigned) }
+        };
+        let mut seen = BTreeSet::new();
+        // What was known and no longer verifies (another agreement, say) is simply not known.
+        for signed in known {
+            if let Ok(statement) = read(signed)
+                && seen.insert(statement.id.clone())
+            {
+                evidence.accept(statement, signed.clone());
+            }
+        }
+        for signed in presented {
+            match read(signed) {
+                Ok(statement) => {
+                    if evidence.replaces(&statement) {
+                        evidence.reject(&statement, Rejection::Stale);
+                    }
+                    if seen.insert(statement.id.clone()) {
+                        evidence.accept(statement, signed.clone());
+                    }
+                }
+                Err(why) => match signed.read_unverified() {
+                    Ok(statement) => evidence.reject(&statement, why),
+                    Err(_) => evidence.reject_unreadable(agreement),
+                },
+            }
+        }
+        evidence
+    }
+
+    /// Whether a newer rating by the same agency about the same person is known.
+    fn replaces(&self, statement: &Statement) -> bool {
+        let Body::Rating(rating) = &statement.body else { return false };
+        self.facts.ratings.iter().any(|known| {
+            known.agency == statement.signer
+                && known.person == rating.person.person
+                && known.at > rating.rated_at
+        })
+    }
+
+    fn reject(&mut self, statement: &Statement, rejection: Rejection) {
+        self.facts.rejected.push(RejectedEvidence {
+            agency: statement.signer.clone(),
+            person: named(&statement.body).first().map(|named| named.person.clone()),
+            kind: kind(&statement.body),
+            rejection,
+        });
+    }
+
+    /// Bytes that are no statement at all: nobody can be named, and all the same they are not ignored.
+    fn reject_unreadable(&mut self, agreement: &SignedAgreement) {
+        if let Some(party) = agreement.agreement().parties().next() {
+            self.facts.rejected.push(RejectedEvidence {
+                agency: party.id().clone(),
+                person: None,
+                kind: EvidenceKind::Rating,
+                rejection: Rejection::Unsigned,
+            });
+        }
+    }
+
+    fn accept(&mut self, statement: Statement, signed: SignedStatement) {
+        let evidence = EvidenceId::new(statement.id.as_str());
+        let agency = &statement.signer;
+        let facts = &mut self.facts;
+        match &statement.body {
+            Body::Rating(rating) => {
+                if rating.subject_is_child && rating.via.is_none() {
+                    facts.children.insert(rating.person.person.clone());
+                }
+                facts.ratings.push(Rating {
+                    agency: agency.clone(),
+                    person: rating.person.person.clone(),
+                    colour: rating.colour,
+                    basis: rating.via.as_ref().map_or(Basis::Direct, |via| {
+                        Basis::ViaLinkedPerson(via.person.clone())
+                    }),
+                    topics: rating.topics.clone(),
+                    at: rating.rated_at,
+                    evidence,
+                });
+            }
+            Body::Link { from, to, kind } => facts.links.push(Link {
+                from: from.person.clone(),
+                to: to.person.clone(),
+                kind: *kind,
+                evidence,
+            }),
+            Body::Role { person, role } => {
+                let person = person.person.clone();
+                match role {
+                    PersonRole::PersonPosingRisk => _ = facts.posing_risk.insert(person),
+                    PersonRole::Child => _ = facts.children.insert(person),
+                    PersonRole::Victim | PersonRole::ConnectedPerson | PersonRole::Unclear => {}
+                }
+            }
+            Body::Assertion(assertion) => facts.assertions.push(Assertion {
+                by: agency.clone(),
+                kind: assertion_kind(&assertion.threshold),
+                people: assertion.people.iter().map(|named| named.person.clone()).collect(),
+                at: statement.made_at,
+                evidence,
+            }),
+            Body::Consent(consent) => facts.consents.push(Consent {
+                person: consent.person.person.clone(),
+                status: match consent.state {
+                    ConsentState::Valid => ConsentStatus::Valid,
+                    ConsentState::Refused => ConsentStatus::Refused,
+                    ConsentState::Withdrawn => ConsentStatus::Withdrawn,
+                },
+                categories: consent.categories.clone(),
+                recipients: consent.recipients.clone(),
+                expires: consent.expires_at,
+                evidence,
+            }),
+            Body::Action { person, .. } => facts.accepted_actions.push(AcceptedAction {
+                agency: agency.clone(),
+                person: person.person.clone(),
+            }),
+            // A decision is an outcome; it opens nothing.
+            Body::Release(_) => {}
+        }
+        self.accepted.push((statement, signed));
+    }
+}
+
+/// The agencies with a current statement in the evidence.
+#[must_use]
+pub fn signers(evidence: &Evidence) -> BTreeSet<AgencyId> {
+    evidence.accepted.iter().map(|(statement, _)| statement.signer.clone()).collect()
+}
+
+const fn rejection(refused: Refused) -> Rejection {
+    match refused {
+        Refused::OtherAgreement => Rejection::AgreementVersionMismatch,
+        Refused::Malformed
+        | Refused::OtherEnquiry
+        | Refused::UnknownSigner
+        | Refused::BadSignature => Rejection::Unsigned,
+    }
+}
+
+fn named(body: &Body) -> Vec<&PersonIn> {
+    match body {
+        Body::Rating(rating) => std::iter::once(&rating.person).chain(&rating.via).collect(),
+        Body::Link { from, to, .. } => vec![from, to],
+        Body::Role { person, .. } | Body::Action { person, .. } => vec![person],
+        Body::Assertion(assertion) => assertion.people.iter().collect(),
+        Body::Consent(consent) => vec![&consent.person],
+        Body::Release(decision) => vec![&decision.person],
+    }
+}
+
+const fn kind(body: &Body) -> EvidenceKind {
+    match body {
+        Body::Rating(_) | Body::Release(_) => EvidenceKind::Rating,
+        Body::Link { .. } | Body::Role { .. } => EvidenceKind::Link,
+        Body::Assertion(_) => EvidenceKind::Assertion,
+        Body::Consent(_) => EvidenceKind::Consent,
+        Body::Action { .. } => EvidenceKind::Action,
+    }
+}
+
+fn assertion_kind(threshold: &Threshold) -> AssertionKind {
+    match threshold {
+        Threshold::Section47 => AssertionKind::Section47,
+        Threshold::CareAct42 => AssertionKind::CareAct42,
+        Threshold::Marac(grounds) => AssertionKind::Marac(Marac {
+            ground: MaracGround::Stated {
+                dash_ticks: (grounds.dash_ticks > 0).then_some(grounds.dash_ticks),
+                judgement: grounds.professional_judgement,
+                reports_in_12_months: (grounds.reports_in_12_months > 0)
+                    .then_some(grounds.reports_in_12_months),
+                repeat: grounds.repeat,
+            },
+            meeting: grounds.meeting_at,
+        }),
+    }
+}

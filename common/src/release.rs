@@ -1,0 +1,286 @@
+//! Detail at rest, and the only way out of it.
+//!
+//! [`Withheld`] is a text that nobody can read: it has no accessor, is not `Clone` and not `Serialize`.
+//! It opens for a permit that has been recorded, about this very record and category, within its
+//! time; what comes out is [`Released`], whose only use is to be sealed to the permit's recipient.
+//!
+//! ```compile_fail,E0616
+//! use brag_common::release::Withheld;
+//! fn peek(detail: &Withheld) -> &[u8] {
+//!     &detail.ciphertext // private: there is no way to the text but `release`
+//! }
+//! ```
+//!
+//! A permit that was not recorded does not open anything:
+//!
+//! ```compile_fail,E0308
+//! use brag_common::{release::{DetailKey, ReleasePermit, Released, Withheld}, time::Timestamp};
+//! fn hasty(key: &DetailKey, detail: &Withheld, permit: &ReleasePermit, now: Timestamp) {
+//!     let _ = detail.release(key, permit, now); // expected `&Recorded<ReleasePermit>`
+//! }
+//! ```
+//!
+//! And a permit comes from the decision alone:
+//!
+//! ```compile_fail,E0451
+//! use brag_common::agreement::Permit;
+//! fn forge(permit: Permit) -> Permit {
+//!     Permit { ..permit } // its fields are private
+//! }
+//! ```
+
+use std::fmt;
+
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    agreement::Permit,
+    audit::{
+        Recordable, Recorded,
+        entry::{Action, AgreementStamp, EntryDraft, Party, Word},
+    },
+    id::{CategoryCode, Commitment, EnquiryRef, ReleaseRef, RequestId},
+    seal::{Binding, CannotOpen, SealingPublicKey},
+    secret::{NoRandomness, SecretBytes, random_bytes},
+    time::Timestamp,
+};
+
+/// The longest text of one entry, in bytes.
+pub const MAX_DETAIL_BYTES: usize = 64 * 1024;
+
+/// The key under which a node withholds detail, derived from its store key.
+pub struct DetailKey(LessSafeKey);
+
+impl DetailKey {
+    /// Derives the key (HKDF-SHA-256, RFC 5869), so that the store's own sealing and this never share one.
+    ///
+    /// # Panics
+    /// Never: the lengths are those of the algorithms.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "32 bytes are the length of an AES-256 key")]
+    pub fn derive(store_key: &SecretBytes<32>) -> Self {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"brag-exchange/v1/withheld-detail");
+        let secret = salt.extract(store_key.expose());
+        let key = secret.expand(&[], &AES_256_GCM).map(UnboundKey::from);
+        Self(LessSafeKey::new(key.expect("one block of output")))
+    }
+}
+
+impl fmt::Debug for DetailKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DetailKey([secret])")
+    }
+}
+
+/// Where a detail belongs: part of what seals it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DetailPlace {
+    /// The node's record of the person.
+    pub record: u64,
+    /// The category.
+    pub category: CategoryCode,
+}
+
+impl DetailPlace {
+    fn aad(self) -> Aad<Vec<u8>> {
+        Aad::from(format!("{:016x}/{}", self.record, self.category).into_bytes())
+    }
+}
+
+/// A detail that nobody can read without a recorded permit.
+pub struct Withheld {
+    place: DetailPlace,
+    ciphertext: Vec<u8>,
+}
+
+impl fmt::Debug for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Withheld([sealed])")
+    }
+}
+
+/// Why a detail does not open for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PermitMismatch {
+    /// The permit is for another record or category.
+    #[error("the permit is for another record or category")]
+    AnotherDetail,
+    /// The permit's time has passed.
+    #[error("the permit has expired")]
+    Expired,
+    /// The detail does not open under the node's key at this place.
+    #[error("the detail does not open under this key at this place")]
+    Unreadable,
+}
+
+impl Withheld {
+    /// Withholds a text as it enters the node.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn keep(key: &DetailKey, place: DetailPlace, text: &str) -> Result<Self, NoRandomness> {
+        let nonce: [u8; NONCE_LEN] = random_bytes()?;
+        let mut sealed = text.as_bytes().to_vec();
+        key.0
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                place.aad(),
+                &mut sealed,
+            )
+            .map_err(|_| NoRandomness)?;
+        Ok(Self { place, ciphertext: [nonce.as_slice(), &sealed].concat() })
+    }
+
+    /// The sealed bytes, for the store.
+    #[must_use]
+    pub fn into_sealed(self) -> Vec<u8> {
+        self.ciphertext
+    }
+
+    /// Takes sealed bytes back from the store; whether they are of this place shows when they open.
+    #[must_use]
+    pub const fn from_sealed(place: DetailPlace, ciphertext: Vec<u8>) -> Self {
+        Self { place, ciphertext }
+    }
+
+    /// Opens the detail for a permit that the log holds.
+    ///
+    /// # Errors
+    /// When the permit is for another detail, has expired, or the bytes are not this place's.
+    pub fn release(
+        &self,
+        key: &DetailKey,
+        permit: &Recorded<ReleasePermit>,
+        now: Timestamp,
+    ) -> Result<Released, PermitMismatch> {
+        let permit = permit.get();
+        if permit.record != self.place.record || permit.permit.category() != self.place.category {
+            return Err(PermitMismatch::AnotherDetail);
+        }
+        if permit.permit.expires() <= now {
+            return Err(PermitMismatch::Expired);
+        }
+        let (nonce, sealed) =
+            self.ciphertext.split_first_chunk().ok_or(PermitMismatch::Unreadable)?;
+        let mut text = Zeroizing::new(sealed.to_vec());
+        let n_bytes = key
+            .0
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), self.place.aad(), &mut text)
+            .map_err(|_| PermitMismatch::Unreadable)?
+            .len();
+        text.truncate(n_bytes);
+        Ok(Released(text))
+    }
+}
+
+/// A detail on its way to one recipient.
+pub struct Released(Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for Released {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Released([personal])")
+    }
+}
+
+impl Released {
+    /// Joins several entries of one category into one text, one behind the other.
+    #[must_use]
+    pub fn join(parts: Vec<Self>) -> Self {
+        let mut text = Zeroizing::new(Vec::new());
+        for (n, part) in parts.iter().enumerate() {
+            if n > 0 {
+                text.extend_from_slice(b"\n\n");
+            }
+            text.extend_from_slice(&part.0);
+        }
+        Self(text)
+    }
+
+    /// Seals the detail to the recipient. This is the only thing that can be done with it.
+    ///
+    /// # Errors
+    /// When the recipient's key is not usable.
+    pub fn seal(self, to: &SealingPublicKey, binding: &Binding) -> Result<Vec<u8>, CannotOpen> {
+        to.seal(binding, &self.0)
+    }
+}
+
+/// A permit with everything its log entry says.
+#[derive(Debug)]
+pub struct ReleasePermit {
+    /// What the decision allows.
+    pub permit: Permit,
+    /// The node's record that it is about; never logged.
+    pub record: u64,
+    /// The enquiry.
+    pub enquiry: EnquiryRef,
+    /// Commitment to the person's identity.
+    pub commitment: Commitment,
+    /// The request for detail.
+    pub release: ReleaseRef,
+    /// The exchange it answers.
+    pub exchange: RequestId,
+    /// The agreement it rests on.
+    pub agreement: AgreementStamp,
+    /// The agency that asked through the hub, and the lawful basis it stated.
+    pub basis: BasisWords,
+    /// Statements it rests on, by digest.
+    pub evidence: Vec<crate::audit::entry::Digest>,
+}
+
+/// Words of a request's lawful basis that go into the log; free texts do not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BasisWords {
+    /// The purpose.
+    pub purpose: Option<Word>,
+    /// UK GDPR article 6.
+    pub art6: Option<Word>,
+    /// Article 9 condition.
+    pub art9: Option<Word>,
+    /// Article 10 authority.
+    pub art10: Option<Word>,
+    /// Statutory gateway.
+    pub gateway: Option<Word>,
+    /// State of the person's own agreement.
+    pub agreement_status: Option<Word>,
+}
+
+impl BasisWords {
+    /// Writes the words into an entry.
+    #[must_use]
+    pub fn into_entry(self, mut draft: EntryDraft) -> EntryDraft {
+        draft.purpose = self.purpose;
+        draft.art6 = self.art6;
+        draft.art9 = self.art9;
+        draft.art10 = self.art10;
+        draft.gateway = self.gateway;
+        draft.agreement_status = self.agreement_status;
+        draft
+    }
+}
+
+impl Recordable for ReleasePermit {
+    fn entry(&self) -> EntryDraft {
+        let mut draft = EntryDraft::new(Action::ReleaseDecided);
+        draft.enquiry = Some(self.enquiry.clone());
+        draft.person = Some(self.permit.subject().clone());
+        draft.commitment = Some(self.commitment);
+        draft.exchange = Some(self.exchange.clone());
+        draft.release = Some(self.release.clone());
+        draft.peer = Some(Party::Hub);
+        draft.category = Some(self.permit.category());
+        draft.gate = self.permit.gate().word().parse().ok();
+        draft.class = self.permit.class().word().parse().ok();
+        draft.agreement = Some(self.agreement.clone());
+        draft.evidence.clone_from(&self.evidence);
+        draft.decision = "release".parse().ok();
+        draft.recipients = vec![Party::Agency(self.permit.recipient().clone())];
+        draft.obligations =
+            self.permit.obligations().iter().filter_map(|o| o.code().parse().ok()).collect();
+        self.basis.clone().into_entry(draft)
+    }
+}

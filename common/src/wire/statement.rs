@@ -1,0 +1,304 @@
+//! Statements on the wire. Encoding happens once, before signing; afterwards the bytes travel.
+
+use prost::Message as _;
+
+use super::{WireError, bounded, commitment, id, optional_id, optional_time, pb, time, words};
+use crate::{
+    id::{AgencyId, AgreementDigest, CategoryCode},
+    rating::Topic,
+    reason::Reason,
+    statement::{
+        Assertion, Body, Consent, ConsentState, DecidedOutcome, MAX_PAYLOAD_BYTES, MaracGrounds,
+        PersonIn, Rating, ReleaseDecision, SignedStatement, Statement, Threshold,
+    },
+    time::Timestamp,
+};
+
+impl From<&SignedStatement> for pb::Statement {
+    fn from(signed: &SignedStatement) -> Self {
+        Self { payload: signed.payload.clone(), signature: signed.signature.clone() }
+    }
+}
+
+impl From<SignedStatement> for pb::Statement {
+    fn from(signed: SignedStatement) -> Self {
+        Self { payload: signed.payload, signature: signed.signature }
+    }
+}
+
+impl TryFrom<pb::Statement> for SignedStatement {
+    type Error = WireError;
+
+    fn try_from(message: pb::Statement) -> Result<Self, WireError> {
+        if message.payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(WireError::invalid("payload", "at most 16 KiB"));
+        }
+        if message.signature.len() != 64 {
+            return Err(WireError::invalid("signature", "64 bytes"));
+        }
+        Ok(Self { payload: message.payload, signature: message.signature })
+    }
+}
+
+/// The bytes that are signed.
+#[must_use]
+pub fn encode(statement: &Statement) -> Vec<u8> {
+    pb::StatementPayload {
+        statement_id: statement.id.to_string(),
+        signer: statement.signer.to_string(),
+        agreement_digest: statement.agreement.as_bytes().to_vec(),
+        enquiry: statement.enquiry.to_string(),
+        made_at_unix_ms: statement.made_at.as_millisecond(),
+        made_by: statement.made_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        body: Some(encode_body(&statement.body)),
+    }
+    .encode_to_vec()
+}
+
+/// Reads signed bytes. It says nothing about who signed them.
+///
+/// # Errors
+/// When they are not a well-formed payload.
+pub fn decode(payload: &[u8]) -> Result<Statement, WireError> {
+    let message = pb::StatementPayload::decode(payload)
+        .map_err(|_| WireError::invalid("payload", "a StatementPayload"))?;
+    Ok(Statement {
+        id: id("statement_id", &message.statement_id)?,
+        signer: id("signer", &message.signer)?,
+        agreement: AgreementDigest::try_from(message.agreement_digest.as_slice())
+            .map_err(|_| WireError::invalid("agreement_digest", "32 bytes"))?,
+        enquiry: id("enquiry", &message.enquiry)?,
+        made_at: time("made_at_unix_ms", message.made_at_unix_ms)?,
+        made_by: optional_id("made_by", &message.made_by)?,
+        body: decode_body(message.body.ok_or(WireError::Missing("body"))?)?,
+    })
+}
+
+/// A person of an enquiry, as a wire message.
+#[must_use]
+pub fn person(person: &PersonIn) -> pb::PersonCommitment {
+    pb::PersonCommitment {
+        person: person.person.to_string(),
+        commitment: person.commitment.as_bytes().to_vec(),
+    }
+}
+
+/// A person of an enquiry.
+///
+/// # Errors
+/// When it is absent or a part is not valid.
+pub fn to_person(message: Option<&pb::PersonCommitment>) -> Result<PersonIn, WireError> {
+    let message = message.ok_or(WireError::Missing("person"))?;
+    Ok(PersonIn {
+        person: id("person", &message.person)?,
+        commitment: commitment("commitment", &message.commitment)?,
+    })
+}
+
+fn encode_body(body: &Body) -> pb::statement_payload::Body {
+    use pb::statement_payload::Body as Wire;
+    match body {
+        Body::Rating(rating) => Wire::Rating(pb::RatingBody {
+            person: Some(person(&rating.person)),
+            colour: words::colour(rating.colour).into(),
+            analysis: rating.analysis.clone(),
+            topics: rating.topics.iter().map(|topic| topic.word().to_owned()).collect(),
+            rated_at_unix_ms: rating.rated_at.as_millisecond(),
+            via: rating.via.as_ref().map(person),
+            subject_is_child: rating.subject_is_child,
+        }),
+        Body::Link { from, to, kind } => Wire::Link(pb::LinkBody {
+            from: Some(person(from)),
+            to: Some(person(to)),
+            kind: words::link_kind(*kind).into(),
+        }),
+        Body::Role { person: who, role } => Wire::Role(pb::RoleBody {
+            person: Some(person(who)),
+            role: words::role(Some(*role)).into(),
+        }),
+        Body::Assertion(assertion) => Wire::Assertion(encode_assertion(assertion)),
+        Body::Consent(consent) => Wire::Consent(pb::ConsentBody {
+            person: Some(person(&consent.person)),
+            state: ConsentState::ALL
+                .iter()
+                .find(|(state, _)| *state == consent.state)
+                .map_or_else(String::new, |(_, word)| (*word).to_owned()),
+            categories: consent.categories.iter().map(ToString::to_string).collect(),
+            recipients: consent.recipients.iter().map(ToString::to_string).collect(),
+            expires_at_unix_ms: consent.expires_at.map_or(0, Timestamp::as_millisecond),
+        }),
+        Body::Action { person: who, action } => Wire::Action(pb::ActionBody {
+            person: Some(person(who)),
+            action_id: action.to_string(),
+        }),
+        Body::Release(decision) => Wire::Release(encode_release(decision)),
+    }
+}
+
+fn encode_assertion(assertion: &Assertion) -> pb::AssertionBody {
+    let (kind, grounds) = match assertion.threshold {
+        Threshold::Section47 => (pb::AssertionKind::Section47, MaracGrounds::default()),
+        Threshold::Marac(grounds) => (pb::AssertionKind::Marac, grounds),
+        Threshold::CareAct42 => (pb::AssertionKind::CareAct42, MaracGrounds::default()),
+    };
+    pb::AssertionBody {
+        kind: kind.into(),
+        people: assertion.people.iter().map(person).collect(),
+        dash_ticks: grounds.dash_ticks,
+        professional_judgement: grounds.professional_judgement,
+        reports_in_12_months: grounds.reports_in_12_months,
+        repeat: grounds.repeat,
+        meeting_at_unix_ms: grounds.meeting_at.map_or(0, Timestamp::as_millisecond),
+    }
+}
+
+fn encode_release(decision: &ReleaseDecision) -> pb::ReleaseBody {
+    let mut message = pb::ReleaseBody {
+        release: decision.release.to_string(),
+        person: Some(person(&decision.person)),
+        category: decision.category.to_string(),
+        recipient: decision.recipient.to_string(),
+        ..pb::ReleaseBody::default()
+    };
+    match &decision.outcome {
+        DecidedOutcome::Release { gate, obligations, view_expires_at, sealed_digest } => {
+            message.set_decision(pb::Decision::Release);
+            message.gate.clone_from(gate);
+            message.obligations.clone_from(obligations);
+            message.view_expires_at_unix_ms = view_expires_at.as_millisecond();
+            message.sealed_digest = sealed_digest.map(Vec::from).unwrap_or_default();
+        }
+        DecidedOutcome::Review { gate, approvals_needed } => {
+            message.set_decision(pb::Decision::Review);
+            message.gate.clone_from(gate);
+            message.approvals_needed = *approvals_needed;
+            message.reason = Reason::PendingApproval.code().to_owned();
+        }
+        DecidedOutcome::Deny(reason) => {
+            message.set_decision(pb::Decision::Deny);
+            message.reason = reason.code().to_owned();
+        }
+    }
+    message
+}
+
+fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
+    use pb::statement_payload::Body as Wire;
+    Ok(match body {
+        Wire::Rating(rating) => Body::Rating(decode_rating(rating)?),
+        Wire::Link(link) => Body::Link {
+            from: to_person(link.from.as_ref())?,
+            to: to_person(link.to.as_ref())?,
+            kind: words::to_link_kind(link.kind)?,
+        },
+        Wire::Role(role) => Body::Role {
+            person: to_person(role.person.as_ref())?,
+            role: words::to_role(role.role)?.ok_or(WireError::Missing("role"))?,
+        },
+        Wire::Assertion(assertion) => Body::Assertion(decode_assertion(&assertion)?),
+        Wire::Consent(consent) => Body::Consent(decode_consent(&consent)?),
+        Wire::Action(action) => Body::Action {
+            person: to_person(action.person.as_ref())?,
+            action: id("action_id", &action.action_id)?,
+        },
+        Wire::Release(release) => Body::Release(decode_release(&release)?),
+    })
+}
+
+fn decode_rating(rating: pb::RatingBody) -> Result<Rating, WireError> {
+    bounded("topics", &rating.topics, 0..=Topic::ALL.len(), "at most 11, each once")?;
+    Ok(Rating {
+        person: to_person(rating.person.as_ref())?,
+        colour: words::to_colour(rating.colour)?,
+        topics: rating
+            .topics
+            .iter()
+            .map(|word| Topic::from_word(word))
+            .collect::<Option<_>>()
+            .ok_or(WireError::invalid("topics", "topics this version knows"))?,
+        analysis: rating.analysis,
+        rated_at: time("rated_at_unix_ms", rating.rated_at_unix_ms)?,
+        via: rating.via.as_ref().map(|via| to_person(Some(via))).transpose()?,
+        subject_is_child: rating.subject_is_child,
+    })
+}
+
+fn decode_assertion(assertion: &pb::AssertionBody) -> Result<Assertion, WireError> {
+    bounded("people", &assertion.people, 1..=super::MAX_PEOPLE, "1 to 24 people")?;
+    let threshold = match assertion.kind() {
+        pb::AssertionKind::Section47 => Threshold::Section47,
+        pb::AssertionKind::CareAct42 => Threshold::CareAct42,
+        pb::AssertionKind::Marac => Threshold::Marac(MaracGrounds {
+            dash_ticks: assertion.dash_ticks,
+            professional_judgement: assertion.professional_judgement,
+            reports_in_12_months: assertion.reports_in_12_months,
+            repeat: assertion.repeat,
+            meeting_at: optional_time("meeting_at_unix_ms", assertion.meeting_at_unix_ms)?,
+        }),
+        pb::AssertionKind::Unspecified => {
+            return Err(WireError::invalid("kind", "an assertion this version knows"));
+        }
+    };
+    let people = assertion.people.iter().map(|person| to_person(Some(person)));
+    Ok(Assertion { threshold, people: people.collect::<Result<_, _>>()? })
+}
+
+fn decode_consent(consent: &pb::ConsentBody) -> Result<Consent, WireError> {
+    bounded("categories", &consent.categories, 0..=99, "at most 99")?;
+    bounded("recipients", &consent.recipients, 0..=64, "at most 64")?;
+    Ok(Consent {
+        person: to_person(consent.person.as_ref())?,
+        state: ConsentState::ALL
+            .iter()
+            .find(|(_, word)| *word == consent.state)
+            .map(|(state, _)| *state)
+            .ok_or(WireError::invalid("state", "`valid`, `refused` or `withdrawn`"))?,
+        categories: consent
+            .categories
+            .iter()
+            .map(|code| id::<CategoryCode>("categories", code))
+            .collect::<Result<_, _>>()?,
+        recipients: consent
+            .recipients
+            .iter()
+            .map(|agency| id::<AgencyId>("recipients", agency))
+            .collect::<Result<_, _>>()?,
+        expires_at: optional_time("expires_at_unix_ms", consent.expires_at_unix_ms)?,
+    })
+}
+
+fn decode_release(release: &pb::ReleaseBody) -> Result<ReleaseDecision, WireError> {
+    let outcome = match release.decision() {
+        pb::Decision::Release => DecidedOutcome::Release {
+            gate: release.gate.clone(),
+            obligations: release.obligations.clone(),
+            view_expires_at: time("view_expires_at_unix_ms", release.view_expires_at_unix_ms)?,
+            sealed_digest: match release.sealed_digest.as_slice() {
+                [] => None,
+                bytes => Some(
+                    bytes
+                        .try_into()
+                        .map_err(|_| WireError::invalid("sealed_digest", "32 bytes"))?,
+                ),
+            },
+        },
+        pb::Decision::Review => DecidedOutcome::Review {
+            gate: release.gate.clone(),
+            approvals_needed: release.approvals_needed,
+        },
+        pb::Decision::Deny => DecidedOutcome::Deny(
+            release
+                .reason
+                .parse()
+                .map_err(|_| WireError::invalid("reason", "a reason code this version knows"))?,
+        ),
+        pb::Decision::Unspecified => return Err(WireError::Missing("decision")),
+    };
+    Ok(ReleaseDecision {
+        release: id("release", &release.release)?,
+        person: to_person(release.person.as_ref())?,
+        category: id("category", &release.category)?,
+        recipient: id("recipient", &release.recipient)?,
+        outcome,
+    })
+}

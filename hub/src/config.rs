@@ -1,0 +1,131 @@
+//! The hub's configuration file. Nothing sensitive is in it: keys are files of their own.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+};
+
+use brag_common::{
+    config::{self, ConfigError, ConfigPath, DurationText},
+    id::{AgencyId, StaffName},
+    profile::TlsPaths,
+    telemetry::LogConfig,
+};
+use serde::Deserialize;
+
+/// What a hub is told by its operator. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder of the store and the log. Only this program writes there.
+    pub data: ConfigPath,
+    /// The signed agreement.
+    pub agreement: ConfigPath,
+    /// Where nodes and co-ordinators reach the hub.
+    pub listen: SocketAddr,
+    /// Where liveness, readiness and metrics are served; must be a loopback address.
+    pub admin_listen: SocketAddr,
+    /// Where each agency's node is: `https://host:port` by agency id.
+    pub nodes: BTreeMap<AgencyId, String>,
+    /// Certificates.
+    pub tls: TlsPaths,
+    /// Secret keys.
+    pub keys: KeyPaths,
+    /// The hub's staff and their roles.
+    #[serde(default)]
+    pub staff: Vec<Staff>,
+    /// The program's own messages.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// How the hub asks.
+    #[serde(default)]
+    pub fan_out: FanOut,
+}
+
+/// Paths of the secret keys, each readable by the hub's user only.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPaths {
+    /// Signs the agreement for the hub; its public half is in the agreement.
+    pub statements: ConfigPath,
+    /// Encrypts the store.
+    pub store: ConfigPath,
+    /// Signs the log.
+    pub log: ConfigPath,
+}
+
+/// One member of the hub's staff.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    /// As in their certificate.
+    pub name: StaffName,
+    /// What they may do.
+    pub roles: BTreeSet<Role>,
+}
+
+/// What a member of staff may do at the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Opens enquiries and requests detail.
+    Coordinator,
+}
+
+impl Role {
+    /// The word for the role.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Coordinator => "coordinator",
+        }
+    }
+}
+
+/// How the hub asks the agencies.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FanOut {
+    /// How many calls to nodes are under way at once, for all enquiries together. 1 to 1,024.
+    pub calls_at_once: u16,
+    /// How long a node has for one call, where the agreement gives it no time of its own.
+    pub call_within: DurationText,
+    /// How long a round stays open for assessors, where the enquiry does not say.
+    pub answer_within: DurationText,
+    /// How long after a call that failed the node is asked again.
+    pub ask_again_after: DurationText,
+}
+
+impl Default for FanOut {
+    fn default() -> Self {
+        Self {
+            // Two whole partnerships of thirty agencies in flight.
+            calls_at_once: 64,
+            call_within: DurationText::from_secs(10),
+            // The Red clock of the sample agreement: four hours.
+            answer_within: DurationText::from_secs(4 * 3600),
+            ask_again_after: DurationText::from_secs(15),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it can not be read or a key is wrong; the error names file, line and key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        config::load(path)
+    }
+
+    /// The roles of a member of staff; none when they are not listed.
+    #[must_use]
+    pub fn roles_of(&self, name: &StaffName) -> BTreeSet<Role> {
+        self.staff
+            .iter()
+            .filter(|staff| staff.name == *name)
+            .flat_map(|staff| staff.roles.iter().copied())
+            .collect()
+    }
+}
