@@ -14,4 +14,5 @@
 //! Nothing here measures risk. It weighs evidence about *who*, never about *how worrying*.
 
 pub mod identity;
+pub mod keys;
 pub mod normalise;
