@@ -16,3 +16,4 @@
 pub mod identity;
 pub mod keys;
 pub mod normalise;
+pub mod token;
