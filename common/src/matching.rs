@@ -14,6 +14,8 @@
 //! Nothing here measures risk. It weighs evidence about *who*, never about *how worrying*.
 
 pub mod identity;
+pub mod index;
 pub mod keys;
 pub mod normalise;
+pub mod screen;
 pub mod token;
