@@ -19,3 +19,4 @@ pub mod keys;
 pub mod normalise;
 pub mod screen;
 pub mod token;
+pub mod weigh;
