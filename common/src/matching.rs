@@ -13,6 +13,7 @@
 //!
 //! Nothing here measures risk. It weighs evidence about *who*, never about *how worrying*.
 
+pub mod compare;
 pub mod identity;
 pub mod index;
 pub mod keys;
