@@ -100,7 +100,8 @@ impl Admin {
             .route("/live", get(async || "live\n"))
             .route("/ready", get(ready).with_state(readiness))
             .route("/metrics", get(show_metrics).with_state(metrics));
-        let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
+        let server =
+            axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
         let task = AbortOnDropHandle::new(tokio::spawn(server.into_future()));
         Ok(Self { local_addr, task })
     }

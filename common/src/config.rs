@@ -152,7 +152,9 @@ pub struct DurationText(Duration);
 
 /// A text that is not a length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a length of time: expected a whole number above zero and `ms`, `s`, `m`, `h` or `d`, for example `72h`")]
+#[error(
+    "not a length of time: expected a whole number above zero and `ms`, `s`, `m`, `h` or `d`, for example `72h`"
+)]
 pub struct InvalidDuration;
 
 impl DurationText {
@@ -292,10 +294,7 @@ mod tests {
         for text in ["", "s", "30", "0s", "-1s", "1.5h", "30 s", "30S", "1w", "+1s", "40000d"] {
             assert_eq!(text.parse::<DurationText>(), Err(InvalidDuration), "{text}");
         }
-        assert_eq!(
-            format!("{}d", u64::MAX).parse::<DurationText>(),
-            Err(InvalidDuration)
-        );
+        assert_eq!(format!("{}d", u64::MAX).parse::<DurationText>(), Err(InvalidDuration));
         for (text, shown) in
             [("250ms", "250ms"), ("30s", "30s"), ("90m", "90m"), ("72h", "3d"), ("28d", "28d")]
         {

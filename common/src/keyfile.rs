@@ -77,14 +77,13 @@ pub fn write(path: &Path, kind: KeyKind, key: &SecretBytes<32>) -> Result<(), Ke
     let io = |source| KeyFileError::Io { path: path.to_owned(), source };
     let encoded = Zeroizing::new(BASE64_STANDARD.encode(key.expose()));
     let line = Zeroizing::new(format!("{} {}\n", kind.label(), *encoded));
-    let mut file =
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(KeyFileError::Exists(path.to_owned()));
-            }
-            Err(error) => return Err(io(error)),
-        };
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(KeyFileError::Exists(path.to_owned()));
+        }
+        Err(error) => return Err(io(error)),
+    };
     file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -59,9 +59,8 @@ impl FromStr for TrustDomain {
     type Err = InvalidPeerName;
 
     fn from_str(text: &str) -> Result<Self, InvalidPeerName> {
-        let allowed = |b: u8| {
-            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
-        };
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
         if (1..=200).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.into()))
         } else {
@@ -327,8 +326,7 @@ pub fn name_in_certificate(
     if !rest.is_empty() {
         return Err(IdentityError::Unreadable);
     }
-    let constraints =
-        certificate.basic_constraints().map_err(|_| IdentityError::Unreadable)?;
+    let constraints = certificate.basic_constraints().map_err(|_| IdentityError::Unreadable)?;
     if constraints.is_some_and(|constraints| constraints.value.ca) {
         return Err(IdentityError::Authority);
     }
