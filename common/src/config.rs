@@ -219,6 +219,14 @@ impl fmt::Display for DurationText {
     }
 }
 
+/// For `#[serde(deserialize_with)]` on a [`Duration`] that is written as a [`DurationText`].
+///
+/// # Errors
+/// When the text is not a length of time.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    DurationText::deserialize(deserializer).map(DurationText::get)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Serving: bind, admit, serve, drain.
 //!
-//! The accept loop is our own ([`accept`]): tonic's knows neither revocation lists nor reloading nor
+//! The accept loop is our own (`serve/accept.rs`): tonic's knows neither revocation lists nor reloading nor
 //! places for each source. Everything that a caller could make grow has a bound in [`Limits`].
 
 mod accept;
@@ -14,6 +14,7 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
+use serde::Deserialize;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc},
@@ -28,6 +29,7 @@ use tonic::service::Routes;
 use self::accept::{Admission, Connection};
 pub use self::health::{HealthTask, health, reflection};
 use crate::{
+    config::duration,
     telemetry::Metrics,
     tls::{Gate, ServerTls},
 };
@@ -38,8 +40,10 @@ use crate::{
 /// `max_encoding_message_size`. Over it, tonic answers `OUT_OF_RANGE`. Compression stays off.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// What a server admits. Counts are of things at one time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a server admits. Counts are of things at one time. Read from a configuration, absent keys
+/// have their defaults and lengths of time are written as in `30s`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// TLS handshakes under way from one address. Default 32: a site behind one address
     /// reconnects at once; a silent flood from one address takes no more.
@@ -47,6 +51,7 @@ pub struct Limits {
     /// TLS handshakes under way in all. Default 256.
     pub handshakes: usize,
     /// Time for one handshake. Default 3 s.
+    #[serde(deserialize_with = "duration")]
     pub handshake_timeout: Duration,
     /// Connections in all. Default 1024.
     pub connections: usize,
@@ -60,6 +65,7 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// Time for a handler, if the caller's `grpc-timeout` is not shorter. Streams see to their own
     /// deadlines: this ends when a stream starts. Default 30 s.
+    #[serde(deserialize_with = "duration")]
     pub request_timeout: Duration,
     /// HTTP/2 headers of a request, in bytes. Default 16 KiB.
     pub headers_max_bytes: u32,
@@ -69,15 +75,20 @@ pub struct Limits {
     /// errors; over either the connection ends ("rapid reset"). Default 20 each.
     pub reset_streams: usize,
     /// Silence after which the peer is asked whether it is there. Default 30 s.
+    #[serde(deserialize_with = "duration")]
     pub keepalive_interval: Duration,
     /// Time to answer that. Default 10 s.
+    #[serde(deserialize_with = "duration")]
     pub keepalive_timeout: Duration,
     /// Age at which a connection takes no new requests; the peer connects again, which verifies its
     /// certificate anew. Default 15 min.
+    #[serde(deserialize_with = "duration")]
     pub connection_age: Duration,
     /// Time that requests under way then have, before the connection is cut. Default 30 s.
+    #[serde(deserialize_with = "duration")]
     pub connection_age_grace: Duration,
     /// Time that requests under way have when the server stops. Default 20 s.
+    #[serde(deserialize_with = "duration")]
     pub drain: Duration,
 }
 
@@ -238,7 +249,7 @@ impl Server {
             shutdown.clone(),
         )));
         let serving = builder(&limits).serve_with_incoming_shutdown(
-            Gate::new(routes.prepare(), Arc::new(Semaphore::new(limits.requests))),
+            Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests))),
             ReceiverStream::new(incoming),
             shutdown.clone().cancelled_owned(),
         );
@@ -260,6 +271,11 @@ impl Server {
     }
 }
 
+/// A semaphore of any size; tokio's own panics above its greatest.
+fn semaphore(permits: usize) -> Semaphore {
+    Semaphore::new(permits.min(Semaphore::MAX_PERMITS))
+}
+
 /// tonic's part of the limits. `tcp_nodelay` and its like do not apply to connections of our own.
 fn builder(limits: &Limits) -> tonic::transport::Server {
     tonic::transport::Server::builder()
@@ -274,7 +290,8 @@ fn builder(limits: &Limits) -> tonic::transport::Server {
         // peer to go away first. `Connection` does the cutting.
         .max_connection_age(limits.connection_age)
         .http2_max_header_list_size(limits.headers_max_bytes)
-        .max_frame_size(limits.frame_max_bytes)
+        // HTTP/2's own bounds (RFC 9113, section 4.2), outside which h2 panics.
+        .max_frame_size(limits.frame_max_bytes.clamp(16_384, 16_777_215))
         .http2_max_pending_accept_reset_streams(Some(limits.reset_streams))
         .http2_max_local_error_reset_streams(Some(limits.reset_streams))
 }

@@ -179,7 +179,7 @@ impl TestCa {
         self.issue(&self.spec(&self.trust_domain.person(name.clone())))
     }
 
-    /// What a good certificate of `name` says: also `localhost`, 127.0.0.1 and [::1]; both usages;
+    /// What a good certificate of `name` says: also `localhost`, 127.0.0.1 and `::1`; both usages;
     /// valid from 2020 to 2049.
     #[must_use]
     pub fn spec(&self, name: &PeerName) -> CertSpec {
@@ -316,4 +316,28 @@ fn write_private(path: &Path, text: &str) {
         .open(path)
         .expect("key is opened");
     file.write_all(text.as_bytes()).expect("key is written");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{time::SettableClock, tls::ServerTls};
+
+    #[test]
+    fn an_authority_that_is_opened_again_issues_under_the_same_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let domain: TrustDomain = "exampleshire.example".parse().unwrap();
+        let first = TestCa::new(domain.clone());
+        first.save(folder.path());
+        let again = TestCa::open(domain.clone(), folder.path());
+        assert_eq!(again.root_pem(), first.root_pem());
+
+        let person = again.person(&"j.okafor".parse().unwrap());
+        let files = person.write(&first, folder.path(), "person");
+        let clock = Arc::new(SettableClock::at("2026-11-21T12:00:00Z".parse().unwrap()));
+        let tls = ServerTls::load(files, domain, clock).unwrap();
+        assert_eq!(tls.name().to_string(), "spiffe://exampleshire.example/person/j.okafor");
+    }
 }

@@ -7,7 +7,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
     hash::Hash,
     io::{self, IoSlice},
     net::{IpAddr, SocketAddr},
@@ -27,10 +26,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use super::{Limits, ServeMetrics};
+use super::{Limits, ServeMetrics, semaphore};
 use crate::{
     peer::PeerName,
-    tls::{Caller, ServerTls},
+    tls::{Caller, Cut, ServerTls},
 };
 
 /// After an accept error that lasts, such as no free file descriptor: first and longest pause.
@@ -115,9 +114,9 @@ impl Admission {
             tls,
             metrics,
             cut,
-            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            handshakes: Arc::new(semaphore(limits.handshakes)),
             sources: Tally::new(limits.handshakes_per_source),
-            connections: Arc::new(Semaphore::new(limits.connections)),
+            connections: Arc::new(semaphore(limits.connections)),
             peers: Tally::new(limits.connections_per_peer),
             limits,
         }
@@ -171,12 +170,12 @@ impl Admission {
         self.metrics.admitted.inc();
         let open = Open::new(self.metrics.clone());
         let cut = self.cut.clone();
-        let oldest = self.limits.connection_age + self.limits.connection_age_grace;
-        let end = Box::pin(async move {
+        let oldest = self.limits.connection_age.saturating_add(self.limits.connection_age_grace);
+        let stream = Cut::new(stream, async move {
             // At its age tonic tells the peer to go away; this is for what has not gone by then.
             let _ = tokio::time::timeout(oldest, cut.cancelled()).await;
         });
-        Some(Connection { stream, caller, end, ended: false, _places: (of_peer, of_all, open) })
+        Some(Connection { stream, caller, _places: (of_peer, of_all, open) })
     }
 }
 
@@ -244,10 +243,8 @@ impl Drop for Open {
 
 /// A connection of a verified peer. It ends at its greatest age, and when the server is cut off.
 pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: Cut<TlsStream<TcpStream>>,
     caller: Caller,
-    end: Pin<Box<dyn Future<Output = ()> + Send>>,
-    ended: bool,
     _places: (Place<PeerName>, OwnedSemaphorePermit, Open),
 }
 
@@ -259,22 +256,12 @@ impl Connected for Connection {
     }
 }
 
-impl Connection {
-    /// An error from the moment the connection is to end. Asked by writes too: a peer that does not
-    /// read can stop the server from reading.
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.ended = self.ended || self.end.as_mut().poll(cx).is_ready();
-        if self.ended { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
-    }
-}
-
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_open(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -285,17 +272,14 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_open(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_open(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_open(cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
@@ -304,7 +288,6 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_open(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

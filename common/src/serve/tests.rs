@@ -157,6 +157,32 @@ async fn health_follows_readiness() {
     assert_eq!(unknown.code(), Code::NotFound);
 }
 
+#[test]
+fn limits_read_from_a_configuration_keep_the_other_defaults() {
+    let limits: Limits = toml::from_str("handshake_timeout = \"5s\"\nrequests = 7").unwrap();
+    let expected =
+        Limits { handshake_timeout: Duration::from_secs(5), requests: 7, ..Limits::default() };
+    assert_eq!(limits, expected);
+    for wrong in ["handshake_timeout = 5", "requests = -1", "request = 1"] {
+        assert!(toml::from_str::<Limits>(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn limits_of_any_size_do_not_stop_the_server() {
+    let rig = Rig::with_limits(Limits {
+        handshakes: usize::MAX,
+        connections: usize::MAX,
+        requests: usize::MAX,
+        frame_max_bytes: u32::MAX,
+        connection_age: Duration::MAX,
+        connection_age_grace: Duration::MAX,
+        ..Limits::default()
+    })
+    .await;
+    assert_eq!(check(&mut rig.client(&rig.ca.agency(&csc()))).await, Ok(()));
+}
+
 #[tokio::test]
 async fn reflection_describes_itself() {
     assert!(reflection(&[0xff]).is_err());

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,17 +15,18 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{
     ClientConfig,
-    client::{Resumption, WebPkiServerVerifier},
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier as _},
     time_provider::TimeProvider,
     version::TLS13,
 };
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
-use super::{ALPN_H2, ClockTime, Material, TlsError, TlsFiles, provider};
+use super::{ALPN_H2, ClockTime, Cut, Material, TlsError, TlsFiles, provider};
 use crate::{
     peer::{IdentityError, PeerName, TrustDomain, name_in_certificate},
     time::{SharedClock, Timestamp},
@@ -36,8 +37,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// As the server's, so that either side notices a dead connection within 40 s.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// As the server's own limit: its answers have no larger headers.
+const HEADERS_MAX_BYTES: u32 = 16 * 1024;
 /// The most that `grpc-timeout` can say is far more; no call of ours waits longer.
 const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A server at the other end of an open connection.
+struct Server {
+    chain: Vec<CertificateDer<'static>>,
+    host: ServerName<'static>,
+    end: CancellationToken,
+}
 
 /// The client's side of TLS.
 pub struct ClientTls {
@@ -45,10 +55,16 @@ pub struct ClientTls {
     trust_domain: TrustDomain,
     clock: SharedClock,
     current: ArcSwap<Current>,
+    /// Guards the making of the next reading, so that an older one never replaces a newer.
+    changing: Mutex<()>,
+    /// The open connections, so that a reload can end those it no longer accepts.
+    open: Mutex<Vec<Weak<Server>>>,
 }
 
+/// One reading of the files.
 struct Current {
     config: Arc<ClientConfig>,
+    verifier: Arc<WebPkiServerVerifier>,
     name: PeerName,
     expires: Timestamp,
 }
@@ -64,17 +80,26 @@ impl ClientTls {
         clock: SharedClock,
     ) -> Result<Arc<Self>, TlsError> {
         let current = ArcSwap::from_pointee(Current::read(&files, &trust_domain, &clock)?);
-        Ok(Arc::new(Self { files, trust_domain, clock, current }))
+        let (changing, open) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { files, trust_domain, clock, current, changing, open }))
     }
 
-    /// Reads the files again, for connections made from now on; open ones stay. On error everything
-    /// stays as it was. Blocks on the disk.
+    /// Reads the files again. New connections use the new certificate, roots and lists; open ones end
+    /// if the new roots and lists no longer accept their server. On error everything stays as it was.
+    /// Blocks on the disk.
     ///
     /// # Errors
     /// As [`ClientTls::load`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        let next = Current::read(&self.files, &self.trust_domain, &self.clock)?;
-        self.current.store(Arc::new(next));
+        let _changing = lock(&self.changing);
+        let next = Arc::new(Current::read(&self.files, &self.trust_domain, &self.clock)?);
+        self.current.store(Arc::clone(&next));
+        let time = ClockTime(Arc::clone(&self.clock)).current_time();
+        for server in lock(&self.open).iter().filter_map(Weak::upgrade) {
+            if !time.is_some_and(|time| next.accepts(&server, time)) {
+                server.end.cancel();
+            }
+        }
         Ok(())
     }
 
@@ -95,7 +120,7 @@ impl ClientTls {
         &self,
         uri: &Uri,
         expected: &PeerName,
-    ) -> Result<TlsStream<TcpStream>, ConnectError> {
+    ) -> Result<Cut<TlsStream<TcpStream>>, ConnectError> {
         let host = uri.host().ok_or(ConnectError::NotHttps)?;
         if uri.scheme_str() != Some("https") {
             return Err(ConnectError::NotHttps);
@@ -103,27 +128,41 @@ impl ClientTls {
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let server_name =
             ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::NotHttps)?;
+        let current = self.current.load_full();
         let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(443)))
             .await
             .map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-        let connector = TlsConnector::from(Arc::clone(&self.current.load().config));
-        let stream = connector.connect(server_name, tcp).await.map_err(ConnectError::Tls)?;
+        let connector = TlsConnector::from(Arc::clone(&current.config));
+        let stream =
+            connector.connect(server_name.clone(), tcp).await.map_err(ConnectError::Tls)?;
         let (_, session) = stream.get_ref();
         if session.alpn_protocol() != Some(ALPN_H2) {
             return Err(ConnectError::NotHttp2);
         }
-        let leaf = session
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .ok_or(ConnectError::Identity(IdentityError::Unreadable))?;
+        let chain = session.peer_certificates().unwrap_or_default().to_vec();
+        let leaf = chain.first().ok_or(ConnectError::Identity(IdentityError::Unreadable))?;
         let name = name_in_certificate(leaf, &self.trust_domain).map_err(ConnectError::Identity)?;
-        if name == *expected {
-            Ok(stream)
-        } else {
-            Err(ConnectError::OtherPeer { expected: expected.clone(), found: name })
+        if name != *expected {
+            return Err(ConnectError::OtherPeer { expected: expected.clone(), found: name });
         }
+        let end = CancellationToken::new();
+        let server = Arc::new(Server { chain, host: server_name, end });
+        let mut open = lock(&self.open);
+        open.retain(|server| server.strong_count() > 0);
+        open.push(Arc::downgrade(&server));
+        drop(open);
+        // Order matters: from here on a reload sees this connection; one that came before may not.
+        if !Arc::ptr_eq(&current, &self.current.load_full()) {
+            return Err(ConnectError::Reloaded);
+        }
+        Ok(Cut::new(stream, async move { server.end.cancelled().await }))
     }
+}
+
+/// What these locks guard is whole at every moment, so one that a panic left is good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for ClientTls {
@@ -147,13 +186,20 @@ impl Current {
         let time: Arc<dyn TimeProvider> = Arc::new(ClockTime(Arc::clone(clock)));
         let mut config = ClientConfig::builder_with_details(provider(), time)
             .with_protocol_versions(&[&TLS13])?
-            .with_webpki_verifier(verifier)
+            .with_webpki_verifier(Arc::clone(&verifier))
             .with_client_auth_cert(material.chain, material.private_key)?;
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         // A resumed session would not verify the server's certificate again.
         config.resumption = Resumption::disabled();
         config.enable_early_data = false;
-        Ok(Self { config: Arc::new(config), name: material.name, expires: material.expires })
+        let Material { name, expires, .. } = material;
+        Ok(Self { config: Arc::new(config), verifier, name, expires })
+    }
+
+    fn accepts(&self, server: &Server, time: UnixTime) -> bool {
+        server.chain.split_first().is_some_and(|(leaf, rest)| {
+            self.verifier.verify_server_cert(leaf, rest, &server.host, &[], time).is_ok()
+        })
     }
 }
 
@@ -170,6 +216,8 @@ enum ConnectError {
     NotHttp2,
     #[error("the server's certificate names nobody of this partnership")]
     Identity(#[source] IdentityError),
+    #[error("the certificates were reloaded meanwhile")]
+    Reloaded,
     #[error("the server is `{found}`, not `{expected}`")]
     OtherPeer { expected: PeerName, found: PeerName },
 }
@@ -187,6 +235,7 @@ pub fn connect(endpoint: &Endpoint, expected: PeerName, tls: Arc<ClientTls>) -> 
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
+        .http2_max_header_list_size(HEADERS_MAX_BYTES)
         .connect_with_connector_lazy(connector)
 }
 
@@ -206,7 +255,7 @@ struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = TokioIo<Cut<TlsStream<TcpStream>>>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
 

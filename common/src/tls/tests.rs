@@ -2,7 +2,8 @@
 
 use std::{fs, net::SocketAddr};
 
-use rustls::{HandshakeKind, pki_types::ServerName};
+use rustls::{HandshakeKind, RootCertStore};
+use rustls_pki_types::{PrivateKeyDer, ServerName, pem::PemObject as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -12,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::interceptor::InterceptedService, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::*;
+use super::{files::expiry, *};
 use crate::{
     admin::Readiness,
     id::AgencyId,
+    keyfile::KeyFileError,
     serve::{HealthTask, Limits, ServeMetrics, Serving, health},
     testing::{CertSpec, CertUsage, TestCa, TestCert},
     time::{SettableClock, SignedDuration},
@@ -27,6 +29,7 @@ pub(crate) struct Rig {
     pub(crate) metrics: ServeMetrics,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) ca: TestCa,
+    hub: TestCert,
     tls: Arc<ServerTls>,
     files: TlsFiles,
     clock: Arc<SettableClock>,
@@ -71,7 +74,8 @@ impl Rig {
     async fn with(limits: Limits, crl: impl FnOnce(&TestCa) -> Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = TestCa::new(domain());
-        let mut files = ca.hub().write(&ca, folder.path(), "hub");
+        let hub = ca.hub();
+        let mut files = hub.write(&ca, folder.path(), "hub");
         if let Some(crl) = crl(&ca) {
             let path = folder.path().join("crl.pem");
             fs::write(&path, crl).unwrap();
@@ -97,7 +101,19 @@ impl Rig {
             CancellationToken::new(),
         )
         .unwrap();
-        Self { serving, metrics, readiness, ca, tls, files, clock, folder, seen, _health: health }
+        Self {
+            serving,
+            metrics,
+            readiness,
+            ca,
+            hub,
+            tls,
+            files,
+            clock,
+            folder,
+            seen,
+            _health: health,
+        }
     }
 
     fn client_tls(&self, cert: &TestCert) -> Arc<ClientTls> {
@@ -301,6 +317,27 @@ async fn a_client_refuses_a_revoked_server() {
     assert_eq!(tls.name(), domain().agency(csc()));
     assert_eq!(rig.tls.name(), domain().hub());
     assert_eq!(rig.tls.expires(), expiry(&hub).unwrap());
+
+    // The open connection ends, and no new one begins.
+    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    fs::write(&crl, rig.ca.crl(&[&rig.hub])).unwrap();
+    tls.reload().unwrap();
+    assert!(stream.message().await.is_err());
+    assert_eq!(check(&mut client).await, Err(Code::Unavailable));
+}
+
+#[tokio::test]
+async fn a_client_keeps_good_connections_over_a_reload() {
+    let rig = Rig::start().await;
+    let tls = rig.client_tls(&rig.ca.agency(&csc()));
+    let url = format!("https://localhost:{}", rig.serving.local_addr().port());
+    let mut client = rig.client_of(&url, domain().hub(), Arc::clone(&tls));
+    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    tls.reload().unwrap();
+    rig.readiness.send_replace(Readiness::starting());
+    assert!(stream.message().await.unwrap().is_some());
 }
 
 #[tokio::test]
