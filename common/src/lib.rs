@@ -6,7 +6,7 @@
 //! 2. who asks, about whom: [`peer`], [`matching`]
 //! 3. policy: [`agreement`] and the decision
 //! 4. evidence: [`audit`], [`durable`]
-//! 5. shell: [`config`], [`tls`], [`serve`], [`admin`], [`telemetry`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`]
 
 pub mod admin;
 pub mod agreement;
@@ -14,17 +14,23 @@ pub mod audit;
 pub mod config;
 pub mod durable;
 pub mod enquiry;
+pub mod evidence;
 pub mod id;
+pub mod keyfile;
 pub mod keys;
 pub mod matching;
 pub mod peer;
+pub mod profile;
 pub mod rating;
 pub mod reason;
+pub mod release;
+pub mod replay;
 pub mod seal;
 pub mod secret;
 pub mod serve;
 pub mod statement;
 pub mod status;
+pub mod stored;
 pub mod telemetry;
 pub mod time;
 pub mod tls;

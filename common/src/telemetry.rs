@@ -1,1 +1,186 @@
-//! (to be written)
+//! What operators see: the log on standard error and the registry of metrics.
+//!
+//! Not the audit log, which is evidence. INVARIANT: no identifier of a person, no request and no key
+//! at any level; therefore the level applies to our own modules only. The libraries below us print
+//! headers and frames when asked to, so they never say more than warnings.
+
+use std::{
+    fmt,
+    io::IsTerminal as _,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use prometheus_client::registry::{Metric, Registry};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
+
+/// How much our own modules say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Defects only.
+    Error,
+    /// Also what is degraded by outside causes.
+    Warn,
+    /// Also start, stop, enrolment, reload.
+    #[default]
+    Info,
+    /// Also every refusal with its causes.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// Our crates and the programs' own names; everything else at warnings.
+    fn filter(self) -> EnvFilter {
+        let level = match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        };
+        let others = if self == Self::Error { "error" } else { "warn" };
+        EnvFilter::new(format!("{others},brag={level},hub={level},agency_node={level}"))
+    }
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text for each event.
+    #[default]
+    Text,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// The `[log]` table of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// How much is said. Reloads without a restart. Default `info`.
+    pub level: LogLevel,
+    /// The form. Default `text`.
+    pub format: LogFormat,
+}
+
+/// The log can not be started or changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// This process has a log already.
+    #[error("the log was started before")]
+    Started,
+    /// The log has ended.
+    #[error("the log has ended")]
+    Ended,
+}
+
+/// Changes the level of the running log.
+#[derive(Clone)]
+pub struct LogHandle(reload::Handle<EnvFilter, tracing_subscriber::Registry>);
+
+impl LogHandle {
+    /// From now on, says as much as `level`.
+    ///
+    /// # Errors
+    /// When the log has ended.
+    pub fn set_level(&self, level: LogLevel) -> Result<(), LogError> {
+        self.0.reload(level.filter()).map_err(|_| LogError::Ended)
+    }
+}
+
+impl fmt::Debug for LogHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogHandle")
+    }
+}
+
+/// Starts the log of this process, on standard error.
+///
+/// # Errors
+/// When it was started before.
+pub fn start_log(config: LogConfig) -> Result<LogHandle, LogError> {
+    let (filter, handle) = reload::Layer::new(config.level.filter());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.with_ansi(false).json().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .map_err(|_| LogError::Started)?;
+    Ok(LogHandle(handle))
+}
+
+/// The one line that says what has started and from which configuration.
+pub fn log_start(program: &str, version: &str, config: &Path) {
+    tracing::info!(program, version, config = %config.display(), "starting");
+}
+
+/// The metrics of a program, all under its prefix. Clones share one registry.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Mutex<Registry>>);
+
+impl Metrics {
+    /// No metrics yet; names will start with `prefix` and `_`.
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self(Arc::new(Mutex::new(Registry::with_prefix(prefix))))
+    }
+
+    /// Adds a metric. Counters get `_total` when they are shown; give names without it.
+    pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
+        self.registry().register(name, help, metric);
+    }
+
+    /// All metrics in the OpenMetrics text format, version 1.0.0.
+    ///
+    /// # Errors
+    /// When a metric can not be shown; that is a defect of the metric.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry())?;
+        Ok(text)
+    }
+
+    /// A registry is only ever added to, so one that a panic interrupted is still good.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+
+    #[test]
+    fn libraries_never_say_more_than_warnings() {
+        for level in [LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace] {
+            let filter = level.filter().to_string();
+            assert!(filter.split(',').any(|directive| directive == "warn"), "{filter}");
+            assert!(filter.split(',').all(|d| !d.contains('=')
+                || ["brag=", "hub=", "agency_node="].iter().any(|ours| d.starts_with(ours))));
+        }
+    }
+
+    #[test]
+    fn metrics_show_under_their_prefix() {
+        let metrics = Metrics::new("hub");
+        let counter: Counter = Counter::default();
+        metrics.register("requests", "Requests", counter.clone());
+        counter.inc();
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("hub_requests_total 1\n"), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

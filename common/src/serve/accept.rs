@@ -1,0 +1,297 @@
+//! The accept loop: who gets as far as speaking HTTP/2.
+//!
+//! Nothing here waits for a peer without a deadline and a place: a connection first takes a place of
+//! its address and one of all handshakes, then proves who it is, then takes a place of its name and
+//! one of all connections. Whoever finds no place is dropped at once, so that silence costs the
+//! silent. INVARIANT: no error of a connection ends the loop.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    io::{self, IoSlice},
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
+};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Connected;
+
+use super::{Limits, ServeMetrics, semaphore};
+use crate::{
+    peer::PeerName,
+    tls::{Caller, Cut, ServerTls},
+};
+
+/// After an accept error that lasts, such as no free file descriptor: first and longest pause.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Accepts until `shutdown`, and then drops the listener and every handshake under way.
+pub(super) async fn run(
+    listener: TcpListener,
+    admission: Arc<Admission>,
+    admitted: mpsc::Sender<io::Result<Connection>>,
+    shutdown: CancellationToken,
+) {
+    let mut handshakes = JoinSet::new();
+    let mut pause = PAUSE_MIN;
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            Some(_) = handshakes.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, from)) => {
+                pause = PAUSE_MIN;
+                // A place first: a flood must not even cost a task for each connection.
+                let Some(places) = admission.door(from.ip()) else { continue };
+                let admission = Arc::clone(&admission);
+                let admitted = admitted.clone();
+                handshakes.spawn(async move {
+                    if let Some(connection) = admission.admit(tcp, from, places).await {
+                        // The receiver is gone only when the server is.
+                        let _ = admitted.send(Ok(connection)).await;
+                    }
+                });
+            }
+            // The peer went away before we accepted it.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "can not accept connections");
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+                }
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// The places, and what a connection needs to be admitted.
+pub(super) struct Admission {
+    tls: Arc<ServerTls>,
+    limits: Limits,
+    metrics: ServeMetrics,
+    cut: CancellationToken,
+    handshakes: Arc<Semaphore>,
+    sources: Tally<IpAddr>,
+    connections: Arc<Semaphore>,
+    peers: Tally<PeerName>,
+}
+
+/// The places of a handshake.
+type DoorPlaces = (Place<IpAddr>, OwnedSemaphorePermit);
+
+impl Admission {
+    pub(super) fn new(
+        tls: Arc<ServerTls>,
+        limits: Limits,
+        metrics: ServeMetrics,
+        cut: CancellationToken,
+    ) -> Self {
+        Self {
+            tls,
+            metrics,
+            cut,
+            handshakes: Arc::new(semaphore(limits.handshakes)),
+            sources: Tally::new(limits.handshakes_per_source),
+            connections: Arc::new(semaphore(limits.connections)),
+            peers: Tally::new(limits.connections_per_peer),
+            limits,
+        }
+    }
+
+    fn door(&self, from: IpAddr) -> Option<DoorPlaces> {
+        let Some(source) = self.sources.take(from.to_canonical()) else {
+            self.metrics.count_refused("handshakes_of_source");
+            return None;
+        };
+        let Ok(handshake) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+            self.metrics.count_refused("handshakes");
+            return None;
+        };
+        Some((source, handshake))
+    }
+
+    async fn admit(
+        &self,
+        tcp: TcpStream,
+        from: SocketAddr,
+        door: DoorPlaces,
+    ) -> Option<Connection> {
+        let refuse = |reason: &'static str, error: Option<&(dyn std::error::Error + 'static)>| {
+            self.metrics.count_refused(reason);
+            tracing::debug!(%from, reason, error, "connection refused");
+        };
+        // Small answers must not wait for each other's acknowledgement; failing that, they may.
+        let _ = tcp.set_nodelay(true);
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, self.tls.accept(tcp));
+        let (stream, caller) = match handshake.await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => {
+                refuse(error.code(), Some(&error));
+                return None;
+            }
+            Err(_) => {
+                refuse("handshake_timeout", None);
+                return None;
+            }
+        };
+        drop(door);
+        let Some(of_peer) = self.peers.take(caller.peer().name().clone()) else {
+            refuse("connections_of_peer", None);
+            return None;
+        };
+        let Ok(of_all) = Arc::clone(&self.connections).try_acquire_owned() else {
+            refuse("connections", None);
+            return None;
+        };
+        self.metrics.admitted.inc();
+        let open = Open::new(self.metrics.clone());
+        let cut = self.cut.clone();
+        let oldest = self.limits.connection_age.saturating_add(self.limits.connection_age_grace);
+        let stream = Cut::new(stream, async move {
+            // At its age tonic tells the peer to go away; this is for what has not gone by then.
+            let _ = tokio::time::timeout(oldest, cut.cancelled()).await;
+        });
+        Some(Connection { stream, caller, _places: (of_peer, of_all, open) })
+    }
+}
+
+/// Counts places taken, each under a key.
+struct Tally<K> {
+    limit: usize,
+    taken: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Eq + Hash + Clone> Tally<K> {
+    fn new(limit: usize) -> Self {
+        Self { limit, taken: Arc::default() }
+    }
+
+    /// A place under `key`, until it is dropped; `None` when all are taken.
+    fn take(&self, key: K) -> Option<Place<K>> {
+        let mut taken = lock(&self.taken);
+        let count = taken.entry(key.clone()).or_default();
+        if *count >= self.limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place { key, taken: Arc::clone(&self.taken) })
+    }
+}
+
+struct Place<K: Eq + Hash> {
+    key: K,
+    taken: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.taken);
+        if let Some(count) = taken.get_mut(&self.key) {
+            *count = count.saturating_sub(1);
+            // Keys come from outside; only those in use are kept.
+            if *count == 0 {
+                taken.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Counts are whole at every moment, so a lock that a panic left is good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the gauge of open connections.
+struct Open(ServeMetrics);
+
+impl Open {
+    fn new(metrics: ServeMetrics) -> Self {
+        metrics.open.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.dec();
+    }
+}
+
+/// A connection of a verified peer. It ends at its greatest age, and when the server is cut off.
+pub(super) struct Connection {
+    stream: Cut<TlsStream<TcpStream>>,
+    caller: Caller,
+    _places: (Place<PeerName>, OwnedSemaphorePermit, Open),
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

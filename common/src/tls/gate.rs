@@ -1,0 +1,62 @@
+//! The check that every request passes before any handler: the caller is still trusted, and the
+//! server is not at its limit of requests.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::sync::Semaphore;
+use tonic::{Status, body::Body};
+use tower_service::Service;
+
+use super::Caller;
+
+/// Wraps the routes of a server; clones share one limit.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate<S> {
+    inner: S,
+    requests: Arc<Semaphore>,
+}
+
+impl<S> Gate<S> {
+    /// At most as many requests as `requests` has permits, over all connections.
+    pub(crate) const fn new(inner: S, requests: Arc<Semaphore>) -> Self {
+        Self { inner, requests }
+    }
+}
+
+impl<S> Service<http::Request<Body>> for Gate<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let refuse = |status: Status| -> Self::Future {
+            Box::pin(std::future::ready(Ok(status.into_http())))
+        };
+        if !request.extensions().get::<Caller>().is_some_and(Caller::is_trusted) {
+            return refuse(Status::unauthenticated("the certificate is no longer accepted"));
+        }
+        let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else {
+            return refuse(Status::resource_exhausted("too many requests at once"));
+        };
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(place);
+            answer
+        })
+    }
+}
