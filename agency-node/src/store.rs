@@ -18,17 +18,20 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement, Outgoing, PersonRecord,
+    EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement, PersonRecord,
     Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Values longer than this are kept in pieces: the store takes values under 63 KiB.
+const PIECE_BYTES: usize = 48 * 1024;
+
 /// The node's store.
 #[derive(Debug, Clone)]
 pub struct Store {
-    db: Arc<Durable>,
+    db: Durable,
     details: Arc<DetailKey>,
 }
 
@@ -39,7 +42,7 @@ impl Store {
     /// When another process uses it, the key is another, or the disk fails.
     pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
         let details = Arc::new(DetailKey::derive(key));
-        let db = Arc::new(Durable::open(&data.join("store"), key, CACHE_BYTES)?);
+        let db = Durable::open(&data.join("store"), key, CACHE_BYTES)?;
         Ok(Self { db, details })
     }
 
@@ -58,7 +61,7 @@ impl Store {
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store)).await.map_err(|_| StoreError::Stopped)?
+        tokio::task::spawn_blocking(move || work(&store)).await.map_err(|_| StoreError::Failed)?
     }
 
     /// Makes a change durable, whole or not at all.
@@ -77,13 +80,13 @@ impl Store {
 
     /// The database, for bulk loading.
     #[must_use]
-    pub fn durable(&self) -> &Durable {
+    pub const fn durable(&self) -> &Durable {
         &self.db
     }
 
     fn get<T: DeserializeOwned>(&self, place: &str) -> Result<Option<T>, StoreError> {
         let Some(bytes) = self.db.get(place.as_bytes())? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| StoreError::Shape)
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| shape())
     }
 
     /// Every record whose place starts with `prefix`, with the rest of the place.
@@ -94,8 +97,8 @@ impl Store {
             let rest = place
                 .get(prefix.len()..)
                 .and_then(|rest| std::str::from_utf8(rest).ok())
-                .ok_or(StoreError::Shape)?;
-            let value = serde_json::from_slice(&bytes).map_err(|_| StoreError::Shape)?;
+                .ok_or_else(shape)?;
+            let value = serde_json::from_slice(&bytes).map_err(|_| shape())?;
             found.push((rest.to_owned(), value));
         }
         Ok(found)
@@ -117,8 +120,8 @@ impl Store {
                 .get(b"person/".len()..)
                 .and_then(|rest| std::str::from_utf8(rest).ok())
                 .and_then(|rest| u64::from_str_radix(rest, 16).ok())
-                .ok_or(StoreError::Shape)?;
-            let person = serde_json::from_slice(&bytes).map_err(|_| StoreError::Shape)?;
+                .ok_or_else(shape)?;
+            let person = serde_json::from_slice(&bytes).map_err(|_| shape())?;
             Ok((record, person))
         })
     }
@@ -224,12 +227,29 @@ impl Store {
         parse_rest(self.scan("review/")?)
     }
 
-    /// What is to be delivered to the hub, oldest first, with its number.
+    /// The names of everything that is to be delivered to the hub, oldest first.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outgoing(&self) -> Result<Vec<(String, Outgoing)>, StoreError> {
-        self.scan("out/")
+    pub fn outgoing(&self) -> Result<Vec<String>, StoreError> {
+        let first = self.db.keys(b"blob/out/").map(|place| {
+            let place = place?;
+            let name = std::str::from_utf8(&place).ok().and_then(|place| place.strip_suffix("/0000"));
+            Ok(name.and_then(|name| name.strip_prefix("blob/")).map(ToOwned::to_owned))
+        });
+        first.filter_map(Result::transpose).collect()
+    }
+
+    /// A value of any size, kept in pieces.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn blob(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut whole: Option<Vec<u8>> = None;
+        for row in self.db.scan(format!("blob/{name}/").as_bytes()) {
+            whole.get_or_insert_default().extend_from_slice(&row?.1);
+        }
+        Ok(whole)
     }
 
     /// One view of the inbox.
@@ -267,13 +287,18 @@ pub fn standing_place(record: u64) -> String {
     format!("standing/{record:016x}")
 }
 
+/// A record that does not have its shape: damage, or a later version's.
+const fn shape() -> StoreError {
+    StoreError::Corrupt { what: "a record does not have its shape" }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse_rest<K: std::str::FromStr, T>(rows: Vec<(String, T)>) -> Result<Vec<(K, T)>, StoreError> {
     rows.into_iter()
-        .map(|(rest, value)| Ok((rest.parse().map_err(|_| StoreError::Shape)?, value)))
+        .map(|(rest, value)| Ok((rest.parse().map_err(|_| shape())?, value)))
         .collect()
 }
 
@@ -293,9 +318,15 @@ impl Change {
     /// # Errors
     /// When the record can not be encoded.
     pub fn put<T: Serialize>(&mut self, place: &str, value: &T) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec(value).map_err(|_| StoreError::Shape)?;
+        let bytes = serde_json::to_vec(value).map_err(|_| shape())?;
         self.0.put(place.as_bytes(), bytes);
         Ok(())
+    }
+
+    /// Whether nothing was put in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What the node was told of an enquiry.
@@ -342,22 +373,22 @@ impl Change {
     }
 
     /// Something to deliver to the hub; delivered in the order of time.
-    ///
-    /// # Errors
-    /// When it can not be encoded.
-    pub fn outgoing(
-        &mut self,
-        at: Timestamp,
-        request_id: &RequestId,
-        request: Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let place = format!("out/{:020}-{request_id}", at.as_nanosecond());
-        self.put(&place, &Outgoing { request })
+    pub fn outgoing(&mut self, at: Timestamp, request_id: &RequestId, request: &[u8]) {
+        self.blob(&format!("out/{:020}-{request_id}", at.as_nanosecond()), request);
     }
 
-    /// Something was delivered.
-    pub fn delivered(&mut self, number: &str) {
-        self.0.remove(format!("out/{number}").as_bytes());
+    /// A value of any size, kept in pieces.
+    pub fn blob(&mut self, name: &str, bytes: &[u8]) {
+        for (n, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
+            self.0.put(format!("blob/{name}/{n:04}").as_bytes(), piece);
+        }
+    }
+
+    /// A value kept in pieces is no longer needed; `n_bytes` is its length.
+    pub fn remove_blob(&mut self, name: &str, n_bytes: usize) {
+        for n in 0..n_bytes.div_ceil(PIECE_BYTES) {
+            self.0.remove(format!("blob/{name}/{n:04}").as_bytes());
+        }
     }
 
     /// A view of the inbox.

@@ -43,14 +43,17 @@ use crate::{
         Recordable, Recorded,
         entry::{Action, AgreementStamp, EntryDraft, Party, Word},
     },
-    id::{CategoryCode, Commitment, EnquiryRef, ReleaseRef, RequestId},
+    id::{
+        AgencyId, AgreementDigest, CategoryCode, Commitment, EnquiryRef, PersonRef, ReleaseRef,
+        RequestId,
+    },
     seal::{Binding, CannotOpen, SealingPublicKey},
     secret::{NoRandomness, SecretBytes, random_bytes},
     time::Timestamp,
 };
 
-/// The longest text of one entry, in bytes.
-pub const MAX_DETAIL_BYTES: usize = 64 * 1024;
+/// The longest text of one entry, in bytes: detail is a summary, and full records are never carried.
+pub const MAX_DETAIL_BYTES: usize = 32 * 1024;
 
 /// The key under which a node withholds detail, derived from its store key.
 pub struct DetailKey(LessSafeKey);
@@ -283,4 +286,40 @@ impl Recordable for ReleasePermit {
             self.permit.obligations().iter().filter_map(|o| o.code().parse().ok()).collect();
         self.basis.clone().into_entry(draft)
     }
+}
+
+/// What sealed detail is: everything that has to be the same where it is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct SealedFor<'a> {
+    /// The agreement.
+    pub agreement: AgreementDigest,
+    /// The enquiry.
+    pub enquiry: &'a EnquiryRef,
+    /// The person.
+    pub person: &'a PersonRef,
+    /// The category.
+    pub category: CategoryCode,
+    /// Who released it.
+    pub holder: &'a AgencyId,
+    /// For whom.
+    pub recipient: &'a AgencyId,
+    /// The request.
+    pub release: &'a ReleaseRef,
+    /// When the view ends, to the millisecond.
+    pub expires: Timestamp,
+}
+
+/// The binding under which detail is sealed and opened.
+#[must_use]
+pub fn binding(what: &SealedFor<'_>) -> Binding {
+    Binding::detail(&[
+        what.agreement.as_bytes(),
+        what.enquiry.as_str().as_bytes(),
+        what.person.as_str().as_bytes(),
+        what.category.to_string().as_bytes(),
+        what.holder.as_str().as_bytes(),
+        what.recipient.as_str().as_bytes(),
+        what.release.as_str().as_bytes(),
+        &what.expires.as_millisecond().to_be_bytes(),
+    ])
 }

@@ -167,7 +167,8 @@ pub struct Review {
     pub enquiry: EnquiryRef,
     /// The recipient it is about.
     pub recipient: AgencyId,
-    /// The request as it came, to be decided again when people have approved.
+    /// The request as it came, without the evidence, which is kept on its own: it is decided again when
+    /// people have approved.
     #[serde(with = "stored::bytes")]
     pub request: Vec<u8>,
     /// Approvals needed in all.
@@ -195,23 +196,12 @@ pub enum ReviewEnd {
     },
 }
 
-/// Something to deliver to the hub, kept until the hub has it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outgoing {
-    /// The encoded `DeliverRequest`.
-    #[serde(with = "stored::bytes")]
-    pub request: Vec<u8>,
-}
-
-/// Detail that another agency released to this one, still sealed.
+/// Detail that another agency released to this one. The sealed bytes are a blob at the same place.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxRecord {
     /// The holder's signed decision.
     #[serde(with = "stored::statement")]
     pub permit: SignedStatement,
-    /// The sealed detail.
-    #[serde(with = "stored::bytes")]
-    pub sealed: Vec<u8>,
     /// When it came.
     pub received_at: Timestamp,
 }
@@ -224,6 +214,5 @@ no_debug!(
     Opened,
     Review,
     ReviewEnd,
-    Outgoing,
     InboxRecord
 );

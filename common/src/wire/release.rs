@@ -1,5 +1,7 @@
 //! Requests for detail, and decisions on them, on the wire.
 
+use prost::Message as _;
+
 use super::{MAX_PEOPLE, WireError, bounded, id, pb, round, statement};
 use crate::{
     agreement::{AskedSubject, LawfulBasis, Step, StepResult},
@@ -144,4 +146,20 @@ pub fn trace_step(step: &Step) -> pb::TraceStep {
         },
         evidence: step.evidence.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// A request as bytes, for a store.
+#[must_use]
+pub fn encode(query: &ReleaseQuery) -> Vec<u8> {
+    pb::ReleaseRequest::from(query).encode_to_vec()
+}
+
+/// A request from a store.
+///
+/// # Errors
+/// When the bytes are not a request.
+pub fn decode(bytes: &[u8]) -> Result<ReleaseQuery, WireError> {
+    pb::ReleaseRequest::decode(bytes)
+        .map_err(|_| WireError::invalid("request", "a ReleaseRequest"))?
+        .try_into()
 }

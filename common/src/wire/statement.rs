@@ -225,22 +225,31 @@ fn decode_rating(rating: pb::RatingBody) -> Result<Rating, WireError> {
 
 fn decode_assertion(assertion: &pb::AssertionBody) -> Result<Assertion, WireError> {
     bounded("people", &assertion.people, 1..=super::MAX_PEOPLE, "1 to 24 people")?;
-    let threshold = match assertion.kind() {
+    let threshold = threshold(assertion.kind(), assertion)?;
+    let people = assertion.people.iter().map(|person| to_person(Some(person)));
+    Ok(Assertion { threshold, people: people.collect::<Result<_, _>>()? })
+}
+
+/// A threshold, with the grounds that the message gives.
+///
+/// # Errors
+/// When the kind is absent, or a time is outside the calendar.
+pub fn threshold(
+    kind: pb::AssertionKind,
+    grounds: &pb::AssertionBody,
+) -> Result<Threshold, WireError> {
+    Ok(match kind {
         pb::AssertionKind::Section47 => Threshold::Section47,
         pb::AssertionKind::CareAct42 => Threshold::CareAct42,
         pb::AssertionKind::Marac => Threshold::Marac(MaracGrounds {
-            dash_ticks: assertion.dash_ticks,
-            professional_judgement: assertion.professional_judgement,
-            reports_in_12_months: assertion.reports_in_12_months,
-            repeat: assertion.repeat,
-            meeting_at: optional_time("meeting_at_unix_ms", assertion.meeting_at_unix_ms)?,
+            dash_ticks: grounds.dash_ticks,
+            professional_judgement: grounds.professional_judgement,
+            reports_in_12_months: grounds.reports_in_12_months,
+            repeat: grounds.repeat,
+            meeting_at: optional_time("meeting_at_unix_ms", grounds.meeting_at_unix_ms)?,
         }),
-        pb::AssertionKind::Unspecified => {
-            return Err(WireError::invalid("kind", "an assertion this version knows"));
-        }
-    };
-    let people = assertion.people.iter().map(|person| to_person(Some(person)));
-    Ok(Assertion { threshold, people: people.collect::<Result<_, _>>()? })
+        pb::AssertionKind::Unspecified => return Err(WireError::Missing("kind")),
+    })
 }
 
 fn decode_consent(consent: &pb::ConsentBody) -> Result<Consent, WireError> {

@@ -1,0 +1,489 @@
+//! Release: verify the evidence, decide, record, and only then open, seal and send. The decision is this
+//! node's own; a statement by the hub is never enough.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use brag_common::{
+    agreement::{Holding, Identity, Moment, Outcome, Purpose, RecipientDecision, Request, Step, decide},
+    audit::{Recordable, Recorded, entry::{Action, Digest, EntryDraft, Party}},
+    enquiry::ReleaseQuery,
+    evidence::{Evidence, People},
+    id::{AgencyId, Commitment, RequestId, StaffName, WorkRef},
+    reason::Reason,
+    release::{BasisWords, DetailPlace, ReleasePermit, Released, Withheld},
+    seal::Binding,
+    secret::random_bytes,
+    statement::{
+        Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement,
+    },
+    time::Timestamp,
+};
+
+use crate::{
+    guard::Refusal,
+    node::Shared,
+    outbox,
+    store::{
+        Change, Store,
+        shapes::{EntryRecord, EnquiryPerson, Review, Standing},
+    },
+};
+
+/// What goes back to the hub for one recipient.
+#[derive(Debug)]
+pub struct Reply {
+    /// The recipient.
+    pub recipient: AgencyId,
+    /// The signed decision.
+    pub decision: SignedStatement,
+    /// Which rules were applied.
+    pub trace: Vec<Step>,
+    /// What would change a refusal.
+    pub would_be_released_if: Vec<String>,
+    /// With a category that is never carried: how to reach the team.
+    pub contact_route: Option<String>,
+}
+
+/// A decision that does not release now, and the entry that tells of it.
+#[derive(Debug)]
+pub struct Withholding {
+    outcome: DecidedOutcome,
+    draft: EntryDraft,
+}
+
+impl Recordable for Withholding {
+    fn entry(&self) -> EntryDraft {
+        self.draft.clone()
+    }
+}
+
+/// Sealed detail for one recipient, and the entry that tells of it.
+struct Parcel {
+    recipient: AgencyId,
+    outcome: DecidedOutcome,
+    sealed: Vec<u8>,
+    draft: EntryDraft,
+}
+
+impl Recordable for Parcel {
+    fn entry(&self) -> EntryDraft {
+        self.draft.clone()
+    }
+}
+
+/// What a decision is about: the parts that do not differ between recipients.
+pub struct Case<'a> {
+    shared: &'a Arc<Shared>,
+    query: &'a ReleaseQuery,
+    subject: PersonIn,
+    person: Option<EnquiryPerson>,
+    entries: Vec<EntryRecord>,
+    evidence: Evidence,
+}
+
+/// Answers a request for detail by the hub, one decision for each recipient.
+///
+/// # Errors
+/// When the request is stale or repeated, or the store fails. Everything else is a decision.
+pub async fn answer_release(
+    shared: &Arc<Shared>,
+    query: ReleaseQuery,
+) -> Result<Vec<Reply>, Refusal> {
+    shared.admit(&query.envelope)?;
+    let case = Case::weigh(shared, &query).await?;
+    let decisions = case.decide(shared.log.is_available());
+    case.settle(decisions, Vec::new()).await
+}
+
+impl<'a> Case<'a> {
+    /// Verifies the evidence and looks up what is held. Newly verified statements are kept, so that a later
+    /// request can not show an older one in their place.
+    ///
+    /// # Errors
+    /// When the store fails, or the subject is not among the people of the request.
+    pub async fn weigh(
+        shared: &'a Arc<Shared>,
+        query: &'a ReleaseQuery,
+    ) -> Result<Self, Refusal> {
+        let mut people: People =
+            query.people.iter().map(|p| (p.person.clone(), p.commitment)).collect();
+        let (enquiry, subject) = (query.enquiry.clone(), query.subject.clone());
+        let category = query.category;
+        let (opened, known) = shared
+            .store
+            .run(move |store| Ok((store.people_in(&enquiry)?, store.statements(&enquiry)?)))
+            .await?;
+        // The node's own opening of a commitment outranks what the hub now says it is: evidence about
+        // another commitment is then not about this person.
+        for (person, known) in &opened {
+            if let Some(commitment) = people.get_mut(person) {
+                *commitment = known.commitment;
+            }
+        }
+        let person = opened.into_iter().find(|(p, _)| *p == subject).map(|(_, person)| person);
+        let record = person.as_ref().and_then(|person| Some(person.opened.as_ref()?.record));
+        let entries = match record {
+            Some(record) => shared.store.run(move |store| store.entries(record, category)).await?,
+            None => Vec::new(),
+        };
+        let evidence = Evidence::verify(
+            &shared.agreement,
+            &shared.realm,
+            &query.enquiry,
+            &people,
+            &query.evidence,
+            &known,
+        );
+        let mut change = Change::new();
+        for (statement, signed) in &evidence.accepted {
+            if !known.contains(signed) {
+                change.statement(&query.enquiry, &statement.id, signed)?;
+            }
+        }
+        shared.store.run(move |store| store.commit_if_any(change)).await?;
+        let subject = PersonIn {
+            person: query.subject.clone(),
+            // A subject outside the enquiry is refused by the decision; it needs a value all the same.
+            commitment: people
+                .get(&query.subject)
+                .copied()
+                .unwrap_or_else(|| Commitment::from_bytes([0; 32])),
+        };
+        Ok(Self { shared, query, subject, person, entries, evidence })
+    }
+
+    /// Decides for every recipient of the request.
+    #[must_use]
+    pub fn decide(&self, log_available: bool) -> Vec<RecipientDecision> {
+        let Self { shared, query, .. } = self;
+        let request = Request {
+            holder: shared.config.agency.clone(),
+            person: query.subject.clone(),
+            category: query.category,
+            recipients: query.recipients.clone(),
+            purpose: Purpose::from_word(&query.purpose),
+            basis: query.basis.clone(),
+        };
+        let ambiguous = self.person.as_ref().is_some_and(|p| p.standing == Standing::IdentityReview);
+        let moment = Moment {
+            now: shared.clock.now(),
+            log_available,
+            agreement_matches: query.envelope.agreement == shared.agreement.digest(),
+            enquiry_open: true,
+            within_budget: true,
+            identity: if ambiguous { Identity::Ambiguous } else { Identity::Resolved },
+            holding: holding(&self.entries),
+        };
+        decide(shared.agreement.agreement(), &request, &self.evidence.facts, &moment)
+    }
+
+    /// Records every decision, carries it out, and gives what goes back to the hub. `approved_by` are the
+    /// people who approved, for decisions that are reviewed.
+    ///
+    /// # Errors
+    /// When the store or the machine fails; then nothing was released that is not recorded.
+    pub async fn settle(
+        &self,
+        decisions: Vec<RecipientDecision>,
+        approved_by: Vec<StaffName>,
+    ) -> Result<Vec<Reply>, Refusal> {
+        let mut change = Change::new();
+        let mut settled = Vec::with_capacity(decisions.len());
+        let mut explained = Vec::with_capacity(decisions.len());
+        for decision in decisions {
+            let RecipientDecision { recipient, outcome, trace, would_be_released_if } = decision;
+            settled.push(self.to_record(&recipient, outcome, &approved_by, &mut change)?);
+            explained.push((recipient, trace, would_be_released_if));
+        }
+        let outcomes = match self.shared.log.record_all(settled).await {
+            Ok(recorded) => self.carry_out(recorded, &mut change).await?,
+            // The log can take no entry: nothing is released or kept, and that is the answer (invariant 2).
+            Err(_) => {
+                change = Change::new();
+                vec![DecidedOutcome::Deny(Reason::LogUnavailable); explained.len()]
+            }
+        };
+        let mut replies = Vec::with_capacity(outcomes.len());
+        for ((recipient, trace, would), outcome) in explained.into_iter().zip(outcomes) {
+            let contact_route = matches!(outcome, DecidedOutcome::Deny(Reason::CategoryNever))
+                .then(|| self.shared.config.contact_route.clone());
+            replies.push(Reply {
+                decision: self.sign(&recipient, outcome)?,
+                recipient,
+                trace,
+                would_be_released_if: would.iter().map(ToString::to_string).collect(),
+                contact_route,
+            });
+        }
+        self.shared.store.run(move |store| store.commit_if_any(change)).await?;
+        self.shared.outbox.notify_one();
+        Ok(replies)
+    }
+
+    /// Carries out what is recorded: opens and seals where there is a permit.
+    async fn carry_out(
+        &self,
+        recorded: Vec<Recorded<Result<ReleasePermit, Withholding>>>,
+        change: &mut Change,
+    ) -> Result<Vec<DecidedOutcome>, Refusal> {
+        let mut outcomes = Vec::with_capacity(recorded.len());
+        let mut sealed = Vec::new();
+        for decision in recorded {
+            match decision.transpose() {
+                Ok(permit) => {
+                    let parcel = self.seal(&permit)?;
+                    outcomes.push(parcel.outcome.clone());
+                    sealed.push(parcel);
+                }
+                Err(withheld) => outcomes.push(withheld.into_inner().outcome),
+            }
+        }
+        if sealed.is_empty() {
+            return Ok(outcomes);
+        }
+        let parcels = self.shared.log.record_all(sealed).await?;
+        for parcel in parcels {
+            let parcel = parcel.into_inner();
+            let decision = self.sign(&parcel.recipient, parcel.outcome)?;
+            let sealed = Some(parcel.sealed.as_slice());
+            outbox::put_outcome(self.shared, &self.query.enquiry, &decision, sealed, change)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// A permit with its entry, or a refusal or a wait with theirs.
+    fn to_record(
+        &self,
+        recipient: &AgencyId,
+        outcome: Outcome,
+        approved_by: &[StaffName],
+        change: &mut Change,
+    ) -> Result<Result<ReleasePermit, Withholding>, Refusal> {
+        let permit = match outcome {
+            Outcome::Release(permit) => permit,
+            Outcome::Deny(reason) => return Ok(Err(self.withholding(recipient, reason, None))),
+            Outcome::Review(pending) => {
+                match pending.approve(&self.query.requested_by, approved_by) {
+                    Ok(permit) => permit,
+                    Err(not_yet) => {
+                        let gate = not_yet.pending.details().gate().word();
+                        if approved_by.is_empty() {
+                            let needed = not_yet.pending.approvals().count();
+                            self.keep_review(recipient, needed, gate, change)?;
+                        }
+                        let waits = Some((gate, not_yet.n_missing));
+                        return Ok(Err(self.withholding(
+                            recipient,
+                            Reason::PendingApproval,
+                            waits,
+                        )));
+                    }
+                }
+            }
+        };
+        // A permit without a record behind it can not come about: `NothingHeld` comes first. Fail closed.
+        let Some(opened) = self.person.as_ref().and_then(|person| person.opened.as_ref()) else {
+            return Ok(Err(self.withholding(recipient, Reason::NothingHeld, None)));
+        };
+        Ok(Ok(ReleasePermit {
+            permit,
+            record: opened.record,
+            enquiry: self.query.enquiry.clone(),
+            commitment: self.subject.commitment,
+            release: self.query.release.clone(),
+            exchange: self.query.envelope.request_id.clone(),
+            agreement: self.shared.stamp(),
+            basis: self.basis_words(),
+            evidence: self.evidence_digests(),
+        }))
+    }
+
+    fn withholding(
+        &self,
+        recipient: &AgencyId,
+        reason: Reason,
+        waits: Option<(&str, usize)>,
+    ) -> Withholding {
+        let mut draft = self.shared.draft(Action::ReleaseDecided);
+        draft.enquiry = Some(self.query.enquiry.clone());
+        draft.person = Some(self.query.subject.clone());
+        draft.commitment = Some(self.subject.commitment);
+        draft.exchange = Some(self.query.envelope.request_id.clone());
+        draft.release = Some(self.query.release.clone());
+        draft.peer = Some(Party::Hub);
+        draft.category = Some(self.query.category);
+        draft.evidence = self.evidence_digests();
+        draft.reason = Some(reason);
+        draft.recipients = vec![Party::Agency(recipient.clone())];
+        let (word, outcome) = match waits {
+            Some((gate, n_missing)) => {
+                draft.gate = gate.parse().ok();
+                let approvals_needed = u32::try_from(n_missing).unwrap_or(u32::MAX);
+                ("review", DecidedOutcome::Review { gate: gate.to_owned(), approvals_needed })
+            }
+            None => ("deny", DecidedOutcome::Deny(reason)),
+        };
+        draft.decision = word.parse().ok();
+        Withholding { outcome, draft: self.basis_words().into_entry(draft) }
+    }
+
+    fn keep_review(
+        &self,
+        recipient: &AgencyId,
+        n_needed: usize,
+        gate: &str,
+        change: &mut Change,
+    ) -> Result<(), Refusal> {
+        let mut query = self.query.clone();
+        query.evidence.clear();
+        let work = random_bytes().map(WorkRef::from_random).map_err(|_| Refusal::Internal)?;
+        let review = Review {
+            release: self.query.release.clone(),
+            enquiry: self.query.enquiry.clone(),
+            recipient: recipient.clone(),
+            request: brag_common::wire::release::encode(&query),
+            approvals_needed: u32::try_from(n_needed).unwrap_or(u32::MAX),
+            approved_by: Vec::new(),
+            gate: gate.to_owned(),
+            ended: None,
+        };
+        Ok(change.review(&work, &review)?)
+    }
+
+    /// Opens what is held for a recorded permit and seals it to the recipient.
+    fn seal(&self, permit: &Recorded<ReleasePermit>) -> Result<Parcel, Refusal> {
+        let now = self.shared.clock.now();
+        let allowed = &permit.get().permit;
+        let place = DetailPlace { record: permit.get().record, category: allowed.category() };
+        let released = self
+            .entries
+            .iter()
+            .map(|entry| {
+                Withheld::from_sealed(place, entry.withheld.clone()).release(
+                    self.shared.store.detail_key(),
+                    permit,
+                    now,
+                )
+            })
+            .collect::<Result<Vec<Released>, _>>()
+            .map_err(|_| Refusal::Internal)?;
+        let recipient = allowed.recipient();
+        let parties = self.shared.agreement.agreement();
+        let key = parties
+            .party(recipient)
+            .and_then(|party| party.keys())
+            .ok_or(Refusal::Internal)?
+            .sealing;
+        let binding = detail_binding(self.shared, self.query, recipient, allowed.expires());
+        let sealed =
+            Released::join(released).seal(&key, &binding).map_err(|_| Refusal::Internal)?;
+        let digest = Digest::of(&sealed);
+        let mut draft = permit.get().entry();
+        draft.action = Action::DetailSealed;
+        draft.payload_digest = Some(digest);
+        Ok(Parcel {
+            recipient: recipient.clone(),
+            outcome: DecidedOutcome::Release {
+                gate: allowed.gate().word().to_owned(),
+                obligations: allowed.obligations().iter().map(ToString::to_string).collect(),
+                view_expires_at: allowed.expires(),
+                sealed_digest: Some(*digest.as_bytes()),
+            },
+            sealed,
+            draft,
+        })
+    }
+
+    /// Signs what was decided for one recipient.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness.
+    pub fn sign(
+        &self,
+        recipient: &AgencyId,
+        outcome: DecidedOutcome,
+    ) -> Result<SignedStatement, Refusal> {
+        let statement = Statement {
+            id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
+            signer: self.shared.config.agency.clone(),
+            agreement: self.shared.agreement.digest(),
+            enquiry: self.query.enquiry.clone(),
+            made_at: self.shared.clock.now(),
+            made_by: None,
+            body: Body::Release(ReleaseDecision {
+                release: self.query.release.clone(),
+                person: self.subject.clone(),
+                category: self.query.category,
+                recipient: recipient.clone(),
+                outcome,
+            }),
+        };
+        Ok(SignedStatement::sign(&statement, &self.shared.realm, &self.shared.statements))
+    }
+
+    fn basis_words(&self) -> BasisWords {
+        let basis = &self.query.basis;
+        let word = |field: &Option<Box<str>>| field.as_deref().and_then(|text| text.parse().ok());
+        BasisWords {
+            purpose: self.query.purpose.parse().ok(),
+            art6: word(&basis.art6),
+            art9: word(&basis.art9_condition),
+            art10: word(&basis.art10_authority),
+            gateway: word(&basis.gateway),
+            agreement_status: word(&basis.agreement_status),
+        }
+    }
+
+    fn evidence_digests(&self) -> Vec<Digest> {
+        let digests: BTreeSet<_> = self
+            .evidence
+            .accepted
+            .iter()
+            .filter(|(statement, _)| !matches!(statement.body, Body::Release(_)))
+            .map(|(_, signed)| Digest::of(&signed.payload))
+            .collect();
+        digests.into_iter().collect()
+    }
+}
+
+impl Store {
+    /// Commits a change unless it is empty.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn commit_if_any(&self, change: Change) -> Result<(), brag_common::durable::StoreError> {
+        if change.is_empty() { Ok(()) } else { self.commit(change) }
+    }
+}
+
+fn holding(entries: &[EntryRecord]) -> Holding {
+    if entries.is_empty() {
+        return Holding::NotHeld;
+    }
+    // The strictest of all entries governs: they leave together.
+    Holding::Held {
+        third_party: entries.iter().any(|entry| entry.third_party),
+        restricted: entries.iter().any(|entry| entry.restricted),
+        handling_code: entries.iter().any(|entry| entry.handling_code),
+        more_detrimental: entries.iter().any(|entry| entry.more_detrimental),
+    }
+}
+
+/// What detail is sealed as: the same at the holder that seals and the recipient that opens.
+fn detail_binding(
+    shared: &Shared,
+    query: &ReleaseQuery,
+    recipient: &AgencyId,
+    expires: Timestamp,
+) -> Binding {
+    brag_common::release::binding(&brag_common::release::SealedFor {
+        agreement: shared.agreement.digest(),
+        enquiry: &query.enquiry,
+        person: &query.subject,
+        category: query.category,
+        holder: &shared.config.agency,
+        recipient,
+        release: &query.release,
+        expires,
+    })
+}

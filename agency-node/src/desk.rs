@@ -1,0 +1,484 @@
+//! The work of the agency's people: what waits, colours, links, thresholds, approvals. Every act carries the
+//! person who made it, is signed by the agency, recorded, and put out for delivery to the hub.
+
+use std::sync::Arc;
+
+use brag_common::{
+    agreement::{LinkKind, Outcome, PartyType},
+    audit::{
+        Recordable,
+        entry::{Action, Digest, EntryDraft, Party, Word},
+    },
+    enquiry::{Answer, PersonAnswer, Why},
+    id::{EnquiryRef, PersonRef, RequestId, WorkRef},
+    matching::identity::CanonicalIdentity,
+    rating::{Analysis, Colour, Topic},
+    reason::Reason,
+    secret::random_bytes,
+    statement::{
+        Assertion, Body, DecidedOutcome, PersonIn, Rating, SignedStatement, Statement, Threshold,
+    },
+    wire,
+};
+
+use crate::{
+    answer_release::Case,
+    answer_round::is_child,
+    guard::{Refusal, SignedIn},
+    node::Shared,
+    outbox,
+    store::{
+        Change,
+        shapes::{EnquiryPerson, EnquiryRecord, Review, ReviewEnd, Standing},
+    },
+};
+
+/// The longest reason of a refusal, in bytes.
+const MAX_REASON: usize = 2400;
+
+/// A person who waits for a rating.
+#[derive(Debug)]
+pub struct ToRate {
+    /// The enquiry.
+    pub enquiry: EnquiryRef,
+    /// What the node was told of it.
+    pub about: EnquiryRecord,
+    /// The person.
+    pub person: PersonRef,
+    /// What the node knows of them there.
+    pub known: EnquiryPerson,
+    /// Their name in the enquiry; empty for a linked person.
+    pub name: String,
+    /// The agency's own id for them; empty for a linked person.
+    pub record_id: String,
+}
+
+/// What waits for people.
+#[derive(Debug, Default)]
+pub struct Worklist {
+    /// People to rate, the soonest to close first.
+    pub ratings: Vec<ToRate>,
+    /// Releases to approve.
+    pub reviews: Vec<(WorkRef, Review)>,
+}
+
+/// What waits for people.
+///
+/// # Errors
+/// When the store fails.
+pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
+    let list = shared
+        .store
+        .run(|store| {
+            let mut list = Worklist::default();
+            for (enquiry, about) in store.enquiries()? {
+                for (person, known) in store.people_in(&enquiry)? {
+                    if matches!(known.standing, Standing::Rated | Standing::Declined) {
+                        continue;
+                    }
+                    let (name, record_id) = match &known.opened {
+                        Some(opened) => (
+                            name_of(&opened.identity),
+                            store.person(opened.record)?.map_or_else(String::new, |p| p.source_id),
+                        ),
+                        None => Default::default(),
+                    };
+                    let (enquiry, about) = (enquiry.clone(), about.clone());
+                    list.ratings.push(ToRate { enquiry, about, person, known, name, record_id });
+                }
+            }
+            list.reviews = store.reviews()?;
+            list.reviews.retain(|(_, review)| review.ended.is_none());
+            Ok(list)
+        })
+        .await?;
+    let Worklist { mut ratings, reviews } = list;
+    ratings.sort_by(|a, b| (a.about.answer_by, &a.person).cmp(&(b.about.answer_by, &b.person)));
+    Ok(Worklist { ratings, reviews })
+}
+
+fn name_of(canonical: &[u8]) -> String {
+    CanonicalIdentity::from_bytes(canonical.to_vec())
+        .ok()
+        .and_then(|identity| Some(identity.identity().current_name()?.to_string()))
+        .unwrap_or_default()
+}
+
+/// A colour as an assessor gives it.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The enquiry.
+    pub enquiry: EnquiryRef,
+    /// The person.
+    pub person: PersonRef,
+    /// The colour.
+    pub colour: Colour,
+    /// The analysis, not yet checked.
+    pub analysis: String,
+    /// Its topics.
+    pub topics: Vec<Topic>,
+    /// The linked person it rests on; `None`: the agency's own record of the person.
+    pub via: Option<PersonRef>,
+}
+
+/// Signs a rating, records it, and puts it out for delivery.
+///
+/// # Errors
+/// When the node was not told of the person, the colour or the analysis is not allowed, or nothing can be
+/// recorded.
+pub async fn rate(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    judgement: Judgement,
+) -> Result<RequestId, Refusal> {
+    shared.in_force()?;
+    let Judgement { enquiry, person, colour, analysis, topics, via } = judgement;
+    let (about, known) = told_of(shared, &enquiry, &person).await?;
+    let terms = shared.agreement.agreement().rating();
+    if colour == Colour::Blue && about.domestic_abuse && terms.forbid_blue_with_domestic_abuse {
+        return Err(Refusal::rule(
+            Reason::BlueNotPermittedDa.code(),
+            Reason::BlueNotPermittedDa.text(),
+        ));
+    }
+    let analysis = Analysis::parse(&analysis, terms.analysis)
+        .map_err(|error| Refusal::rule("analysis_not_accepted", error.to_string()))?;
+    let now = shared.clock.now();
+    let (via, subject_is_child) = match (&via, &known.opened) {
+        (None, Some(opened)) => {
+            let identity = CanonicalIdentity::from_bytes(opened.identity.clone())
+                .map_err(|_| Refusal::Internal)?;
+            (None, is_child(&identity, now))
+        }
+        (None, None) => {
+            return Err(Refusal::rule(
+                "via_needed",
+                "the agency has no record of this person; name the linked person whose record the \
+                 rating rests on",
+            ));
+        }
+        (Some(via), _) => {
+            let (_, through) = told_of(shared, &enquiry, via).await?;
+            let linked = about.links.iter().any(|(from, to, _)| {
+                (from == via && *to == person) || (*from == person && to == via)
+            });
+            if through.opened.is_none() || !linked {
+                return Err(Refusal::rule(
+                    "via_not_linked",
+                    "the agency has no record of the person named, or the two are not linked",
+                ));
+            }
+            (Some(PersonIn { person: via.clone(), commitment: through.commitment }), false)
+        }
+    };
+    let body = Body::Rating(Rating {
+        person: PersonIn { person: person.clone(), commitment: known.commitment },
+        colour,
+        analysis: analysis.as_str().to_owned(),
+        topics: topics.into_iter().collect(),
+        rated_at: now,
+        via,
+        subject_is_child,
+    });
+    let act = Act { enquiry: &enquiry, person: Some(&person), action: Action::RatingGiven, body };
+    let (id, signed, mut change) = act.sign_and_record(shared, who).await?;
+    change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Rated, ..known })?;
+    let answer = PersonAnswer { person, answer: Answer::Rated(signed) };
+    outbox::put_answer(shared, &enquiry, &answer, &mut change)?;
+    send(shared, change).await?;
+    Ok(id)
+}
+
+/// Declines to rate, for a reason that the hub is told as a word.
+///
+/// # Errors
+/// When the node was not told of the person, or nothing can be recorded.
+pub async fn decline(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    enquiry: EnquiryRef,
+    person: PersonRef,
+    why: Why,
+) -> Result<(), Refusal> {
+    let (_, known) = told_of(shared, &enquiry, &person).await?;
+    let mut draft = by(shared, Action::RatingGiven, who);
+    draft.enquiry = Some(enquiry.clone());
+    draft.person = Some(person.clone());
+    draft.decision = "declined".parse().ok();
+    shared.log.record(draft).await?;
+    let mut change = Change::new();
+    change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Declined, ..known })?;
+    let answer = PersonAnswer { person, answer: Answer::Declined(why) };
+    outbox::put_answer(shared, &enquiry, &answer, &mut change)?;
+    send(shared, change).await
+}
+
+/// Signs a link between two people whose commitments the node has opened.
+///
+/// # Errors
+/// When it has not opened both, or nothing can be recorded.
+pub async fn confirm_link(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    enquiry: EnquiryRef,
+    from: PersonRef,
+    to: PersonRef,
+    kind: LinkKind,
+) -> Result<RequestId, Refusal> {
+    let from = opened(shared, &enquiry, from).await?;
+    let to = opened(shared, &enquiry, to).await?;
+    let person = from.person.clone();
+    let body = Body::Link { from, to, kind };
+    let action = Action::LinkConfirmed;
+    state(shared, who, Act { enquiry: &enquiry, person: Some(&person), action, body }).await
+}
+
+/// Signs a threshold that this kind of agency may state, about people the node was told of.
+///
+/// # Errors
+/// When the agency may not state it, the node was not told of somebody, or nothing can be recorded.
+pub async fn assert(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    enquiry: EnquiryRef,
+    threshold: Threshold,
+    people: Vec<PersonRef>,
+) -> Result<RequestId, Refusal> {
+    let kind = shared.agreement.agreement().party(&shared.config.agency).map(|p| p.kind());
+    let allowed: &[PartyType] = match threshold {
+        Threshold::Section47 => &[PartyType::ChildrensSocialCare],
+        Threshold::Marac(_) => {
+            &[PartyType::Police, PartyType::DomesticAbuseService, PartyType::Marac]
+        }
+        Threshold::CareAct42 => &[PartyType::AdultSocialCare],
+    };
+    if !kind.is_some_and(|kind| allowed.contains(&kind)) {
+        return Err(Refusal::rule(
+            "assertion_not_permitted",
+            "the agreement does not let this kind of agency state this",
+        ));
+    }
+    if people.is_empty() || people.len() > wire::MAX_PEOPLE {
+        return Err(Refusal::rule("people_missing", "name 1 to 24 people"));
+    }
+    let mut scope = Vec::with_capacity(people.len());
+    for person in people {
+        let (_, known) = told_of(shared, &enquiry, &person).await?;
+        scope.push(PersonIn { person, commitment: known.commitment });
+    }
+    let body = Body::Assertion(Assertion { threshold, people: scope });
+    let action = Action::AssertionMade;
+    state(shared, who, Act { enquiry: &enquiry, person: None, action, body }).await
+}
+
+async fn state(shared: &Arc<Shared>, who: &SignedIn, act: Act<'_>) -> Result<RequestId, Refusal> {
+    shared.in_force()?;
+    let enquiry = act.enquiry;
+    let (id, signed, mut change) = act.sign_and_record(shared, who).await?;
+    outbox::put_fact(shared, enquiry, &signed, &mut change)?;
+    send(shared, change).await?;
+    Ok(id)
+}
+
+/// Something that a member of staff states.
+struct Act<'a> {
+    enquiry: &'a EnquiryRef,
+    person: Option<&'a PersonRef>,
+    action: Action,
+    body: Body,
+}
+
+impl Act<'_> {
+    /// Signs the statement and records it; the change keeps it.
+    async fn sign_and_record(
+        self,
+        shared: &Arc<Shared>,
+        who: &SignedIn,
+    ) -> Result<(RequestId, SignedStatement, Change), Refusal> {
+        let statement = Statement {
+            id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
+            signer: shared.config.agency.clone(),
+            agreement: shared.agreement.digest(),
+            enquiry: self.enquiry.clone(),
+            made_at: shared.clock.now(),
+            made_by: Some(who.name().clone()),
+            body: self.body,
+        };
+        let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
+        let mut draft = by(shared, self.action, who);
+        draft.enquiry = Some(self.enquiry.clone());
+        draft.person = self.person.cloned();
+        draft.evidence = vec![Digest::of(&signed.payload)];
+        let recorded = shared.log.record(Stated { draft, signed }).await?.into_inner();
+        let mut change = Change::new();
+        change.statement(self.enquiry, &statement.id, &recorded.signed)?;
+        Ok((statement.id, recorded.signed, change))
+    }
+}
+
+/// A statement and the entry that tells of it.
+struct Stated {
+    draft: EntryDraft,
+    signed: SignedStatement,
+}
+
+impl Recordable for Stated {
+    fn entry(&self) -> EntryDraft {
+        self.draft.clone()
+    }
+}
+
+fn by(shared: &Shared, action: Action, who: &SignedIn) -> EntryDraft {
+    let mut draft = shared.draft(action);
+    draft.peer = Some(Party::Hub);
+    match who.role().word().parse::<Word>() {
+        Ok(role) => draft.by(who.name().clone(), role),
+        Err(_) => draft,
+    }
+}
+
+async fn send(shared: &Arc<Shared>, change: Change) -> Result<(), Refusal> {
+    shared.store.run(move |store| store.commit(change)).await?;
+    shared.outbox.notify_one();
+    Ok(())
+}
+
+async fn told_of(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+    person: &PersonRef,
+) -> Result<(EnquiryRecord, EnquiryPerson), Refusal> {
+    let (enquiry, person) = (enquiry.clone(), person.clone());
+    let found = shared
+        .store
+        .run(move |store| Ok((store.enquiry(&enquiry)?, store.person_in(&enquiry, &person)?)))
+        .await?;
+    match found {
+        (Some(about), Some(known)) => Ok((about, known)),
+        _ => Err(Refusal::NotFound("person in an enquiry that this node was asked about")),
+    }
+}
+
+async fn opened(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+    person: PersonRef,
+) -> Result<PersonIn, Refusal> {
+    let (_, known) = told_of(shared, enquiry, &person).await?;
+    if known.opened.is_none() {
+        return Err(Refusal::rule(
+            "commitment_not_opened",
+            "the agency has no record of one of the two, so it can not vouch for their link",
+        ));
+    }
+    Ok(PersonIn { person, commitment: known.commitment })
+}
+
+/// Approves a release that waits. When enough people have, it is decided again on what is known now, and
+/// released if the threshold is still met. Gives the approvals that are still needed.
+///
+/// # Errors
+/// When it does not wait, the person asked for it or has approved it already, or nothing can be recorded.
+pub async fn approve(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    work: WorkRef,
+) -> Result<u32, Refusal> {
+    shared.in_force()?;
+    let mut review = waiting(shared, &work).await?;
+    let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
+    if query.requested_by == *who.name() {
+        return Err(Refusal::rule("approver_is_requester", "whoever asked can not approve"));
+    }
+    if review.approved_by.contains(who.name()) {
+        return Err(Refusal::rule("approved_already", "a second approval needs another person"));
+    }
+    shared.log.record(reviewed(shared, Action::ReviewApproved, who, &review, &query)).await?;
+    review.approved_by.push(who.name().clone());
+    query.recipients = vec![review.recipient.clone()];
+    let case = Case::weigh(shared, &query).await?;
+    let decisions = case.decide(shared.log.is_available());
+    let pending = decisions.iter().any(|decision| match &decision.outcome {
+        Outcome::Review(pending) => pending.approvals().count() > review.approved_by.len(),
+        Outcome::Release(_) | Outcome::Deny(_) => false,
+    });
+    if !pending {
+        review.ended = Some(ReviewEnd::Decided);
+    }
+    let replies = case.settle(decisions, review.approved_by.clone()).await?;
+    let mut change = Change::new();
+    let mut still_needed = 0;
+    for reply in replies {
+        let statement = reply.decision.read_unverified().map_err(|_| Refusal::Internal)?;
+        let Body::Release(decided) = statement.body else { continue };
+        match decided.outcome {
+            // Its sealed detail is on its way already, with the decision.
+            DecidedOutcome::Release { .. } => {}
+            DecidedOutcome::Deny(Reason::LogUnavailable) => {
+                return Err(Refusal::Log(brag_common::audit::LogError::Unavailable));
+            }
+            DecidedOutcome::Deny(_) => {
+                outbox::put_outcome(shared, &review.enquiry, &reply.decision, None, &mut change)?;
+            }
+            DecidedOutcome::Review { approvals_needed, .. } => still_needed = approvals_needed,
+        }
+    }
+    change.review(&work, &review)?;
+    send(shared, change).await?;
+    Ok(still_needed)
+}
+
+/// Refuses a release that waits. The reason stays at the node.
+///
+/// # Errors
+/// When it does not wait, the reason is missing or too long, or nothing can be recorded.
+pub async fn refuse(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    work: WorkRef,
+    reason: &str,
+) -> Result<(), Refusal> {
+    if reason.trim().is_empty() || reason.len() > MAX_REASON {
+        return Err(Refusal::rule("reason_missing", "give a reason of 1 to 600 characters"));
+    }
+    let mut review = waiting(shared, &work).await?;
+    let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
+    query.recipients = vec![review.recipient.clone()];
+    let mut draft = reviewed(shared, Action::ReviewRefused, who, &review, &query);
+    draft.decision = "deny".parse().ok();
+    draft.reason = Some(Reason::ApproverRefused);
+    shared.log.record(draft).await?;
+    let case = Case::weigh(shared, &query).await?;
+    let decision =
+        case.sign(&review.recipient, DecidedOutcome::Deny(Reason::ApproverRefused))?;
+    review.ended = Some(ReviewEnd::Refused { by: who.name().clone(), reason: reason.to_owned() });
+    let mut change = Change::new();
+    change.review(&work, &review)?;
+    outbox::put_outcome(shared, &review.enquiry, &decision, None, &mut change)?;
+    send(shared, change).await
+}
+
+async fn waiting(shared: &Arc<Shared>, work: &WorkRef) -> Result<Review, Refusal> {
+    let name = work.clone();
+    let review = shared.store.run(move |store| store.review(&name)).await?;
+    review
+        .filter(|review| review.ended.is_none())
+        .ok_or(Refusal::NotFound("release that waits for approval"))
+}
+
+fn reviewed(
+    shared: &Shared,
+    action: Action,
+    who: &SignedIn,
+    review: &Review,
+    query: &brag_common::enquiry::ReleaseQuery,
+) -> EntryDraft {
+    let mut draft = by(shared, action, who);
+    draft.enquiry = Some(review.enquiry.clone());
+    draft.release = Some(review.release.clone());
+    draft.person = Some(query.subject.clone());
+    draft.category = Some(query.category);
+    draft.recipients = vec![Party::Agency(review.recipient.clone())];
+    draft.gate = review.gate.parse().ok();
+    draft
+}

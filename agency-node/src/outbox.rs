@@ -1,0 +1,189 @@
+//! What the node says of its own accord: late ratings, signed facts, outcomes of releases. It is kept until
+//! the hub has it, and delivered in the order it came about, across restarts of either side.
+
+use std::{sync::Arc, time::Duration};
+
+use brag_common::{
+    durable::StoreError,
+    enquiry::PersonAnswer,
+    id::{EnquiryRef, RequestId},
+    secret::random_bytes,
+    statement::SignedStatement,
+    status::code_of,
+    tls::{ClientTls, connect, with_deadline},
+    wire::{MAX_MESSAGE_BYTES, pb},
+};
+use prost::Message as _;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{guard::Refusal, node::Shared, store::Change};
+
+/// How long the hub has to take one delivery: it may have to reach the recipient of sealed detail first.
+const DELIVER_WITHIN: Duration = Duration::from_secs(20);
+
+/// The first pause after a failed delivery; doubled each time up to the configured most.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Puts an answer about a person out for delivery.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub fn put_answer(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    answer: &PersonAnswer,
+    change: &mut Change,
+) -> Result<(), Refusal> {
+    put(shared, enquiry, pb::deliver_request::Item::Answer(answer.into()), change)
+}
+
+/// Puts a signed fact out for delivery.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub fn put_fact(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    fact: &SignedStatement,
+    change: &mut Change,
+) -> Result<(), Refusal> {
+    put(shared, enquiry, pb::deliver_request::Item::Fact(fact.into()), change)
+}
+
+/// Puts the outcome of a release out for delivery, with its sealed detail where there is any.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub fn put_outcome(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    decision: &SignedStatement,
+    sealed: Option<&[u8]>,
+    change: &mut Change,
+) -> Result<(), Refusal> {
+    let outcome = pb::ReleaseOutcome {
+        decision: Some(decision.into()),
+        sealed: sealed.unwrap_or_default().to_vec(),
+    };
+    put(shared, enquiry, pb::deliver_request::Item::Outcome(outcome), change)
+}
+
+fn put(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    item: pb::deliver_request::Item,
+    change: &mut Change,
+) -> Result<(), Refusal> {
+    let request_id =
+        random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
+    let request = pb::DeliverRequest {
+        request_id: request_id.to_string(),
+        agreement_digest: shared.agreement.digest().as_bytes().to_vec(),
+        enquiry: enquiry.to_string(),
+        item: Some(item),
+    };
+    change.outgoing(shared.clock.now(), &request_id, &request.encode_to_vec());
+    Ok(())
+}
+
+/// Delivers until `shutdown`.
+pub async fn run(shared: Arc<Shared>, tls: Arc<ClientTls>, shutdown: CancellationToken) {
+    let Some(channel) = channel(&shared, tls) else {
+        tracing::error!("the hub's endpoint is not a URI; nothing can be delivered");
+        return;
+    };
+    let most = shared.config.deliver_retry_at_most.get();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => return,
+            outcome = deliver_all(&shared, &channel) => outcome,
+        };
+        let wait = match outcome {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                None
+            }
+            Err(NotDelivered(code)) => {
+                tracing::warn!(code, "could not deliver to the hub; it is tried again");
+                let now = pause;
+                pause = (pause * 2).min(most);
+                Some(now)
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = shared.outbox.notified() => {}
+            () = sleep_or_forever(wait) => {}
+        }
+    }
+}
+
+async fn sleep_or_forever(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn channel(shared: &Shared, tls: Arc<ClientTls>) -> Option<Channel> {
+    let endpoint = Endpoint::from_shared(shared.config.hub.endpoint.clone()).ok()?;
+    let hub = shared.agreement.agreement().hub()?.tls.as_str().parse().ok()?;
+    Some(connect(&endpoint, hub, tls))
+}
+
+struct NotDelivered(String);
+
+impl From<StoreError> for NotDelivered {
+    fn from(error: StoreError) -> Self {
+        Self(error.code().to_owned())
+    }
+}
+
+async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotDelivered> {
+    let mut hub = pb::hub_service_client::HubServiceClient::new(channel.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let mut held_up = None;
+    for name in shared.store.run(|store| store.outgoing()).await? {
+        let reading = name.clone();
+        let Some(bytes) = shared.store.run(move |store| store.blob(&reading)).await? else {
+            continue;
+        };
+        let n_bytes = bytes.len();
+        let Ok(request) = pb::DeliverRequest::decode(bytes.as_slice()) else {
+            tracing::error!("a delivery does not read back; it is left out");
+            continue;
+        };
+        match hub.deliver(with_deadline(request, DELIVER_WITHIN)).await {
+            Ok(_) => {}
+            // The hub will never take it: an enquiry it does not know, or another agreement's.
+            Err(status) if is_final(&status) => {
+                tracing::error!(
+                    code = code_of(&status).unwrap_or("none"),
+                    "the hub refused a delivery for good"
+                );
+            }
+            // A recipient that is down holds up its own detail, not everybody's ratings.
+            Err(status) if code_of(&status) == Some("recipient_unreachable") => {
+                held_up = Some(NotDelivered("recipient_unreachable".to_owned()));
+                continue;
+            }
+            Err(status) => {
+                let code = code_of(&status).unwrap_or("unreachable").to_owned();
+                return Err(NotDelivered(code));
+            }
+        }
+        let mut change = Change::new();
+        change.remove_blob(&name, n_bytes);
+        shared.store.run(move |store| store.commit(change)).await?;
+    }
+    held_up.map_or(Ok(()), Err)
+}
+
+fn is_final(status: &tonic::Status) -> bool {
+    use tonic::Code;
+    matches!(status.code(), Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition)
+        && code_of(status).is_some_and(|code| code != "agreement_version_mismatch")
+}

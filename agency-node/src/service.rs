@@ -1,0 +1,337 @@
+//! The gRPC services of a node: parse, authenticate, call the use case, encode. No decisions here.
+
+use std::sync::Arc;
+
+use brag_common::{
+    enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
+    status::to_status,
+    tls::peer_of,
+    wire::{
+        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, pb,
+        pb::{
+            desk_service_server::{DeskService, DeskServiceServer},
+            node_service_server::{NodeService, NodeServiceServer},
+        },
+        release::{MAX_SEALED_BYTES, trace_step},
+        round, words,
+    },
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    answer_release::answer_release, answer_round::answer_round, answer_screen::answer_screen,
+    config::Role, desk, guard::{Refusal, SignedIn}, node::Shared, receive,
+    store::shapes::Standing,
+};
+
+/// The services, by their full names, for gRPC health.
+pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
+
+/// The service for the hub.
+#[must_use]
+pub fn node(shared: Arc<Shared>) -> NodeServiceServer<ForHub> {
+    NodeServiceServer::new(ForHub(shared))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// The service for the agency's staff.
+#[must_use]
+pub fn desk(shared: Arc<Shared>) -> DeskServiceServer<ForStaff> {
+    DeskServiceServer::new(ForStaff(shared))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// Handlers of [`NodeService`].
+#[derive(Debug)]
+pub struct ForHub(Arc<Shared>);
+
+/// Handlers of [`DeskService`].
+#[derive(Debug)]
+pub struct ForStaff(Arc<Shared>);
+
+fn refused(refusal: impl Into<Refusal>) -> Status {
+    to_status(&refusal.into())
+}
+
+impl ForHub {
+    fn from_hub<T>(&self, request: Request<T>) -> Result<T, Status> {
+        self.0.hub(peer_of(&request)?).map_err(refused)?;
+        Ok(request.into_inner())
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for ForHub {
+    async fn screen(
+        &self,
+        request: Request<pb::ScreenRequest>,
+    ) -> Result<Response<pb::ScreenResponse>, Status> {
+        let query: ScreenQuery = self.from_hub(request)?.try_into().map_err(refused::<WireError>)?;
+        let answers = answer_screen(&self.0, query).await.map_err(refused)?;
+        Ok(Response::new(pb::ScreenResponse { answers: answers.into_inner().into_slots() }))
+    }
+
+    async fn rate(
+        &self,
+        request: Request<pb::RateRequest>,
+    ) -> Result<Response<pb::RateResponse>, Status> {
+        let query: RateQuery = self.from_hub(request)?.try_into().map_err(refused::<WireError>)?;
+        let answers = answer_round(&self.0, query).await.map_err(refused)?;
+        let answers = answers.iter().map(|answer| answer.get().into()).collect();
+        Ok(Response::new(pb::RateResponse { answers }))
+    }
+
+    async fn release(
+        &self,
+        request: Request<pb::ReleaseRequest>,
+    ) -> Result<Response<pb::ReleaseResponse>, Status> {
+        let query: ReleaseQuery =
+            self.from_hub(request)?.try_into().map_err(refused::<WireError>)?;
+        let replies = answer_release(&self.0, query).await.map_err(refused)?;
+        let decisions = replies
+            .into_iter()
+            .map(|reply| pb::RecipientDecision {
+                recipient: reply.recipient.to_string(),
+                decision: Some(reply.decision.into()),
+                trace: reply.trace.iter().map(trace_step).collect(),
+                would_be_released_if: reply.would_be_released_if,
+                contact_route: reply.contact_route.unwrap_or_default(),
+            })
+            .collect();
+        Ok(Response::new(pb::ReleaseResponse { decisions }))
+    }
+
+    async fn receive(
+        &self,
+        request: Request<pb::ReceiveRequest>,
+    ) -> Result<Response<pb::ReceiveResponse>, Status> {
+        let message = self.from_hub(request)?;
+        let envelope = round::envelope(
+            &message.request_id,
+            &message.agreement_digest,
+            message.valid_until_unix_ms,
+        )
+        .map_err(refused)?;
+        let release = message.release.ok_or(WireError::Missing("release")).map_err(refused)?;
+        if release.sealed.len() > MAX_SEALED_BYTES {
+            return Err(refused(WireError::invalid("sealed", "at most 128 KiB")));
+        }
+        let permit = release.permit.ok_or(WireError::Missing("permit")).map_err(refused)?;
+        let permit = permit.try_into().map_err(refused::<WireError>)?;
+        receive::receive(&self.0, &envelope, permit, release.sealed).await.map_err(refused)?;
+        Ok(Response::new(pb::ReceiveResponse {}))
+    }
+}
+
+impl ForStaff {
+    fn signed_in<T>(&self, request: Request<T>, role: Role) -> Result<(SignedIn, T), Status> {
+        let who = self.0.staff(peer_of(&request)?, role).map_err(refused)?;
+        Ok((who, request.into_inner()))
+    }
+}
+
+#[tonic::async_trait]
+impl DeskService for ForStaff {
+    async fn worklist(
+        &self,
+        request: Request<pb::WorklistRequest>,
+    ) -> Result<Response<pb::WorklistResponse>, Status> {
+        let peer = peer_of(&request)?;
+        // Either role has work here; somebody with neither is refused for the first.
+        if self.0.staff(peer, Role::Approver).is_err() {
+            self.0.staff(peer, Role::Assessor).map_err(refused)?;
+        }
+        let list = desk::worklist(&self.0).await.map_err(refused)?;
+        let ratings = list.ratings.iter().map(rating_work).collect();
+        let reviews = list
+            .reviews
+            .iter()
+            .map(|(work, review)| {
+                let query = wire::release::decode(&review.request)?;
+                Ok(pb::ReviewWork {
+                    work: work.to_string(),
+                    release: review.release.to_string(),
+                    enquiry: review.enquiry.to_string(),
+                    person: query.subject.to_string(),
+                    category: query.category.to_string(),
+                    recipient: review.recipient.to_string(),
+                    approvals_needed: review.approvals_needed,
+                    approvals_given: u32::try_from(review.approved_by.len()).unwrap_or(u32::MAX),
+                    necessity: query.basis.necessity.as_deref().unwrap_or_default().to_owned(),
+                    gate: review.gate.clone(),
+                })
+            })
+            .collect::<Result<_, WireError>>()
+            .map_err(refused)?;
+        Ok(Response::new(pb::WorklistResponse { ratings, reviews }))
+    }
+
+    async fn give_rating(
+        &self,
+        request: Request<pb::GiveRatingRequest>,
+    ) -> Result<Response<pb::GiveRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let person = id("person", &message.person).map_err(refused)?;
+        if !message.decline_reason.is_empty() {
+            let why = Why::parse(&message.decline_reason)
+                .ok_or(WireError::invalid("decline_reason", "1 to 64 letters, digits or `_`"))
+                .map_err(refused)?;
+            desk::decline(&self.0, &who, enquiry, person, why).await.map_err(refused)?;
+            return Ok(Response::new(pb::GiveRatingResponse::default()));
+        }
+        let topics = message
+            .topics
+            .iter()
+            .map(|word| brag_common::rating::Topic::from_word(word))
+            .collect::<Option<_>>()
+            .ok_or(WireError::invalid("topics", "topics this version knows"))
+            .map_err(refused)?;
+        let judgement = desk::Judgement {
+            enquiry,
+            person,
+            colour: words::to_colour(message.colour).map_err(refused)?,
+            analysis: message.analysis,
+            topics,
+            via: optional_id("via", &message.via).map_err(refused)?,
+        };
+        let id = desk::rate(&self.0, &who, judgement).await.map_err(refused)?;
+        Ok(Response::new(pb::GiveRatingResponse { statement_id: id.to_string() }))
+    }
+
+    async fn confirm_link(
+        &self,
+        request: Request<pb::ConfirmLinkRequest>,
+    ) -> Result<Response<pb::ConfirmLinkResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let link = message.link.ok_or(WireError::Missing("link")).map_err(refused)?;
+        let link = round::to_claimed_link(&link).map_err(refused)?;
+        let id = desk::confirm_link(&self.0, &who, enquiry, link.from, link.to, link.kind)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::ConfirmLinkResponse { statement_id: id.to_string() }))
+    }
+
+    async fn make_assertion(
+        &self,
+        request: Request<pb::MakeAssertionRequest>,
+    ) -> Result<Response<pb::MakeAssertionResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let people = message
+            .people
+            .iter()
+            .map(|person| id("people", person))
+            .collect::<Result<_, _>>()
+            .map_err(refused)?;
+        let threshold = wire::statement::threshold(
+            message.kind(),
+            &pb::AssertionBody {
+                dash_ticks: message.dash_ticks,
+                professional_judgement: message.professional_judgement,
+                reports_in_12_months: message.reports_in_12_months,
+                repeat: message.repeat,
+                meeting_at_unix_ms: message.meeting_at_unix_ms,
+                ..pb::AssertionBody::default()
+            },
+        )
+        .map_err(refused)?;
+        let id = desk::assert(&self.0, &who, enquiry, threshold, people).await.map_err(refused)?;
+        Ok(Response::new(pb::MakeAssertionResponse { statement_id: id.to_string() }))
+    }
+
+    async fn approve(
+        &self,
+        request: Request<pb::ApproveRequest>,
+    ) -> Result<Response<pb::ApproveResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Approver)?;
+        let work = id("work", &message.work).map_err(refused)?;
+        let approvals_needed = desk::approve(&self.0, &who, work).await.map_err(refused)?;
+        Ok(Response::new(pb::ApproveResponse { approvals_needed }))
+    }
+
+    async fn refuse(
+        &self,
+        request: Request<pb::RefuseRequest>,
+    ) -> Result<Response<pb::RefuseResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Approver)?;
+        let work = id("work", &message.work).map_err(refused)?;
+        desk::refuse(&self.0, &who, work, &message.reason).await.map_err(refused)?;
+        Ok(Response::new(pb::RefuseResponse {}))
+    }
+
+    async fn inbox(
+        &self,
+        request: Request<pb::InboxRequest>,
+    ) -> Result<Response<pb::InboxResponse>, Status> {
+        self.signed_in(request, Role::Assessor)?;
+        let views = receive::inbox(&self.0).await.map_err(refused)?;
+        let items = views.iter().take(1000).map(inbox_item).collect();
+        Ok(Response::new(pb::InboxResponse { items }))
+    }
+
+    async fn open_detail(
+        &self,
+        request: Request<pb::OpenDetailRequest>,
+    ) -> Result<Response<pb::OpenDetailResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let release = id("release", &message.release).map_err(refused)?;
+        let (view, text) =
+            receive::open_detail(&self.0, &who, release, message.obligations_accepted)
+                .await
+                .map_err(refused)?;
+        Ok(Response::new(pb::OpenDetailResponse {
+            text,
+            obligations: view.obligations,
+            expires_at_unix_ms: view.expires.as_millisecond(),
+        }))
+    }
+}
+
+fn rating_work(work: &desk::ToRate) -> pb::RatingWork {
+    let links = work
+        .about
+        .links
+        .iter()
+        .filter(|(from, to, _)| *from == work.person || *to == work.person)
+        .filter_map(|(from, to, kind)| {
+            Some(pb::ClaimedLink {
+                from: from.to_string(),
+                to: to.to_string(),
+                kind: words::link_kind(brag_common::agreement::LinkKind::from_word(kind)?).into(),
+            })
+        })
+        .collect();
+    pb::RatingWork {
+        enquiry: work.enquiry.to_string(),
+        person: work.person.to_string(),
+        name: work.name.clone(),
+        record_id: work.record_id.clone(),
+        role: words::role(work.known.role).into(),
+        age_band: work.known.age_band.clone(),
+        kind: match work.known.standing {
+            Standing::IdentityReview => "identity",
+            Standing::Linked => "linked",
+            Standing::ToRate | Standing::Rated | Standing::Declined => "rate",
+        }
+        .to_owned(),
+        answer_by_unix_ms: work.about.answer_by.as_millisecond(),
+        links,
+        purpose: work.about.purpose.clone(),
+    }
+}
+
+fn inbox_item(view: &receive::View) -> pb::InboxItem {
+    pb::InboxItem {
+        release: view.decision.release.to_string(),
+        enquiry: view.enquiry.to_string(),
+        person: view.decision.person.person.to_string(),
+        category: view.decision.category.to_string(),
+        holder: view.holder.to_string(),
+        obligations: view.obligations.clone(),
+        expires_at_unix_ms: view.expires.as_millisecond(),
+    }
+}
