@@ -11,7 +11,8 @@
 //! - After an error of write or sync nothing is acknowledged until the disk has been read again.
 //!
 //! Reading order: [`entry`] is what is said, [`frame`] its bytes in a file, [`chain`] what makes a
-//! list of frames a log, [`storage`] the disk, [`log`] the writer, [`verify`] the check that needs no running program.
+//! list of frames a log, [`storage`] the disk, [`log`] the writer, [`verify`] the check that needs no
+//! running program.
 //!
 //! What this form does not show: entries cut from the very end, at the border of a frame, leave a
 //! shorter log that still verifies. Comparing with the logs of the other parties shows them, for
@@ -26,6 +27,8 @@ pub mod storage;
 pub mod verify;
 mod writer;
 
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod fixtures;
 
