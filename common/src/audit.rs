@@ -12,13 +12,14 @@
 //!
 //! Reading order: [`entry`] is what is said, [`frame`] its bytes in a file, [`chain`] what makes a
 //! list of frames a log, [`storage`] the disk, [`log`] the writer, [`verify`] the check that needs no
-//! running program.
+//! running program, [`command`] the words for it on the command line.
 //!
 //! What this form does not show: entries cut from the very end, at the border of a frame, leave a
 //! shorter log that still verifies. Comparing with the logs of the other parties shows them, for
 //! every exchange has the same id on both sides.
 
 pub mod chain;
+pub mod command;
 pub mod entry;
 pub mod frame;
 pub mod log;
