@@ -136,3 +136,41 @@ fn walk(
     }
     Ok((end, n_cut_bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::audit::{
+        fixtures::{draft, identity, key, origin, write_log},
+        storage::{FileStorage, segment_path},
+        writer::Writer,
+    };
+
+    /// A writer behind four acknowledged entries in two segments.
+    fn writer(dir: &std::path::Path) -> Writer {
+        write_log(dir, 2, 1 << 20);
+        let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
+        let (mut writer, n_cut_bytes) = Writer::open(identity(1), Box::new(storage)).unwrap();
+        assert_eq!(n_cut_bytes, 0);
+        writer.commit(vec![vec![draft(2), draft(3)]]).unwrap();
+        writer
+    }
+
+    #[test]
+    fn a_log_that_lost_acknowledged_entries_is_not_continued() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(dir.path());
+        let last = segment_path(dir.path(), 2);
+        let whole = fs::read(&last).unwrap();
+        for found in [&whole[..0], &whole[..whole.len() - 1], &whole[..whole.len() / 2]] {
+            fs::write(&last, found).unwrap();
+            assert!(matches!(writer.reopen(), Err(NotRecovered::Damaged(_))));
+        }
+        fs::remove_file(&last).unwrap();
+        assert!(matches!(writer.reopen(), Err(NotRecovered::Damaged(_))));
+        fs::write(&last, whole).unwrap();
+        writer.reopen().unwrap();
+    }
+}
