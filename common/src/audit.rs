@@ -1,1 +1,43 @@
-//! (to be written)
+//! The audit log: what was asked, answered, refused or left unanswered, durable before anything
+//! leaves.
+//!
+//! It is not a log for operators (that is `tracing`, which may be dropped or filtered), and it holds
+//! no personal data: an entry is made of references only (see [`entry`]).
+//!
+//! INVARIANTS
+//! - [`Recorded`] exists only for an entry that has been written *and* synced.
+//! - Entries are signed, numbered without gaps and chained; nothing already acknowledged is ever
+//!   cut or rewritten by the program.
+//! - After an error of write or sync nothing is acknowledged until the disk has been read again.
+//!
+//! Reading order: [`entry`] is what is said, [`frame`] its bytes in a file, [`chain`] what makes a
+//! list of frames a log, [`storage`] the disk, [`log`] the writer, [`verify`] the check that needs no
+//! running program, [`command`] the words for it on the command line.
+//!
+//! What this form does not show: entries cut from the very end, at the border of a frame, leave a
+//! shorter log that still verifies. Comparing with the logs of the other parties shows them, for
+//! every exchange has the same id on both sides.
+
+pub mod chain;
+pub mod command;
+pub mod entry;
+pub mod frame;
+pub mod log;
+mod recover;
+pub mod storage;
+pub mod verify;
+mod writer;
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod fixtures;
+
+pub use chain::{Origin, What};
+pub use entry::{
+    Action, Actor, AgreementStamp, Digest, Entry, EntryDraft, InvalidWord, Party, Word,
+};
+pub use log::{AuditLog, LogError, LogOptions, OpenLogError, Recordable, Recorded};
+#[cfg(any(test, feature = "test-util"))]
+pub use storage::FaultSwitch;
+pub use verify::{Fault, Summary, VerifyError, entries, verify_dir, verify_every_signature};

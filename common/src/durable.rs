@@ -23,7 +23,7 @@ use std::{
     fmt,
     fs::File,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -36,11 +36,13 @@ use crate::secret::SecretBytes;
 
 mod batch;
 pub(crate) mod dirs;
+mod error;
 mod seal;
 
 pub use batch::Batch;
 use batch::Change;
-use seal::{NotOpened, StoreKeys};
+pub use error::StoreError;
+use seal::StoreKeys;
 
 /// Version of what this module writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -66,82 +68,6 @@ const LOAD_SYNC_EVERY: usize = 10_000;
 const META: u8 = b'm';
 /// First byte of the keys of callers.
 const DATA: u8 = b'd';
-
-/// Why the store did not do what it was asked. No variant names a place or a value.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has the store open.
-    #[error("another process is using the store at `{}`; stop it first", path.display())]
-    Locked {
-        /// The store's directory.
-        path: PathBuf,
-    },
-    /// The key does not open this store.
-    #[error("the key does not open this store")]
-    WrongKey,
-    /// A later version of the program wrote the store.
-    #[error("the store has schema {found}; this program knows {SCHEMA_VERSION}: use a later one")]
-    SchemaNewer {
-        /// The schema found.
-        found: u32,
-    },
-    /// The store is damaged, or a value stands where it was not put: restore it from a backup.
-    #[error("the store is damaged: {what}")]
-    Corrupt {
-        /// What does not hold, in words.
-        what: &'static str,
-    },
-    /// A place that had to be absent is taken: a replay, or somebody was quicker. Nothing changed.
-    #[error("a record that had to be new is already there")]
-    AlreadyPresent,
-    /// A value is not below [`MAX_VALUE_BYTES`]. Nothing changed.
-    #[error("a value of {n_bytes} bytes is too large")]
-    ValueTooLarge {
-        /// Its length in bytes.
-        n_bytes: usize,
-    },
-    /// A place is not below [`MAX_PLACE_BYTES`]. Nothing changed.
-    #[error("a place of {n_bytes} bytes is too long")]
-    PlaceTooLong {
-        /// Its length in bytes.
-        n_bytes: usize,
-    },
-    /// A batch has more than [`MAX_BATCH_CHANGES`] changes. Nothing changed.
-    #[error("{n_changes} changes are too many for one commit")]
-    BatchTooLarge {
-        /// How many.
-        n_changes: usize,
-    },
-    /// An earlier write or sync failed; the store must be opened again, which reads the disk.
-    #[error("the store failed earlier and must be opened again")]
-    Failed,
-    /// The disk failed.
-    #[error("the store's disk failed")]
-    Io(#[from] io::Error),
-    /// The operating system gave no randomness, so nothing can be sealed.
-    #[error("the operating system gave no randomness")]
-    NoRandomness,
-}
-
-impl StoreError {
-    /// A stable code for metrics.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Locked { .. } => "store_locked",
-            Self::WrongKey => "store_wrong_key",
-            Self::SchemaNewer { .. } => "store_schema_newer",
-            Self::Corrupt { .. } => "store_corrupt",
-            Self::AlreadyPresent => "store_already_present",
-            Self::ValueTooLarge { .. } => "store_value_too_large",
-            Self::PlaceTooLong { .. } => "store_place_too_long",
-            Self::BatchTooLarge { .. } => "store_batch_too_large",
-            Self::Failed => "store_failed",
-            Self::Io(_) => "store_io",
-            Self::NoRandomness => "no_randomness",
-        }
-    }
-}
 
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
@@ -418,12 +344,6 @@ impl Durable {
 impl fmt::Debug for Durable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Durable").finish_non_exhaustive()
-    }
-}
-
-impl From<NotOpened> for StoreError {
-    fn from(_: NotOpened) -> Self {
-        Self::Corrupt { what: "a value does not open at its place" }
     }
 }
 

@@ -1,0 +1,112 @@
+//! What can happen, one word for each.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// What happened: one variant for each kind of exchange or act.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Action {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word for the action, as it stands in an entry.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// The hub opened an enquiry.
+    EnquiryOpened = "enquiry_opened";
+    /// The hub closed an enquiry.
+    EnquiryClosed = "enquiry_closed";
+    /// The hub asked a node, by tokens, whether it knows a person.
+    ScreenAsked = "screen_asked";
+    /// A node answered which keys hit.
+    ScreenAnswered = "screen_answered";
+    /// The hub asked a node that knows the person to rate.
+    RateAsked = "rate_asked";
+    /// A node answered: a rating, or that one will follow, or why not.
+    RateAnswered = "rate_answered";
+    /// An assessor gave a rating.
+    RatingGiven = "rating_given";
+    /// A rating given later reached the hub.
+    RatingDelivered = "rating_delivered";
+    /// A person authorised, confirmed or refused a match of identities.
+    IdentityReviewed = "identity_reviewed";
+    /// A person at an agency confirmed a link between two people.
+    LinkConfirmed = "link_confirmed";
+    /// An agency stated a fact that can open a gate (section 47, Marac, Care Act).
+    AssertionMade = "assertion_made";
+    /// Somebody recorded, refused or withdrew a person's agreement to sharing.
+    ConsentRecorded = "consent_recorded";
+    /// Detail was asked for.
+    ReleaseAsked = "release_asked";
+    /// The holder decided about detail.
+    ReleaseDecided = "release_decided";
+    /// An approver approved a release.
+    ReviewApproved = "review_approved";
+    /// An approver refused a release.
+    ReviewRefused = "review_refused";
+    /// A review ran out of time.
+    ReviewExpired = "review_expired";
+    /// The holder sealed detail to a recipient.
+    DetailSealed = "detail_sealed";
+    /// The hub passed on sealed detail that it can not read.
+    DetailRelayed = "detail_relayed";
+    /// Sealed detail arrived at its recipient.
+    DetailReceived = "detail_received";
+    /// A person at the recipient opened a detail.
+    DetailOpened = "detail_opened";
+    /// Opening was refused or its time had passed.
+    DetailExpired = "detail_expired";
+    /// The hub evaluated blinded match keys for a node's enrolment.
+    EnrolmentEvaluated = "enrolment_evaluated";
+    /// A node loaded records.
+    RecordsImported = "records_imported";
+    /// Sealed bodies or salts were erased; the log stays whole.
+    RecordsErased = "records_erased";
+    /// An action of the plan was proposed, accepted or done.
+    PlanChanged = "plan_changed";
+    /// A request was refused before any decision: unknown peer, replay, past its deadline.
+    RequestRefused = "request_refused";
+    /// A peer did not answer in time; never read as a colour.
+    NoResponse = "no_response";
+    /// Somebody read reports or this log through the program.
+    ReportRead = "report_read";
+    /// A signed agreement was loaded or replaced.
+    AgreementLoaded = "agreement_loaded";
+    /// The program started to serve.
+    ServiceStarted = "service_started";
+    /// The program stopped in good order.
+    ServiceStopped = "service_stopped";
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// A text that is not an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an action of the audit log, for example `release_decided`")]
+pub struct UnknownAction;
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(word: &str) -> Result<Self, UnknownAction> {
+        Self::ALL.iter().copied().find(|action| action.word() == word).ok_or(UnknownAction)
+    }
+}

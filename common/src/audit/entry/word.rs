@@ -1,0 +1,189 @@
+//! The small types an entry is made of: words, digests, parties. None can hold a person's name.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgencyId, Commitment, InvalidId};
+
+/// A word of the agreement or of a program's configuration: a purpose, a lawful basis, a role.
+///
+/// 1 to 64 letters, digits and `_ . : / ( ) -`, with no more than four digits in a row. There is no
+/// space, so a name does not fit as it is written; and no NHS number, telephone number or date
+/// without separators fits at all.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Word(Box<str>);
+
+/// A text that is not a word. The text itself is not repeated: it may be personal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a word: expected 1 to 64 letters, digits or `_ . : / ( ) -`, with at most 4 digits in a row"
+)]
+pub struct InvalidWord;
+
+impl Word {
+    /// The word as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Word {
+    type Err = InvalidWord;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWord> {
+        let in_alphabet = |b: u8| {
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'/' | b'(' | b')' | b'-')
+        };
+        let digits_in_a_row =
+            text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+        if (1..=64).contains(&text.len()) && text.bytes().all(in_alphabet) && digits_in_a_row <= 4 {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidWord)
+        }
+    }
+}
+
+impl TryFrom<String> for Word {
+    type Error = InvalidWord;
+
+    fn try_from(text: String) -> Result<Self, InvalidWord> {
+        text.parse()
+    }
+}
+
+impl From<Word> for String {
+    fn from(word: Word) -> Self {
+        word.0.into()
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Word({})", self.0)
+    }
+}
+
+/// SHA-256 of bytes that nobody can guess: they hold a signature or a random salt.
+///
+/// Never of a bare identifier: there are few enough NHS numbers to try them all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// What stands before the first entry of a log.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// The digest with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// SHA-256 of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+        Self(digest)
+    }
+
+    /// The bytes of the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A commitment has the same form; its parser is the one place that reads it.
+        text.parse::<Commitment>().map(|digest| Self(*digest.as_bytes()))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A party to the exchange: the hub or an agency. As text, `hub` or the agency's id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Party {
+    /// The hub of the partnership.
+    Hub,
+    /// An agency, behind its node.
+    Agency(AgencyId),
+}
+
+impl FromStr for Party {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Agency ids are upper case, so no agency can be called `hub`.
+        if text == "hub" { Ok(Self::Hub) } else { text.parse().map(Self::Agency) }
+    }
+}
+
+impl TryFrom<String> for Party {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Party> for String {
+    fn from(party: Party) -> Self {
+        party.to_string()
+    }
+}
+
+impl From<AgencyId> for Party {
+    fn from(agency: AgencyId) -> Self {
+        Self::Agency(agency)
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hub => f.pad("hub"),
+            Self::Agency(agency) => f.pad(agency.as_str()),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What the tests of the log share.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    chain::Origin,
+    entry::{Action, EntryDraft},
+    storage::FileStorage,
+    writer::{Identity, Writer},
+};
+use crate::{keys::SigningKey, secret::SecretBytes, time::SettableClock};
+
+pub(crate) fn origin() -> Origin {
+    "example/CSC/2027".parse().unwrap()
+}
+
+pub(crate) fn key() -> SigningKey {
+    SigningKey::from_seed(SecretBytes::new([9; 32])).unwrap()
+}
+
+pub(crate) fn clock() -> Arc<SettableClock> {
+    Arc::new(SettableClock::at("2027-01-02T03:04:05Z".parse().unwrap()))
+}
+
+pub(crate) fn identity(segment_bytes: u64) -> Identity {
+    Identity { origin: origin(), key: key(), clock: clock(), test_env: true, segment_bytes }
+}
+
+/// An entry that can be told from others by its count.
+pub(crate) fn draft(count: u64) -> EntryDraft {
+    let mut draft = EntryDraft::new(Action::RateAnswered);
+    draft.enquiry = Some("e1".parse().unwrap());
+    draft.count = Some(count);
+    draft
+}
+
+/// A log of `n_entries` entries in several segments.
+pub(crate) fn write_log(dir: &Path, n_entries: u64, segment_bytes: u64) {
+    let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
+    let (mut writer, _) = Writer::open(identity(segment_bytes), Box::new(storage)).unwrap();
+    for count in 0..n_entries {
+        writer.commit(vec![vec![draft(count)]]).unwrap();
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading a log back from the disk, before the first entry is written and after every error.
+//!
+//! Checksums, numbers and the chain are checked for every entry, the signature for the last: the
+//! chain covers each frame with its signature, so one good signature at the end vouches for all
+//! before it. The auditor's check is [`verify`](super::verify).
+//!
+//! What this can not know: a program that starts after another was killed believes what the kernel
+//! shows. Had the disk failed under the first one, and the power then failed under the second, the
+//! entries it adopted could be missing; the log then refuses to open, and nothing is passed over.
+
+use std::io;
+
+use super::{
+    chain::{Chain, What},
+    entry::Digest,
+    frame::{Frames, Step},
+    storage::Storage,
+    verify::Fault,
+};
+
+/// Where the next entry goes. All before it is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) next_seq: u64,
+    pub(crate) prev_hash: Digest,
+    /// The segment that is appended to, by its first number.
+    pub(crate) segment: u64,
+    pub(crate) segment_bytes: u64,
+}
+
+/// Why a log can not be continued.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRecovered {
+    #[error("the disk does not answer")]
+    Io(#[from] io::Error),
+    #[error("the log is damaged")]
+    Damaged(#[from] Fault),
+}
+
+/// A log that can be continued.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) position: Position,
+    /// Bytes of a torn write that were cut from the end; nothing of it was ever acknowledged.
+    pub(crate) n_cut_bytes: u64,
+}
+
+/// Reads the log, cuts what a torn write left, and makes the rest durable.
+///
+/// With `floor`, the place up to which this very process has acknowledged entries, everything
+/// behind it is cut: after a failed sync the kernel shows bytes that may not be on the disk, so what
+/// reads well behind that place proves nothing. Everything before it must be there.
+pub(crate) fn recover(
+    storage: &mut dyn Storage,
+    start: &Chain,
+    floor: Option<&Position>,
+) -> Result<Recovered, NotRecovered> {
+    let segments = storage.segments()?;
+    let (end, n_cut_bytes) = walk(storage, start.clone(), &segments, floor)?;
+    match end {
+        Some(position) => storage.resume(position.segment, position.segment_bytes)?,
+        None => storage.create(0)?,
+    }
+    // Order matters: the file before the directory, so that no name stands for lost bytes.
+    storage.sync()?;
+    storage.sync_dir()?;
+    let empty =
+        Position { next_seq: 0, prev_hash: start.prev_hash(), segment: 0, segment_bytes: 0 };
+    Ok(Recovered { position: end.unwrap_or(empty), n_cut_bytes })
+}
+
+/// The end of the log, `None` when there is no segment yet, and what is to be cut behind it.
+fn walk(
+    storage: &mut dyn Storage,
+    mut chain: Chain,
+    segments: &[u64],
+    floor: Option<&Position>,
+) -> Result<(Option<Position>, u64), NotRecovered> {
+    let must_reach = floor.map_or(0, |floor| floor.next_seq);
+    let reached_floor = |chain: &Chain| floor.is_some() && chain.next_seq() == must_reach;
+    let mut end = None;
+    let mut n_cut_bytes = 0;
+    let mut last_signed = Ok(());
+    for (index, &segment) in segments.iter().enumerate() {
+        let fault =
+            |chain: &Chain, offset, what| Fault { segment, offset, seq: chain.next_seq(), what };
+        if segment != chain.next_seq() {
+            return Err(fault(&chain, 0, What::Segment { found: segment }).into());
+        }
+        let bytes = storage.read(segment)?;
+        let mut frames = Frames::new(&bytes);
+        let mut last = None;
+        loop {
+            let offset = frames.offset();
+            if reached_floor(&chain) {
+                n_cut_bytes += (bytes.len() as u64).saturating_sub(offset);
+                break;
+            }
+            match frames.step() {
+                Step::Payload(payload) => {
+                    chain.accept(payload).map_err(|what| fault(&chain, offset, what))?;
+                    last = Some((payload, offset));
+                }
+                Step::End => break,
+                // INVARIANT: only the last write can be torn, and only before it was acknowledged.
+                Step::Broken(broken) => {
+                    let is_last = index + 1 == segments.len();
+                    if !is_last || broken.followed || chain.next_seq() < must_reach {
+                        return Err(fault(&chain, offset, broken.what).into());
+                    }
+                    n_cut_bytes += broken.n_bytes;
+                    break;
+                }
+            }
+        }
+        if let Some((payload, offset)) = last {
+            let seq = chain.next_seq().saturating_sub(1);
+            last_signed =
+                chain.signed(payload).map_err(|what| Fault { segment, offset, seq, what });
+        }
+        end = Some(Position {
+            next_seq: chain.next_seq(),
+            prev_hash: chain.prev_hash(),
+            segment,
+            segment_bytes: frames.offset(),
+        });
+    }
+    last_signed?;
+    if let Some(floor) = floor
+        && (chain.next_seq(), chain.prev_hash()) != (floor.next_seq, floor.prev_hash)
+    {
+        let seq = chain.next_seq();
+        let segment = segments.last().copied().unwrap_or(0);
+        let what = if seq < must_reach { What::NoSegment } else { What::PrevHash };
+        return Err(Fault { segment, offset: 0, seq, what }.into());
+    }
+    Ok((end, n_cut_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::audit::{
+        fixtures::{draft, identity, key, origin, write_log},
+        storage::{FileStorage, segment_path},
+        writer::Writer,
+    };
+
+    /// A writer behind four acknowledged entries in two segments.
+    fn writer(dir: &std::path::Path) -> Writer {
+        write_log(dir, 2, 1 << 20);
+        let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
+        let (mut writer, n_cut_bytes) = Writer::open(identity(1), Box::new(storage)).unwrap();
+        assert_eq!(n_cut_bytes, 0);
+        writer.commit(vec![vec![draft(2), draft(3)]]).unwrap();
+        writer
+    }
+
+    #[test]
+    fn a_log_that_lost_acknowledged_entries_is_not_continued() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(dir.path());
+        let last = segment_path(dir.path(), 2);
+        let whole = fs::read(&last).unwrap();
+        for found in [&whole[..0], &whole[..whole.len() - 1], &whole[..whole.len() / 2]] {
+            fs::write(&last, found).unwrap();
+            assert!(matches!(writer.reopen(), Err(NotRecovered::Damaged(_))));
+        }
+        fs::remove_file(&last).unwrap();
+        assert!(matches!(writer.reopen(), Err(NotRecovered::Damaged(_))));
+        fs::write(&last, whole).unwrap();
+        writer.reopen().unwrap();
+    }
+}

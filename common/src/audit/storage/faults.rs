@@ -1,0 +1,100 @@
+//! A disk that fails when a test says so.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::Storage;
+
+/// Makes the disk under a log fail, and heals it. Clones switch the same disk.
+#[derive(Debug, Clone, Default)]
+pub struct FaultSwitch(Arc<Faults>);
+
+#[derive(Debug, Default)]
+struct Faults {
+    writes: AtomicBool,
+    syncs: AtomicBool,
+}
+
+impl FaultSwitch {
+    /// From now on every write fails.
+    pub fn fail_writes(&self) {
+        self.0.writes.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on every sync fails; writes still reach the file.
+    pub fn fail_syncs(&self) {
+        self.0.syncs.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on nothing fails. The log finds out by itself, after its back-off.
+    pub fn heal(&self) {
+        self.0.writes.store(false, Ordering::SeqCst);
+        self.0.syncs.store(false, Ordering::SeqCst);
+    }
+
+    fn write(&self) -> io::Result<()> {
+        if self.0.writes.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "a write was made to fail"));
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.0.syncs.load(Ordering::SeqCst) {
+            return Err(io::Error::other("a sync was made to fail"));
+        }
+        Ok(())
+    }
+}
+
+/// A disk with a switch.
+#[derive(Debug)]
+pub(crate) struct Faulty<S> {
+    pub(crate) disk: S,
+    pub(crate) switch: FaultSwitch,
+}
+
+impl<S: Storage> Storage for Faulty<S> {
+    fn segments(&mut self) -> io::Result<Vec<u64>> {
+        self.disk.segments()
+    }
+
+    fn read(&mut self, first_seq: u64) -> io::Result<Vec<u8>> {
+        self.disk.read(first_seq)
+    }
+
+    fn create(&mut self, first_seq: u64) -> io::Result<()> {
+        self.switch.write()?;
+        self.disk.create(first_seq)
+    }
+
+    fn resume(&mut self, first_seq: u64, n_bytes: u64) -> io::Result<()> {
+        self.switch.write()?;
+        self.disk.resume(first_seq, n_bytes)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.switch.write() {
+            // As a full disk does: the first half of the bytes is there.
+            let (half, _) = bytes.split_at(bytes.len() / 2);
+            self.disk.append(half)?;
+            return Err(error);
+        }
+        self.disk.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.switch.sync()?;
+        self.disk.sync()
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        self.switch.sync()?;
+        self.disk.sync_dir()
+    }
+}
