@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -12,7 +11,7 @@ use brag_common::{
     admin::{Admin, Readiness},
     agreement::{Environment, SignedAgreement},
     audit::{
-        AuditLog, LogOptions, Origin, entries,
+        AuditLog, LogOptions, Origin,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::RequestId,
@@ -20,7 +19,8 @@ use brag_common::{
     keys::SigningKey,
     matching::index::TokenIndex,
     peer::TrustDomain,
-    replay::{MAX_SKEW, MAX_VALIDITY, ReplayGuard},
+    program::{LOG_SHARD, open_log, watch_readiness},
+    replay::ReplayGuard,
     seal::SealingKey,
     serve::{self, Limits, ServeMetrics, Serving},
     statement::Realm,
@@ -152,9 +152,6 @@ pub struct Node {
     limits: Limits,
 }
 
-/// The log's shard: the year it was begun in is the operator's business later; the first is the first.
-pub const LOG_SHARD: &str = "1";
-
 impl Node {
     /// Opens everything the configuration names, and listens. Nothing is served yet.
     ///
@@ -253,7 +250,9 @@ impl Node {
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let metrics = Metrics::new("brag_node");
         let (tell, readiness) = watch::channel(Readiness::starting());
-        let watching = tokio::spawn(watch_readiness(Arc::clone(&shared), tell));
+        let watched = Arc::clone(&shared);
+        let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());
+        let watching = tokio::spawn(watch_readiness(shared.log.clone(), in_force, tell));
         let admin = Admin::start(
             shared.config.admin_listen,
             readiness.clone(),
@@ -297,53 +296,4 @@ fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Result<Si
         std::fs::read(path).with_context(|| format!("can not read the agreement `{}`", path.display()))?;
     SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
         .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
-}
-
-/// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a
-/// restart.
-async fn open_log(
-    options: LogOptions,
-    clock: &SharedClock,
-) -> anyhow::Result<(AuditLog, ReplayGuard)> {
-    let now = clock.now();
-    let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
-        let log = AuditLog::open(options)?;
-        let replay = ReplayGuard::new();
-        let since = now.checked_sub(MAX_VALIDITY + MAX_SKEW * 2)?;
-        for entry in entries(log.dir())? {
-            let entry = entry?;
-            if entry.ts >= since
-                && let Some(exchange) = entry.exchange
-            {
-                replay.remember(exchange, entry.ts);
-            }
-        }
-        Ok((log, replay))
-    });
-    opened.await?
-}
-
-/// Ready means: the log can be written and the agreement is in force.
-async fn watch_readiness(shared: Arc<Shared>, tell: watch::Sender<Readiness>) {
-    let mut available = shared.log.availability();
-    loop {
-        let mut reasons = Vec::new();
-        if !*available.borrow_and_update() {
-            reasons.push("the audit log can not be written".to_owned());
-        }
-        if let Err(refusal) = shared.in_force() {
-            reasons.push(refusal.to_string());
-        }
-        tell.send_if_modified(|now| {
-            let next = Readiness::not_ready(reasons);
-            let changed = *now != next;
-            *now = next;
-            changed
-        });
-        // The agreement ends by the clock, so it is looked at again even when nothing changes.
-        let again = tokio::time::timeout(Duration::from_secs(1), available.changed()).await;
-        if matches!(again, Ok(Err(_))) {
-            return;
-        }
-    }
 }

@@ -21,6 +21,7 @@ pub mod keys;
 pub mod matching;
 pub mod peer;
 pub mod profile;
+pub mod program;
 pub mod rating;
 pub mod reason;
 pub mod release;

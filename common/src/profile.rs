@@ -32,9 +32,9 @@ pub struct TlsPaths {
     /// Its private key.
     pub private_key: ConfigPath,
     /// Authorities that are trusted.
-    pub authorities: ConfigPath,
+    pub roots: ConfigPath,
     /// Revocation lists; absent: none are checked.
-    pub revocations: Option<ConfigPath>,
+    pub crls: Option<ConfigPath>,
 }
 
 impl TlsPaths {
@@ -45,8 +45,8 @@ impl TlsPaths {
         TlsFiles {
             certificate: path(&self.certificate),
             private_key: path(&self.private_key),
-            authorities: path(&self.authorities),
-            revocations: self.revocations.as_ref().map(path),
+            roots: path(&self.roots),
+            crls: self.crls.as_ref().map(path),
         }
     }
 }

@@ -16,8 +16,7 @@ pub mod words;
 
 pub use brag_proto::{FILE_DESCRIPTOR_SET, v1 as pb};
 
-/// The largest message either side reads or writes, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+pub use crate::serve::MAX_MESSAGE_BYTES;
 
 /// The most people in one enquiry.
 pub const MAX_PEOPLE: usize = 24;

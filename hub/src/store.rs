@@ -1,0 +1,273 @@
+//! The hub's store: typed records over the one durable, sealed store. Every function blocks; callers on the
+//! runtime use [`Store::run`].
+
+use std::path::Path;
+
+use brag_common::{
+    durable::{Batch, Durable, StoreError},
+    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId},
+    secret::SecretBytes,
+    time::Timestamp,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+pub mod shapes;
+
+use shapes::{CellRecord, EnquiryRecord, EpochRecord, ReleaseRecord, StatementRecord};
+
+/// Memory that the store may use for pages, in bytes.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The hub's store.
+#[derive(Debug, Clone)]
+pub struct Store(Durable);
+
+/// One cell with its place.
+pub type CellRow = (AgencyId, PersonRef, CellRecord);
+
+impl Store {
+    /// Opens the store in `data`, making it when there is none.
+    ///
+    /// # Errors
+    /// When another process uses it, the key is another, or the disk fails.
+    pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
+        Durable::open(&data.join("store"), key, CACHE_BYTES).map(Self)
+    }
+
+    /// Runs blocking work on the store off the runtime's threads.
+    ///
+    /// # Errors
+    /// The work's own.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.map_err(|_| StoreError::Failed)?
+    }
+
+    /// Makes a change durable, whole or not at all.
+    ///
+    /// # Errors
+    /// When the disk fails, or something that had to be new is there; then nothing of it is taken.
+    pub fn commit(&self, change: Change) -> Result<(), StoreError> {
+        self.0.commit(change.0)
+    }
+
+    fn get<T: DeserializeOwned>(&self, place: &str) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.0.get(place.as_bytes())? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| shape())
+    }
+
+    fn scan<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<(String, T)>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.0.scan(prefix.as_bytes()) {
+            let (place, bytes) = row?;
+            let rest = place
+                .get(prefix.len()..)
+                .and_then(|rest| std::str::from_utf8(rest).ok())
+                .ok_or_else(shape)?;
+            found.push((rest.to_owned(), serde_json::from_slice(&bytes).map_err(|_| shape())?));
+        }
+        Ok(found)
+    }
+
+    /// One enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enquiry(&self, enquiry: &EnquiryRef) -> Result<Option<EnquiryRecord>, StoreError> {
+        self.get(&format!("enquiry/{enquiry}"))
+    }
+
+    /// Every enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enquiries(&self) -> Result<Vec<(EnquiryRef, EnquiryRecord)>, StoreError> {
+        self.scan("enquiry/")?
+            .into_iter()
+            .map(|(rest, record)| Ok((rest.parse().map_err(|_| shape())?, record)))
+            .collect()
+    }
+
+    /// Every cell of an enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn cells(&self, enquiry: &EnquiryRef) -> Result<Vec<CellRow>, StoreError> {
+        self.scan(&format!("cell/{enquiry}/"))?
+            .into_iter()
+            .map(|(rest, cell)| {
+                let (agency, person) = rest.split_once('/').ok_or_else(shape)?;
+                let agency = agency.parse().map_err(|_| shape())?;
+                Ok((agency, person.parse().map_err(|_| shape())?, cell))
+            })
+            .collect()
+    }
+
+    /// One cell.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn cell(
+        &self,
+        enquiry: &EnquiryRef,
+        agency: &AgencyId,
+        person: &PersonRef,
+    ) -> Result<Option<CellRecord>, StoreError> {
+        self.get(&format!("cell/{enquiry}/{agency}/{person}"))
+    }
+
+    /// Every signed statement of an enquiry, in the order it came.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn statements(&self, enquiry: &EnquiryRef) -> Result<Vec<StatementRecord>, StoreError> {
+        let mut found = self.scan::<StatementRecord>(&format!("statement/{enquiry}/"))?;
+        found.sort_by_key(|(_, record)| record.received_at);
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// One request for detail, for one recipient.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn release(
+        &self,
+        enquiry: &EnquiryRef,
+        release: &ReleaseRef,
+        recipient: &AgencyId,
+    ) -> Result<Option<ReleaseRecord>, StoreError> {
+        self.get(&format!("release/{enquiry}/{release}/{recipient}"))
+    }
+
+    /// Every request for detail of an enquiry, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn releases(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(ReleaseRef, ReleaseRecord)>, StoreError> {
+        let mut found = self
+            .scan::<ReleaseRecord>(&format!("release/{enquiry}/"))?
+            .into_iter()
+            .map(|(rest, record)| {
+                let (release, _) = rest.split_once('/').ok_or_else(shape)?;
+                Ok((release.parse().map_err(|_| shape())?, record))
+            })
+            .collect::<Result<Vec<(ReleaseRef, ReleaseRecord)>, StoreError>>()?;
+        found.sort_by(|(_, a), (_, b)| (a.asked_at, &a.recipient).cmp(&(b.asked_at, &b.recipient)));
+        Ok(found)
+    }
+
+    /// Whether a delivery was taken before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn was_delivered(&self, agency: &AgencyId, id: &RequestId) -> Result<bool, StoreError> {
+        self.0.contains(format!("delivered/{agency}/{id}").as_bytes())
+    }
+
+    /// The key and quota of an agency.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn epoch(&self, agency: &AgencyId) -> Result<Option<EpochRecord>, StoreError> {
+        self.get(&format!("epoch/{agency}"))
+    }
+}
+
+/// A record that does not have its shape: damage, or a later version's.
+const fn shape() -> StoreError {
+    StoreError::Corrupt { what: "a record does not have its shape" }
+}
+
+/// A change of the store that is being put together.
+#[derive(Debug, Default)]
+pub struct Change(Batch);
+
+impl Change {
+    /// An empty change.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn put<T: Serialize>(&mut self, place: &str, value: &T) -> Result<(), StoreError> {
+        self.0.put(place.as_bytes(), serde_json::to_vec(value).map_err(|_| shape())?);
+        Ok(())
+    }
+
+    /// One enquiry.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn enquiry(&mut self, name: &EnquiryRef, record: &EnquiryRecord) -> Result<(), StoreError> {
+        self.put(&format!("enquiry/{name}"), record)
+    }
+
+    /// One cell.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn cell(
+        &mut self,
+        enquiry: &EnquiryRef,
+        agency: &AgencyId,
+        person: &PersonRef,
+        record: &CellRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("cell/{enquiry}/{agency}/{person}"), record)
+    }
+
+    /// A signed statement that came in.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn statement(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &StatementRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("statement/{enquiry}/{id}"), record)
+    }
+
+    /// A request for detail, for one recipient.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn release(
+        &mut self,
+        enquiry: &EnquiryRef,
+        release: &ReleaseRef,
+        record: &ReleaseRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("release/{enquiry}/{release}/{}", record.recipient), record)
+    }
+
+    /// A delivery was taken; the change fails when it was taken before.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn delivered(
+        &mut self,
+        agency: &AgencyId,
+        id: &RequestId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let place = format!("delivered/{agency}/{id}");
+        self.0.require_absent(place.as_bytes());
+        self.put(&place, &at)
+    }
+
+    /// The key and quota of an agency.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn epoch(&mut self, agency: &AgencyId, record: &EpochRecord) -> Result<(), StoreError> {
+        self.put(&format!("epoch/{agency}"), record)
+    }
+}

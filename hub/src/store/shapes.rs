@@ -1,0 +1,245 @@
+//! What stored records look like at the hub. Identities and analyses are sealed with everything else; sealed
+//! detail never comes here at all.
+
+use std::fmt;
+
+use brag_common::{
+    agreement::LinkKind,
+    id::{AgencyId, Commitment, PersonRef, StaffName},
+    rating::{Colour, Topic},
+    reason::Reason,
+    statement::{PersonRole, SignedStatement},
+    stored,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// One enquiry.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnquiryRecord {
+    /// Why, in the agreement's words.
+    pub purpose: String,
+    /// Who opened it.
+    pub opened_by: StaffName,
+    /// When.
+    pub opened_at: Timestamp,
+    /// When the round closes.
+    pub answer_by: Timestamp,
+    /// Whether there is evidence of domestic abuse.
+    pub domestic_abuse: bool,
+    /// Where it came from.
+    pub referral: Referral,
+    /// Its people, in the order entered.
+    pub people: Vec<PersonRecord>,
+    /// Links between them, as the co-ordinator entered them.
+    pub links: Vec<Link>,
+}
+
+impl EnquiryRecord {
+    /// One of its people.
+    #[must_use]
+    pub fn person(&self, person: &PersonRef) -> Option<&PersonRecord> {
+        self.people.iter().find(|known| known.person == *person)
+    }
+}
+
+/// Where an enquiry came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referral {
+    /// The agency that referred.
+    pub agency: AgencyId,
+    /// Its own reference.
+    pub reference: String,
+    /// When it happened.
+    pub incident_at: Option<Timestamp>,
+    /// When the referral came in.
+    pub received_at: Timestamp,
+}
+
+/// One person of an enquiry.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonRecord {
+    /// The co-ordinator's label.
+    pub label: String,
+    /// The random reference.
+    pub person: PersonRef,
+    /// Commitment to the identity.
+    pub commitment: Commitment,
+    /// Salt of the commitment.
+    #[serde(with = "stored::bytes")]
+    pub salt: [u8; 32],
+    /// Canonical identity.
+    #[serde(with = "stored::bytes")]
+    pub identity: Vec<u8>,
+    /// Their part, as the co-ordinator sees it.
+    #[serde(with = "stored::role")]
+    pub role: Option<PersonRole>,
+    /// The referrer's first colour.
+    pub initial: Option<Colour>,
+}
+
+/// A link as the co-ordinator entered it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The first person.
+    pub from: PersonRef,
+    /// The second.
+    pub to: PersonRef,
+    /// Their relation.
+    pub kind: LinkKind,
+}
+
+/// Where one cell of the matrix stands.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// Where it stands.
+    pub state: CellState,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Where a cell stands.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellState {
+    /// Not asked yet, or an assessor has been asked.
+    Pending,
+    /// The call failed, for this reason.
+    NoResponse(String),
+    /// Answered; `late` when the round had closed.
+    Answered {
+        /// What.
+        said: SaidRecord,
+        /// Whether the round had closed.
+        late: bool,
+    },
+}
+
+/// What an agency said.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SaidRecord {
+    /// A colour.
+    Rated {
+        /// The colour.
+        colour: Colour,
+        /// The analysis.
+        analysis: String,
+        /// Its topics.
+        topics: Vec<Topic>,
+        /// The linked person it rests on.
+        via: Option<PersonRef>,
+        /// Whose judgement it is.
+        by: Option<StaffName>,
+    },
+    /// Searched; no record.
+    NotKnown,
+    /// Perhaps known.
+    IdentityReview,
+    /// Could not answer.
+    Unable(String),
+    /// An assessor declined.
+    Declined(String),
+}
+
+/// A signed statement that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementRecord {
+    /// As it travelled.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// A request for detail, for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    /// The agency that holds it.
+    pub holder: AgencyId,
+    /// About whom.
+    pub person: PersonRef,
+    /// The category.
+    pub category: String,
+    /// For whom.
+    pub recipient: AgencyId,
+    /// Who asked.
+    pub asked_by: StaffName,
+    /// When.
+    pub asked_at: Timestamp,
+    /// What came of it.
+    pub outcome: OutcomeRecord,
+    /// Which rules were applied, as the holder told it.
+    pub trace: Vec<TraceRecord>,
+    /// What would change a refusal.
+    pub would_be_released_if: Vec<String>,
+    /// How to reach the team.
+    pub contact_route: String,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeRecord {
+    /// The holder did not answer.
+    NoResponse,
+    /// Released.
+    Release {
+        /// The gate.
+        gate: String,
+        /// Obligations.
+        obligations: Vec<String>,
+        /// When the view ends.
+        view_expires_at: Timestamp,
+        /// Whether it has reached the recipient.
+        relayed: bool,
+    },
+    /// Waits for people at the holder.
+    Review {
+        /// The gate.
+        gate: String,
+        /// Approvals that are still needed.
+        approvals_needed: u32,
+    },
+    /// Refused.
+    Deny(Reason),
+}
+
+/// One step of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceRecord {
+    /// The stage.
+    pub stage: String,
+    /// The rule.
+    pub rule: String,
+    /// What it gave.
+    pub result: String,
+    /// The evidence it rests on.
+    pub evidence: Vec<String>,
+}
+
+/// The hub's key for one agency in one epoch, and what the agency declared.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Seed of the function's key; independent for every agency and epoch.
+    #[serde(with = "stored::bytes")]
+    pub seed: [u8; 32],
+    /// How many people the agency last declared.
+    pub declared_people: u64,
+    /// How many elements were evaluated in this epoch.
+    pub evaluated: u64,
+}
+
+macro_rules! no_debug {
+    ($($name:ident),*) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([personal])"))
+            }
+        })*
+    };
+}
+
+no_debug!(EnquiryRecord, PersonRecord, CellRecord, CellState, SaidRecord, EpochRecord);
