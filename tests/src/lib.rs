@@ -1,1 +1,3 @@
-//! placeholder
+//! What the whole-system tests and the demo share.
+
+pub mod people;

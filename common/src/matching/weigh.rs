@@ -29,8 +29,9 @@ impl Weight {
     /// The measured weight of a kind.
     ///
     /// m is the recall of the kind alone on FEBRL4 (5,000 pairs, dirtier than agency data); false candidates are from an invented
-    /// UK-like region of 1.07 million people in households, with twins. For `K1` none was seen in 20,000 queries: the
-    /// value is what a check digit lets through of 0.5 % typing errors, rounded up.
+    /// UK-like region of 1.07 million people in households, with twins. For `K1` none was seen in 20,000 queries; its value is
+    /// reckoned: one number in 200 is mistyped, the check lets one of ten pass, and one of a hundred of those is somebody
+    /// else's who is enrolled; doubled.
     #[must_use]
     pub const fn of(kind: KeyKind) -> Self {
         let (m, false_candidates) = match kind {
@@ -56,14 +57,19 @@ impl Weight {
     }
 }
 
-/// Prior odds that an agency knows a person it is asked about. One agency in five does, in the scenarios that the
-/// exchange was designed from; the co-ordinator asks all, also those for whom it is unlikely.
+/// Prior odds that an agency knows a person it is asked about: one in five. A choice, not a measurement: all agencies are
+/// asked, also those for whom it is unlikely, and a lower prior only sends more people to review.
 pub const PRIOR_ODDS: f64 = 0.25;
 
 /// Names, birth and address together say no more than this, however many of them agree: twins, and children named after
 /// a parent in the same house, agree in all. Measured without identifiers at a million people: the person is found in
 /// 89.0 % of cases, and in 0.14 % somebody else is; ln(0.890 / 0.0014).
 pub const WITHOUT_IDENTIFIER_MOST: f64 = 6.45;
+
+/// What the same evidence says when the names in full were asked too and missed, though their beginnings hit: a misspelt
+/// name, or a twin with a name that begins alike. Nothing in the keys can tell the two apart, and a given name that
+/// differs is a veto: with [`PRIOR_ODDS`] this is even odds, which is for a person to settle.
+pub const NAMES_IN_FULL_MISSED_MOST: f64 = 1.39;
 
 /// A kind that hits one stranger in two says nothing more.
 const HIGHEST_U: f64 = 0.5;
@@ -88,7 +94,7 @@ pub struct Thresholds {
 pub struct BadThresholds;
 
 impl Thresholds {
-    /// 0.9 and 0.2: at a million people the first discloses to a wrong agency for less than one unknown person in a thousand.
+    /// 0.9 and 0.2. The aim at a million people: less than one unknown person in a thousand is disclosed to a wrong agency.
     pub const DEFAULT: Self = Self { disclose_from: 0.9, review_from: 0.2 };
 
     /// Both are posterior probabilities, 0 < `review_from` ≤ `disclose_from` < 1.
@@ -236,7 +242,9 @@ pub fn posterior(asked: Kinds, hits: Kinds, n_people: u64) -> f64 {
         }
     }
     if !hits.contains(KeyKind::Identifier) {
-        evidence = evidence.min(WITHOUT_IDENTIFIER_MOST);
+        let names_missed = asked.contains(KeyKind::NameBirth) && !hits.contains(KeyKind::NameBirth);
+        let most = if names_missed { NAMES_IN_FULL_MISSED_MOST } else { WITHOUT_IDENTIFIER_MOST };
+        evidence = evidence.min(most);
     }
     let odds = PRIOR_ODDS * evidence.exp();
     odds / (1.0 + odds)

@@ -27,7 +27,7 @@ use crate::{
     matching::normalise::{WrittenDate, parse_date},
 };
 
-/// Longest canonical identity, in bytes. The longest that the bounds of the parts allow is about 56 KiB.
+/// Longest canonical identity, in bytes. The longest that the bounds of the parts allow is about 59 KiB.
 pub const MAX_CANONICAL_BYTES: usize = 64 * 1024;
 
 const MAGIC: &[u8] = b"brag-identity/v1\0";

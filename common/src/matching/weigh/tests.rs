@@ -75,6 +75,16 @@ fn a_twin_is_not_taken_for_the_other() {
 }
 
 #[test]
+fn a_twin_whose_name_begins_alike_is_left_to_a_person() {
+    let known = [identity("Theodora", "Pell", None, Some("3"))];
+    let assessment = ask(&identity("Theo", "Pell", None, Some("3")), &known);
+    assert_eq!(assessment.verdict, Verdict::Possible);
+    // The other's number, asked and missed, does not help.
+    let assessment = ask(&identity("Theo", "Pell", Some("943 476 5919"), Some("3")), &known);
+    assert!(assessment.verdict < Verdict::Known);
+}
+
+#[test]
 fn one_weak_hit_is_possible_at_most() {
     for kind in [KeyKind::GivenBirthPlace, KeyKind::InitialsHouse] {
         let asked = Kinds::of(&KeyKind::ALL);
