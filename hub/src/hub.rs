@@ -32,7 +32,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{config::Config, round, service, store::Store};
+use crate::{config::Config, locks::Locks, round, service, store::Store};
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
 const EVENTS_KEPT: usize = 1024;
@@ -62,6 +62,8 @@ pub struct Shared {
     pub events: broadcast::Sender<(EnquiryRef, WatchResponse)>,
     /// Rounds under way; joined at the end.
     pub rounds: TaskTracker,
+    /// Held while answers of one agency in one enquiry are taken.
+    pub cell_locks: Locks,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
     /// Ends everything.
@@ -190,6 +192,7 @@ impl Hub {
             calls,
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
+            cell_locks: Locks::default(),
             enrolling: Mutex::default(),
             shutdown,
         });

@@ -1,0 +1,200 @@
+//! What agencies deliver of their own accord: late answers, signed facts, outcomes of releases. Delivering the
+//! same thing twice changes nothing; sealed detail is passed on before it counts as delivered.
+
+use std::sync::Arc;
+
+use brag_common::{
+    audit::entry::{Action, Digest, EntryDraft, Party},
+    enquiry::PersonAnswer,
+    id::{AgencyId, AgreementDigest, EnquiryRef, RequestId},
+    statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement},
+    tls::with_deadline,
+    wire::{WireError, id, pb, release::MAX_SEALED_BYTES},
+};
+
+use crate::{
+    guard::Refusal,
+    hub::Shared,
+    release::{decision_of, fill, outcome},
+    round::{client, envelope},
+    store::{
+        Change,
+        shapes::StatementRecord,
+    },
+    take::{self, Taken, verify},
+    view,
+};
+
+/// Takes one delivery of `agency`.
+///
+/// # Errors
+/// When it is not well-formed, not the agency's own, about an enquiry the hub does not have, or can not be
+/// recorded or passed on.
+pub async fn deliver(
+    shared: &Arc<Shared>,
+    agency: &AgencyId,
+    message: pb::DeliverRequest,
+) -> Result<(), Refusal> {
+    let request: RequestId = id("request_id", &message.request_id)?;
+    let enquiry: EnquiryRef = id("enquiry", &message.enquiry)?;
+    if AgreementDigest::try_from(message.agreement_digest.as_slice()) != Ok(shared.agreement.digest()) {
+        return Err(Refusal::AnotherAgreement);
+    }
+    let (by, looked_up) = (agency.clone(), request.clone());
+    if shared.store.run(move |store| store.was_delivered(&by, &looked_up)).await? {
+        return Ok(());
+    }
+    let delivery = Delivery { shared, agency, enquiry, request };
+    match message.item.ok_or(WireError::Missing("item"))? {
+        pb::deliver_request::Item::Answer(answer) => delivery.answer(answer.try_into()?).await,
+        pb::deliver_request::Item::Fact(fact) => delivery.fact(fact.try_into()?).await,
+        pb::deliver_request::Item::Outcome(outcome) => {
+            if outcome.sealed.len() > MAX_SEALED_BYTES {
+                return Err(WireError::invalid("sealed", "at most 128 KiB").into());
+            }
+            let signed = outcome.decision.ok_or(WireError::Missing("decision"))?.try_into()?;
+            delivery.outcome(signed, outcome.sealed).await
+        }
+    }
+}
+
+struct Delivery<'a> {
+    shared: &'a Arc<Shared>,
+    agency: &'a AgencyId,
+    enquiry: EnquiryRef,
+    request: RequestId,
+}
+
+impl Delivery<'_> {
+    async fn answer(self, said: PersonAnswer) -> Result<(), Refusal> {
+        let taken =
+            Taken::answer(self.shared, &self.enquiry, self.agency, said.person, said.answer)?;
+        let change = self.delivered()?;
+        let taken = vec![taken];
+        take::take_with(self.shared, &self.enquiry, self.agency, &self.request, taken, change).await
+    }
+
+    async fn fact(self, signed: SignedStatement) -> Result<(), Refusal> {
+        let statement = verify(self.shared, &self.enquiry, self.agency, &signed)?;
+        let action = match &statement.body {
+            Body::Link { .. } | Body::Role { .. } => Action::LinkConfirmed,
+            Body::Assertion(_) => Action::AssertionMade,
+            Body::Consent(_) => Action::ConsentRecorded,
+            Body::Action { .. } => Action::PlanChanged,
+            Body::Rating(_) | Body::Release(_) => {
+                return Err(Refusal::Statement("it is not a fact"));
+            }
+        };
+        self.known_enquiry().await?;
+        let mut draft = self.draft(action);
+        draft.evidence = vec![Digest::of(&signed.payload)];
+        self.shared.log.record(draft).await?;
+        let now = self.shared.clock.now();
+        let mut change = self.delivered()?;
+        change.statement(
+            &self.enquiry,
+            &statement.id,
+            &StatementRecord { signed, received_at: now },
+        )?;
+        self.shared.store.run(move |store| store.commit(change)).await?;
+        self.shared.tell(&self.enquiry, view::fact_event(now, statement.body.kind()));
+        Ok(())
+    }
+
+    async fn outcome(self, signed: SignedStatement, sealed: Vec<u8>) -> Result<(), Refusal> {
+        let decision = decision_of(self.shared, &self.enquiry, self.agency, &signed)?;
+        let (enquiry, release) = (self.enquiry.clone(), decision.release.clone());
+        let recipient = decision.recipient.clone();
+        let asked =
+            self.shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
+        let asked = asked.filter(|asked| {
+            asked.holder == *self.agency
+                && asked.person == decision.person.person
+                && asked.category == decision.category.to_string()
+        });
+        let Some(mut record) = asked else { return Err(Refusal::NotFound("request for detail")) };
+        let released = matches!(decision.outcome, DecidedOutcome::Release { .. });
+        if released {
+            self.relay(&decision, &signed, sealed).await?;
+        }
+        let next = outcome(decision.outcome.clone(), released);
+        let mut draft = self.about(&decision, Action::ReleaseDecided);
+        fill(&mut draft, &next);
+        self.shared.log.record(draft).await?;
+        let _cells = self.shared.cell_locks.of(&self.enquiry, self.agency).await;
+        record.outcome = next;
+        if released {
+            // What would have changed a refusal no longer says anything.
+            record.would_be_released_if = Vec::new();
+        }
+        let mut change = self.delivered()?;
+        change.release(&self.enquiry, &decision.release, &record)?;
+        self.shared.store.run(move |store| store.commit(change)).await?;
+        let now = self.shared.clock.now();
+        let view = view::release(&decision.release, &record);
+        self.shared.tell(&self.enquiry, view::release_event(now, view));
+        Ok(())
+    }
+
+    /// Passes sealed detail on to its recipient. It is in memory for this one call only.
+    async fn relay(
+        &self,
+        decision: &ReleaseDecision,
+        permit: &SignedStatement,
+        sealed: Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let channel = self.shared.nodes.get(&decision.recipient).cloned();
+        let channel = channel.ok_or(Refusal::NotFound("recipient among the parties"))?;
+        let within = self.shared.config.fan_out.call_within.get();
+        let envelope = envelope(self.shared, within)?;
+        let mut draft = self.about(decision, Action::DetailRelayed);
+        draft.exchange = Some(envelope.request_id.clone());
+        draft.payload_digest = Some(Digest::of(&sealed));
+        self.shared.log.record(draft).await?;
+        let request = pb::ReceiveRequest {
+            request_id: envelope.request_id.to_string(),
+            agreement_digest: envelope.agreement.as_bytes().to_vec(),
+            valid_until_unix_ms: envelope.valid_until.as_millisecond(),
+            release: Some(pb::SealedRelease { permit: Some(permit.into()), sealed }),
+        };
+        match client(channel).receive(with_deadline(request, within)).await {
+            Ok(_) => Ok(()),
+            Err(status) => {
+                let code = brag_common::status::code_of(&status).unwrap_or("unreachable");
+                tracing::warn!(code, recipient = %decision.recipient, "could not pass on detail");
+                Err(Refusal::RecipientUnreachable)
+            }
+        }
+    }
+
+    fn about(&self, decision: &ReleaseDecision, action: Action) -> EntryDraft {
+        let mut draft = self.draft(action);
+        draft.person = Some(decision.person.person.clone());
+        draft.commitment = Some(decision.person.commitment);
+        draft.release = Some(decision.release.clone());
+        draft.category = Some(decision.category);
+        draft.recipients = vec![Party::Agency(decision.recipient.clone())];
+        draft
+    }
+
+    fn draft(&self, action: Action) -> EntryDraft {
+        let mut draft = self.shared.draft(action);
+        draft.enquiry = Some(self.enquiry.clone());
+        draft.exchange = Some(self.request.clone());
+        draft.peer = Some(Party::Agency(self.agency.clone()));
+        draft
+    }
+
+    fn delivered(&self) -> Result<Change, Refusal> {
+        let mut change = Change::new();
+        change.delivered(self.agency, &self.request, self.shared.clock.now())?;
+        Ok(change)
+    }
+
+    async fn known_enquiry(&self) -> Result<(), Refusal> {
+        let name = self.enquiry.clone();
+        let found = self.shared.store.run(move |store| store.enquiry(&name)).await?;
+        found.map(|_| ()).ok_or(Refusal::NotFound("enquiry"))
+    }
+}
+

@@ -1,0 +1,206 @@
+//! The co-ordinator's calls: open an enquiry, look at it, follow it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use brag_common::{
+    agreement::{LinkKind, Purpose},
+    audit::entry::{Action, Word},
+    durable::StoreError,
+    id::{EnquiryRef, PersonRef},
+    matching::identity::{CanonicalIdentity, commit},
+    secret::random_bytes,
+    time::{SignedDuration, Timestamp},
+    wire::{MAX_PEOPLE, WireError, bounded, id, optional_time, pb, round::MAX_LINKS, words},
+};
+
+use crate::{
+    guard::{Refusal, SignedIn},
+    hub::Shared,
+    round,
+    store::{
+        Change,
+        shapes::{EnquiryRecord, Link, PersonRecord, Referral},
+    },
+    take,
+    view::Whole,
+};
+
+/// The longest a round may be open: 30 days.
+const MAX_ANSWER_WITHIN_S: u32 = 30 * 86_400;
+
+/// Opens an enquiry: recorded and kept, then every agency is asked.
+///
+/// # Errors
+/// When it is not well-formed, its purpose is not in the agreement, or it can not be recorded.
+pub async fn open(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    message: pb::OpenRequest,
+) -> Result<EnquiryRef, Refusal> {
+    shared.in_force()?;
+    let record = parse(shared, who, message)?;
+    let name = random_bytes().map(EnquiryRef::from_random).map_err(|_| Refusal::Internal)?;
+    let mut draft = shared.draft(Action::EnquiryOpened);
+    draft.enquiry = Some(name.clone());
+    draft.purpose = record.purpose.parse().ok();
+    draft.count = u64::try_from(record.people.len()).ok();
+    if let Ok(role) = who.role().word().parse::<Word>() {
+        draft = draft.by(who.name().clone(), role);
+    }
+    shared.log.record(draft).await?;
+
+    let mut change = Change::new();
+    change.enquiry(&name, &record)?;
+    for agency in shared.nodes.keys() {
+        for person in &record.people {
+            let cell = take::not_asked_yet(record.opened_at);
+            change.cell(&name, agency, &person.person, &cell)?;
+        }
+    }
+    shared.store.run(move |store| store.commit(change)).await?;
+    round::start(shared, &name);
+    Ok(name)
+}
+
+fn parse(
+    shared: &Shared,
+    who: &SignedIn,
+    message: pb::OpenRequest,
+) -> Result<EnquiryRecord, Refusal> {
+    let now = shared.clock.now();
+    let purposes = shared.agreement.agreement().purposes();
+    if !Purpose::from_word(&message.purpose).is_some_and(|word| purposes.contains(&word)) {
+        return Err(Refusal::rule(
+            "PURPOSE_NOT_PERMITTED",
+            "the agreement does not allow this purpose",
+        ));
+    }
+    bounded("people", &message.people, 1..=MAX_PEOPLE, "1 to 24 people")?;
+    bounded("links", &message.links, 0..=MAX_LINKS, "at most 256 links")?;
+    let answer_within = match message.answer_within_s {
+        0 => SignedDuration::try_from(shared.config.fan_out.answer_within.get())
+            .map_err(|_| Refusal::Internal)?,
+        s if s <= MAX_ANSWER_WITHIN_S => SignedDuration::from_secs(i64::from(s)),
+        _ => return Err(WireError::invalid("answer_within_s", "at most 30 days").into()),
+    };
+    let mut people = Vec::with_capacity(message.people.len());
+    for person in message.people {
+        people.push(parse_person(person)?);
+    }
+    let by_label: BTreeMap<&str, &PersonRef> =
+        people.iter().map(|person| (person.label.as_str(), &person.person)).collect();
+    if by_label.len() != people.len() {
+        return Err(WireError::invalid("people.label", "labels that differ").into());
+    }
+    let links = message
+        .links
+        .iter()
+        .map(|link| {
+            let end = |label: &str| {
+                by_label
+                    .get(label)
+                    .map(|person| (*person).clone())
+                    .ok_or(WireError::invalid("links", "labels of people in the enquiry"))
+            };
+            let kind: LinkKind = words::to_link_kind(link.kind)?;
+            Ok(Link { from: end(&link.from)?, to: end(&link.to)?, kind })
+        })
+        .collect::<Result<_, WireError>>()?;
+    Ok(EnquiryRecord {
+        purpose: message.purpose,
+        opened_by: who.name().clone(),
+        opened_at: now,
+        answer_by: now.checked_add(answer_within).map_err(|_| Refusal::Internal)?,
+        domestic_abuse: message.domestic_abuse,
+        referral: parse_referral(shared, message.referral, now)?,
+        people,
+        links,
+    })
+}
+
+fn parse_referral(
+    shared: &Shared,
+    referral: Option<pb::Referral>,
+    now: Timestamp,
+) -> Result<Referral, Refusal> {
+    let referral = referral.ok_or(WireError::Missing("referral"))?;
+    let agency = id("referral.agency", &referral.agency)?;
+    if shared.agreement.agreement().party(&agency).is_none() {
+        return Err(WireError::invalid("referral.agency", "a party to the agreement").into());
+    }
+    let reference = referral.reference.trim().to_owned();
+    if reference.is_empty() {
+        return Err(WireError::Missing("referral.reference").into());
+    }
+    if reference.len() > 64 || reference.chars().any(char::is_control) {
+        let expected = "at most 64 bytes on one line";
+        return Err(WireError::invalid("referral.reference", expected).into());
+    }
+    Ok(Referral {
+        agency,
+        reference,
+        incident_at: optional_time("referral.incident_at", referral.incident_at_unix_ms)?,
+        received_at: optional_time("referral.received_at", referral.received_at_unix_ms)?
+            .unwrap_or(now),
+    })
+}
+
+fn parse_person(person: pb::EnquiryPerson) -> Result<PersonRecord, Refusal> {
+    let label: PersonRef = id("people.label", &person.label)?;
+    let identity = CanonicalIdentity::decode(&person.identity)
+        .map_err(|_| WireError::invalid("people.identity", "a canonical identity"))?;
+    let salt: [u8; 32] = random_bytes().map_err(|_| Refusal::Internal)?;
+    Ok(PersonRecord {
+        label: label.to_string(),
+        person: random_bytes().map(PersonRef::from_random).map_err(|_| Refusal::Internal)?,
+        commitment: commit(&salt, identity.bytes()),
+        salt,
+        identity: identity.bytes().to_vec(),
+        role: words::to_role(person.role)?,
+        initial: words::to_optional_colour(person.initial)?,
+    })
+}
+
+/// Everything that is stored about one enquiry.
+///
+/// # Errors
+/// When there is none of this name, or the store fails.
+pub async fn whole(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Whole, Refusal> {
+    let reading = name.clone();
+    let whole = shared
+        .store
+        .run(move |store| {
+            let Some(record) = store.enquiry(&reading)? else { return Ok(None) };
+            Ok::<_, StoreError>(Some(Whole {
+                record,
+                cells: store.cells(&reading)?,
+                statements: store.statements(&reading)?,
+                releases: store.releases(&reading)?,
+            }))
+        })
+        .await?;
+    whole.ok_or(Refusal::NotFound("enquiry"))
+}
+
+/// The newest enquiries, at most `limit`.
+///
+/// # Errors
+/// When the store fails.
+pub async fn newest(
+    shared: &Arc<Shared>,
+    limit: usize,
+) -> Result<Vec<(EnquiryRef, Whole)>, Refusal> {
+    let mut named = shared.store.run(|store| store.enquiries()).await?;
+    named.sort_by_key(|(_, record)| std::cmp::Reverse(record.opened_at));
+    let names: BTreeSet<EnquiryRef> =
+        named.iter().take(limit).map(|(name, _)| name.clone()).collect();
+    let mut found = Vec::with_capacity(names.len());
+    for (name, _) in named.into_iter().filter(|(name, _)| names.contains(name)) {
+        let whole = whole(shared, &name).await?;
+        found.push((name, whole));
+    }
+    Ok(found)
+}

@@ -1,0 +1,300 @@
+//! Requests for detail: the hub gathers the signed evidence and asks the holder, who decides. The hub never
+//! sees detail; what passes through it is sealed to the recipient, and it keeps none of it.
+
+use std::{sync::Arc, time::Duration};
+
+use brag_common::{
+    agreement::LawfulBasis,
+    audit::entry::{Action, EntryDraft, Party, Word},
+    enquiry::ReleaseQuery,
+    id::{AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef},
+    reason::Reason,
+    release::BasisWords,
+    secret::random_bytes,
+    statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement},
+    tls::with_deadline,
+    wire::{WireError, pb},
+};
+
+use crate::{
+    enquiry,
+    guard::{Refusal, SignedIn},
+    hub::Shared,
+    round::{self, client, in_enquiry},
+    store::{
+        Change,
+        shapes::{OutcomeRecord, ReleaseRecord, TraceRecord},
+    },
+    take::verify,
+    view,
+};
+
+/// What a co-ordinator asks for.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The enquiry.
+    pub enquiry: EnquiryRef,
+    /// The agency that holds it.
+    pub holder: AgencyId,
+    /// About whom.
+    pub person: PersonRef,
+    /// The category.
+    pub category: CategoryCode,
+    /// For whom.
+    pub recipients: Vec<AgencyId>,
+    /// On what basis.
+    pub basis: LawfulBasis,
+    /// What for; empty: the enquiry's own purpose.
+    pub purpose: String,
+}
+
+/// Asks the holder, keeps what it decided, and tells those who watch.
+///
+/// # Errors
+/// When there is no such enquiry or holder, or nothing can be recorded.
+pub async fn request(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    wanted: Wanted,
+) -> Result<Vec<pb::ReleaseView>, Refusal> {
+    let channel = shared.nodes.get(&wanted.holder).cloned();
+    let channel = channel.ok_or(Refusal::NotFound("holder among the parties"))?;
+    let whole = enquiry::whole(shared, &wanted.enquiry).await?;
+    let within = shared.config.fan_out.call_within.get();
+    let release = random_bytes().map(ReleaseRef::from_random).map_err(|_| Refusal::Internal)?;
+    let purpose = match wanted.purpose.as_str() {
+        "" => whole.record.purpose.clone(),
+        purpose => purpose.to_owned(),
+    };
+    let query = ReleaseQuery {
+        envelope: round::envelope(shared, within)?,
+        release: release.clone(),
+        enquiry: wanted.enquiry.clone(),
+        people: whole.record.people.iter().map(in_enquiry).collect(),
+        subject: wanted.person.clone(),
+        category: wanted.category,
+        recipients: wanted.recipients.clone(),
+        purpose,
+        basis: wanted.basis.clone(),
+        requested_by: who.name().clone(),
+        evidence: whole.statements.iter().map(|kept| kept.signed.clone()).collect(),
+    };
+    let mut draft = asked(shared, &query, Action::ReleaseAsked, &wanted.holder);
+    if let Ok(role) = who.role().word().parse::<Word>() {
+        draft = draft.by(who.name().clone(), role);
+    }
+    draft.recipients = wanted.recipients.iter().cloned().map(Party::Agency).collect();
+    shared.log.record(draft).await?;
+
+    let now = shared.clock.now();
+    let unanswered = |recipient: &AgencyId| ReleaseRecord {
+        holder: wanted.holder.clone(),
+        person: wanted.person.clone(),
+        category: wanted.category.to_string(),
+        recipient: recipient.clone(),
+        asked_by: who.name().clone(),
+        asked_at: now,
+        outcome: OutcomeRecord::NoResponse,
+        trace: Vec::new(),
+        would_be_released_if: Vec::new(),
+        contact_route: String::new(),
+    };
+    let mut records: Vec<ReleaseRecord> = wanted.recipients.iter().map(unanswered).collect();
+    // Kept before the holder is asked: the outcome of a review may come before the answer to this call.
+    keep(shared, &wanted.enquiry, &release, &records).await?;
+    match ask(channel, &query, within).await {
+        Some(response) => take_decisions(shared, &query, &wanted.holder, response, &mut records)?,
+        None => {
+            let mut draft = asked(shared, &query, Action::NoResponse, &wanted.holder);
+            draft.decision = "no_response".parse().ok();
+            shared.log.record(draft).await?;
+        }
+    }
+    settle(shared, &query, &wanted.holder, records).await
+}
+
+async fn ask(
+    channel: tonic::transport::Channel,
+    query: &ReleaseQuery,
+    within: Duration,
+) -> Option<pb::ReleaseResponse> {
+    let request = with_deadline(pb::ReleaseRequest::from(query), within);
+    match client(channel).release(request).await {
+        Ok(response) => Some(response.into_inner()),
+        Err(status) => {
+            let code = brag_common::status::code_of(&status).unwrap_or("unreachable");
+            tracing::warn!(code, "a holder gave no decision");
+            None
+        }
+    }
+}
+
+/// Checks every decision's signature and fills it in. A decision that is not the holder's own counts as none.
+fn take_decisions(
+    shared: &Shared,
+    query: &ReleaseQuery,
+    holder: &AgencyId,
+    response: pb::ReleaseResponse,
+    records: &mut [ReleaseRecord],
+) -> Result<(), Refusal> {
+    for decided in response.decisions {
+        let signed: SignedStatement =
+            decided.decision.ok_or(WireError::Missing("decision"))?.try_into()?;
+        let Ok(decision) = decision_of(shared, &query.enquiry, holder, &signed) else { continue };
+        let about_this = decision.release == query.release
+            && decision.person.person == query.subject
+            && decision.category == query.category;
+        let Some(record) = records.iter_mut().find(|r| r.recipient == decision.recipient) else {
+            continue;
+        };
+        if !about_this {
+            continue;
+        }
+        record.outcome = outcome(decision.outcome, false);
+        record.trace = decided
+            .trace
+            .into_iter()
+            .take(128)
+            .map(|step| TraceRecord {
+                stage: step.stage,
+                rule: step.rule,
+                result: step.result,
+                evidence: step.evidence,
+            })
+            .collect();
+        record.would_be_released_if = decided.would_be_released_if;
+        record.contact_route = decided.contact_route;
+    }
+    Ok(())
+}
+
+/// Records and keeps what was decided. What was delivered meanwhile is newer and stays.
+async fn settle(
+    shared: &Arc<Shared>,
+    query: &ReleaseQuery,
+    holder: &AgencyId,
+    mut records: Vec<ReleaseRecord>,
+) -> Result<Vec<pb::ReleaseView>, Refusal> {
+    let drafts = records.iter().map(|record| decided(shared, query, holder, record)).collect();
+    shared.log.record_all::<EntryDraft>(drafts).await?;
+    let _cells = shared.cell_locks.of(&query.enquiry, holder).await;
+    for record in &mut records {
+        let (enquiry, release) = (query.enquiry.clone(), query.release.clone());
+        let recipient = record.recipient.clone();
+        let kept =
+            shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
+        if let Some(kept) = kept.filter(|kept| kept.outcome != OutcomeRecord::NoResponse) {
+            record.outcome = kept.outcome;
+        }
+    }
+    keep(shared, &query.enquiry, &query.release, &records).await?;
+    let now = shared.clock.now();
+    let views: Vec<_> = records.iter().map(|record| view::release(&query.release, record)).collect();
+    for view in &views {
+        shared.tell(&query.enquiry, view::release_event(now, view.clone()));
+    }
+    Ok(views)
+}
+
+async fn keep(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+    release: &ReleaseRef,
+    records: &[ReleaseRecord],
+) -> Result<(), Refusal> {
+    let mut change = Change::new();
+    for record in records {
+        change.release(enquiry, release, record)?;
+    }
+    Ok(shared.store.run(move |store| store.commit(change)).await?)
+}
+
+fn asked(
+    shared: &Shared,
+    query: &ReleaseQuery,
+    action: Action,
+    holder: &AgencyId,
+) -> EntryDraft {
+    let mut draft = shared.draft(action);
+    draft.enquiry = Some(query.enquiry.clone());
+    draft.person = Some(query.subject.clone());
+    draft.exchange = Some(query.envelope.request_id.clone());
+    draft.release = Some(query.release.clone());
+    draft.peer = Some(Party::Agency(holder.clone()));
+    draft.category = Some(query.category);
+    let word = |field: &Option<Box<str>>| field.as_deref().and_then(|text| text.parse().ok());
+    BasisWords {
+        purpose: query.purpose.parse().ok(),
+        art6: word(&query.basis.art6),
+        art9: word(&query.basis.art9_condition),
+        art10: word(&query.basis.art10_authority),
+        gateway: word(&query.basis.gateway),
+        agreement_status: word(&query.basis.agreement_status),
+    }
+    .into_entry(draft)
+}
+
+fn decided(
+    shared: &Shared,
+    query: &ReleaseQuery,
+    holder: &AgencyId,
+    record: &ReleaseRecord,
+) -> EntryDraft {
+    let mut draft = asked(shared, query, Action::ReleaseDecided, holder);
+    draft.recipients = vec![Party::Agency(record.recipient.clone())];
+    fill(&mut draft, &record.outcome);
+    draft
+}
+
+/// Writes an outcome into an entry.
+pub fn fill(draft: &mut EntryDraft, outcome: &OutcomeRecord) {
+    let word = match outcome {
+        OutcomeRecord::NoResponse => "no_response",
+        OutcomeRecord::Release { gate, obligations, .. } => {
+            draft.gate = gate.parse().ok();
+            let words = obligations.iter().filter_map(|word| word.split('=').next());
+            draft.obligations = words.filter_map(|word| word.parse().ok()).collect();
+            "release"
+        }
+        OutcomeRecord::Review { gate, .. } => {
+            draft.gate = gate.parse().ok();
+            draft.reason = Some(Reason::PendingApproval);
+            "review"
+        }
+        OutcomeRecord::Deny(reason) => {
+            draft.reason = Some(*reason);
+            "deny"
+        }
+    };
+    draft.decision = word.parse().ok();
+}
+
+/// The holder's decision in a signed statement.
+///
+/// # Errors
+/// When it is not this holder's, for this enquiry, or not a decision.
+pub fn decision_of(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    holder: &AgencyId,
+    signed: &SignedStatement,
+) -> Result<ReleaseDecision, Refusal> {
+    match verify(shared, enquiry, holder, signed)?.body {
+        Body::Release(decision) => Ok(decision),
+        _ => Err(Refusal::Statement("it is not a decision")),
+    }
+}
+
+/// An outcome as it is stored.
+#[must_use]
+pub fn outcome(decided: DecidedOutcome, relayed: bool) -> OutcomeRecord {
+    match decided {
+        DecidedOutcome::Release { gate, obligations, view_expires_at, .. } => {
+            OutcomeRecord::Release { gate, obligations, view_expires_at, relayed }
+        }
+        DecidedOutcome::Review { gate, approvals_needed } => {
+            OutcomeRecord::Review { gate, approvals_needed }
+        }
+        DecidedOutcome::Deny(reason) => OutcomeRecord::Deny(reason),
+    }
+}

@@ -1,0 +1,389 @@
+//! The round: every agency is asked, each within its own time, and one that fails never holds up another.
+//!
+//! An agency that does not know a person sees only tokens; one that does is told the identity, sealed, and
+//! answers. What did not come back is asked again until it does; silence is never read as an answer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use brag_common::{
+    audit::entry::{Action, EntryDraft, Party},
+    enquiry::{
+        Answer, ClaimedLink, Envelope, LinkedPerson, PersonAnswer, RatePerson, RateQuery,
+    },
+    id::{AgencyId, EnquiryRef, PersonRef, RequestId},
+    matching::identity::Identity,
+    seal::Binding,
+    secret::random_bytes,
+    statement::PersonIn,
+    tls::with_deadline,
+    wire::{MAX_MESSAGE_BYTES, pb},
+};
+use tonic::transport::Channel;
+
+use crate::{
+    guard::Refusal,
+    hub::Shared,
+    matrix::{Said, State},
+    screening::{Asked, Screening},
+    store::shapes::{EnquiryRecord, PersonRecord},
+    take::{self, Taken},
+};
+
+/// Asks every agency about a new enquiry; returns at once.
+pub fn start(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
+    for agency in shared.nodes.keys() {
+        let (asking, enquiry, agency) = (Arc::clone(shared), enquiry.clone(), agency.clone());
+        shared.rounds.spawn(async move {
+            tokio::select! {
+                () = asking.shutdown.cancelled() => {}
+                () = ask(&asking, &enquiry, &agency) => {}
+            }
+        });
+    }
+}
+
+/// Asks agencies again whose answers did not come back, until told to stop. What was under way when the hub
+/// last stopped is asked again at once.
+pub async fn ask_again(shared: Arc<Shared>) {
+    let pause = shared.config.fan_out.ask_again_after.get();
+    let mut first = true;
+    loop {
+        let wait = if first { Duration::ZERO } else { pause };
+        tokio::select! {
+            () = shared.shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let due = match to_ask_again(&shared, first).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "can not look for answers that are missing");
+                continue;
+            }
+        };
+        first = false;
+        let asking = due.iter().map(|(enquiry, agency)| ask(&shared, enquiry, agency));
+        tokio::select! {
+            () = shared.shutdown.cancelled() => return,
+            _ = futures::future::join_all(asking) => {}
+        }
+    }
+}
+
+type Due = BTreeSet<(EnquiryRef, AgencyId)>;
+
+async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<Due, Refusal> {
+    let due = shared
+        .store
+        .run(move |store| {
+            let mut due = Due::new();
+            for (enquiry, _) in store.enquiries()? {
+                for (agency, _, record) in store.cells(&enquiry)? {
+                    let cell = take::cell(&record);
+                    if cell.ask_again() || (pending_too && cell.state == State::Pending) {
+                        due.insert((enquiry.clone(), agency));
+                    }
+                }
+            }
+            Ok(due)
+        })
+        .await?;
+    Ok(due)
+}
+
+/// Asks one agency about everyone it has not answered for, and takes what comes.
+async fn ask(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
+    let Ok(_turn) = shared.calls.acquire().await else { return };
+    let asking = match Asking::load(shared, enquiry, agency).await {
+        Ok(Some(asking)) => asking,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, %agency, "can not ask");
+            return;
+        }
+    };
+    if let Err(missed) = asking.run().await
+        && let Err(error) = asking.missed(&missed).await
+    {
+        tracing::warn!(%error, %agency, "can not keep that an agency did not answer");
+    }
+}
+
+/// Why an agency gave no answers to a call.
+#[derive(Debug)]
+pub enum Missed {
+    /// The agency said that it can not answer now, and why.
+    Unable(&'static str),
+    /// Nothing came back.
+    NoResponse(&'static str),
+}
+
+impl Missed {
+    fn of(status: &tonic::Status) -> Self {
+        use tonic::Code;
+        match brag_common::status::code_of(status) {
+            Some("log_unavailable") => Self::Unable("AUDIT_UNAVAILABLE"),
+            Some("agreement_version_mismatch") => Self::Unable("AGREEMENT_VERSION_MISMATCH"),
+            Some("agreement_expired") => Self::Unable("AGREEMENT_EXPIRED"),
+            Some("party_withdrawn") => Self::Unable("PARTY_WITHDRAWN"),
+            Some(_) => Self::NoResponse("REFUSED"),
+            None if status.code() == Code::DeadlineExceeded => Self::NoResponse("DEADLINE"),
+            None if status.code() == Code::Cancelled => Self::NoResponse("DEADLINE"),
+            None => Self::NoResponse("UNREACHABLE"),
+        }
+    }
+}
+
+impl From<Refusal> for Missed {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Log(_) => Self::NoResponse("HUB_LOG_UNAVAILABLE"),
+            _ => Self::NoResponse("HUB_FAILED"),
+        }
+    }
+}
+
+/// One agency being asked about one enquiry.
+struct Asking<'a> {
+    shared: &'a Arc<Shared>,
+    name: &'a EnquiryRef,
+    agency: &'a AgencyId,
+    enquiry: EnquiryRecord,
+    /// Who is still to be answered for.
+    open: BTreeSet<PersonRef>,
+    within: Duration,
+    channel: Channel,
+}
+
+impl<'a> Asking<'a> {
+    async fn load(
+        shared: &'a Arc<Shared>,
+        name: &'a EnquiryRef,
+        agency: &'a AgencyId,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some(channel) = shared.nodes.get(agency).cloned() else { return Ok(None) };
+        let (reading, asked) = (name.clone(), agency.clone());
+        let (enquiry, cells) = shared
+            .store
+            .run(move |store| Ok((store.enquiry(&reading)?, store.cells(&reading)?)))
+            .await?;
+        let Some(enquiry) = enquiry else { return Ok(None) };
+        let open: BTreeSet<PersonRef> = cells
+            .iter()
+            .filter(|(by, _, record)| {
+                let cell = take::cell(record);
+                *by == asked && (cell.ask_again() || cell.state == State::Pending)
+            })
+            .map(|(_, person, _)| person.clone())
+            .collect();
+        let party = shared.agreement.agreement().party(agency);
+        let within = party
+            .and_then(|party| Duration::try_from(party.answer_within()?).ok())
+            .unwrap_or_else(|| shared.config.fan_out.call_within.get());
+        let asking = Self { shared, name, agency, enquiry, open, within, channel };
+        Ok((!asking.open.is_empty()).then_some(asking))
+    }
+
+    async fn run(&self) -> Result<(), Missed> {
+        self.shared.in_force()?;
+        let people: Vec<&PersonRecord> =
+            self.enquiry.people.iter().filter(|p| self.open.contains(&p.person)).collect();
+        let envelope = self.envelope()?;
+        let Some(screening) =
+            Screening::prepare(self.shared, self.agency, envelope.clone(), &people).await?
+        else {
+            return Err(Missed::Unable("NOT_ENROLLED"));
+        };
+        self.record(Action::ScreenAsked, &envelope.request_id, None).await?;
+        let answer = self
+            .client()
+            .screen(with_deadline(screening.request(), self.within))
+            .await
+            .map_err(|status| Missed::of(&status))?
+            .into_inner();
+        let asked = screening.weigh(self.shared, self.agency, &answer.answers).await?;
+        let mut known = BTreeMap::new();
+        let mut said = Vec::new();
+        for (person, verdict) in asked {
+            match verdict {
+                Asked::NotKnown => said.push((person, Said::NotKnown)),
+                Asked::Possible => said.push((person, Said::IdentityReview)),
+                Asked::Known(handle) => _ = known.insert(person, handle),
+            }
+        }
+        let taken = said.into_iter().map(|(person, said)| Taken::said(person, said)).collect();
+        take::take(self.shared, self.name, self.agency, &envelope.request_id, taken).await?;
+        if known.is_empty() { Ok(()) } else { self.rate(&envelope.request_id, known).await }
+    }
+
+    async fn rate(
+        &self,
+        screen: &RequestId,
+        known: BTreeMap<PersonRef, [u8; 16]>,
+    ) -> Result<(), Missed> {
+        let query = self.rate_query(screen, &known)?;
+        let request_id = query.envelope.request_id.clone();
+        self.record(Action::RateAsked, &request_id, Some(known.len())).await?;
+        let request = pb::RateRequest::from(&query);
+        let answers = self
+            .client()
+            .rate(with_deadline(request, self.within))
+            .await
+            .map_err(|status| Missed::of(&status))?
+            .into_inner()
+            .answers;
+        let mut taken = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let said = PersonAnswer::try_from(answer)
+                .map_err(|_| Missed::NoResponse("INVALID_ANSWER"))?;
+            if !known.contains_key(&said.person) {
+                return Err(Missed::NoResponse("INVALID_ANSWER"));
+            }
+            taken.push(match said.answer {
+                Answer::Pending => Taken::pending(said.person),
+                answer => Taken::answer(self.shared, self.name, self.agency, said.person, answer)
+                    .map_err(|_| Missed::NoResponse("INVALID_ANSWER"))?,
+            });
+        }
+        take::take(self.shared, self.name, self.agency, &request_id, taken).await?;
+        Ok(())
+    }
+
+    fn rate_query(
+        &self,
+        screen: &RequestId,
+        known: &BTreeMap<PersonRef, [u8; 16]>,
+    ) -> Result<RateQuery, Refusal> {
+        let enquiry = &self.enquiry;
+        let mut people = Vec::with_capacity(known.len());
+        for (person, handle) in known {
+            let record = enquiry.person(person).ok_or(Refusal::Internal)?;
+            people.push(RatePerson {
+                person: in_enquiry(record),
+                sealed_identity: self.seal_identity(record)?,
+                handle: *handle,
+                role: record.role,
+            });
+        }
+        let touches_known = |person: &PersonRef| known.contains_key(person);
+        let links: Vec<ClaimedLink> = enquiry
+            .links
+            .iter()
+            .filter(|link| touches_known(&link.from) || touches_known(&link.to))
+            .map(|l| ClaimedLink { from: l.from.clone(), to: l.to.clone(), kind: l.kind })
+            .collect();
+        let linked: BTreeSet<&PersonRef> = links
+            .iter()
+            .flat_map(|link| [&link.from, &link.to])
+            .filter(|person| !touches_known(person))
+            .collect();
+        let today = self.shared.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let linked = linked
+            .into_iter()
+            .filter_map(|person| enquiry.person(person))
+            .map(|record| LinkedPerson {
+                person: in_enquiry(record),
+                role: record.role,
+                age_band: Identity::from_canonical_bytes(&record.identity)
+                    .map_or_else(|_| "unknown".to_owned(), |i| i.age_band(today).word().to_owned()),
+            })
+            .collect();
+        Ok(RateQuery {
+            envelope: self.envelope()?,
+            enquiry: self.name.clone(),
+            purpose: enquiry.purpose.clone(),
+            answer_by: enquiry.answer_by,
+            screen: screen.clone(),
+            people,
+            linked,
+            links,
+            domestic_abuse: enquiry.domestic_abuse,
+        })
+    }
+
+    /// Seals an identity to this agency, bound to the enquiry, the person and the commitment.
+    fn seal_identity(&self, record: &PersonRecord) -> Result<Vec<u8>, Refusal> {
+        let agreement = &self.shared.agreement;
+        let party = agreement.agreement().party(self.agency);
+        let key = party.and_then(|party| party.keys()).ok_or(Refusal::Internal)?.sealing;
+        let binding = Binding::identity(&[
+            agreement.digest().as_bytes(),
+            self.name.as_str().as_bytes(),
+            record.person.as_str().as_bytes(),
+            record.commitment.as_bytes(),
+            self.agency.as_str().as_bytes(),
+        ]);
+        let text = zeroize::Zeroizing::new([&record.salt[..], &record.identity].concat());
+        key.seal(&binding, &text).map_err(|_| Refusal::Internal)
+    }
+
+    fn envelope(&self) -> Result<Envelope, Refusal> {
+        envelope(self.shared, self.within)
+    }
+
+    fn client(&self) -> pb::node_service_client::NodeServiceClient<Channel> {
+        client(self.channel.clone())
+    }
+
+    async fn record(
+        &self,
+        action: Action,
+        exchange: &RequestId,
+        count: Option<usize>,
+    ) -> Result<(), Refusal> {
+        let mut draft = self.draft(action);
+        draft.exchange = Some(exchange.clone());
+        draft.purpose = self.enquiry.purpose.parse().ok();
+        draft.count = count.and_then(|count| u64::try_from(count).ok());
+        self.shared.log.record(draft).await?;
+        Ok(())
+    }
+
+    fn draft(&self, action: Action) -> EntryDraft {
+        let mut draft = self.shared.draft(action);
+        draft.enquiry = Some(self.name.clone());
+        draft.peer = Some(Party::Agency(self.agency.clone()));
+        draft
+    }
+
+    /// Keeps that nothing came back, for everyone who is still open.
+    async fn missed(&self, missed: &Missed) -> Result<(), Refusal> {
+        let open = self.open.iter().cloned();
+        let taken = match missed {
+            Missed::Unable(why) => open.map(|p| Taken::said(p, Said::Unable(take::why(why)))).collect(),
+            Missed::NoResponse(why) => open.map(|p| Taken::no_response(p, why)).collect(),
+        };
+        let exchange = random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
+        take::take(self.shared, self.name, self.agency, &exchange, taken).await
+    }
+}
+
+/// A new request's head, valid for as long as the call may take.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub fn envelope(shared: &Shared, within: Duration) -> Result<Envelope, Refusal> {
+    let within = brag_common::time::SignedDuration::try_from(within).map_err(|_| Refusal::Internal)?;
+    Ok(Envelope {
+        request_id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
+        agreement: shared.agreement.digest(),
+        valid_until: shared.clock.now().checked_add(within).map_err(|_| Refusal::Internal)?,
+    })
+}
+
+/// A client of a node, with the message bounds of both sides.
+#[must_use]
+pub fn client(channel: Channel) -> pb::node_service_client::NodeServiceClient<Channel> {
+    pb::node_service_client::NodeServiceClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// A person as statements name them.
+#[must_use]
+pub fn in_enquiry(record: &PersonRecord) -> PersonIn {
+    PersonIn { person: record.person.clone(), commitment: record.commitment }
+}

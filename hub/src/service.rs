@@ -1,0 +1,203 @@
+//! The gRPC services of the hub: parse, authenticate, call the use case, encode. No decisions here.
+
+use std::{pin::Pin, sync::Arc};
+
+use brag_common::{
+    audit::entry::{Action, EntryDraft, Word},
+    id::EnquiryRef,
+    status::to_status,
+    tls::{Caller, peer_of},
+    wire::{
+        MAX_MESSAGE_BYTES, WireError, bounded, id,
+        pb::{
+            self,
+            coordinator_service_server::{CoordinatorService, CoordinatorServiceServer},
+            hub_service_server::{HubService, HubServiceServer},
+        },
+        release::{MAX_RECIPIENTS, to_lawful_basis},
+    },
+};
+use futures::{Stream, StreamExt as _, stream};
+use tokio_stream::wrappers::BroadcastStream;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    config::Role,
+    deliver, enquiry, evaluate,
+    guard::{Refusal, SignedIn},
+    hub::Shared,
+    release, view,
+};
+
+/// The services, by their full names, for gRPC health.
+pub const NAMES: &[&str] = &["brag.v1.HubService", "brag.v1.CoordinatorService"];
+
+/// The service for agency nodes.
+#[must_use]
+pub fn agencies(shared: Arc<Shared>) -> HubServiceServer<ForAgencies> {
+    HubServiceServer::new(ForAgencies(shared))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// The service for co-ordinators.
+#[must_use]
+pub fn coordinators(shared: Arc<Shared>) -> CoordinatorServiceServer<ForCoordinators> {
+    CoordinatorServiceServer::new(ForCoordinators(shared))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// Handlers of [`HubService`].
+#[derive(Debug)]
+pub struct ForAgencies(Arc<Shared>);
+
+/// Handlers of [`CoordinatorService`].
+#[derive(Debug)]
+pub struct ForCoordinators(Arc<Shared>);
+
+fn refused(refusal: impl Into<Refusal>) -> Status {
+    to_status(&refusal.into())
+}
+
+#[tonic::async_trait]
+impl HubService for ForAgencies {
+    async fn evaluate(
+        &self,
+        request: Request<pb::EvaluateRequest>,
+    ) -> Result<Response<pb::EvaluateResponse>, Status> {
+        let agency = self.0.party(peer_of(&request)?).map_err(refused)?;
+        let response =
+            evaluate::evaluate(&self.0, &agency, request.into_inner()).await.map_err(refused)?;
+        Ok(Response::new(response))
+    }
+
+    async fn deliver(
+        &self,
+        request: Request<pb::DeliverRequest>,
+    ) -> Result<Response<pb::DeliverResponse>, Status> {
+        let agency = self.0.party(peer_of(&request)?).map_err(refused)?;
+        deliver::deliver(&self.0, &agency, request.into_inner()).await.map_err(refused)?;
+        Ok(Response::new(pb::DeliverResponse {}))
+    }
+}
+
+impl ForCoordinators {
+    fn signed_in<T>(&self, request: Request<T>) -> Result<(SignedIn, T), Status> {
+        let who = self.0.staff(peer_of(&request)?, Role::Coordinator).map_err(refused)?;
+        Ok((who, request.into_inner()))
+    }
+
+    /// That somebody looked is itself recorded, before anything is shown.
+    async fn looked(&self, who: &SignedIn, enquiry: Option<&EnquiryRef>) -> Result<(), Status> {
+        let mut draft: EntryDraft = self.0.draft(Action::ReportRead);
+        draft.enquiry = enquiry.cloned();
+        if let Ok(role) = who.role().word().parse::<Word>() {
+            draft = draft.by(who.name().clone(), role);
+        }
+        self.0.log.record(draft).await.map_err(refused)?;
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl CoordinatorService for ForCoordinators {
+    async fn open(
+        &self,
+        request: Request<pb::OpenRequest>,
+    ) -> Result<Response<pb::OpenResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let enquiry = enquiry::open(&self.0, &who, message).await.map_err(refused)?;
+        Ok(Response::new(pb::OpenResponse { enquiry: enquiry.to_string() }))
+    }
+
+    async fn show(
+        &self,
+        request: Request<pb::ShowRequest>,
+    ) -> Result<Response<pb::ShowResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let name = id("enquiry", &message.enquiry).map_err(refused)?;
+        let whole = enquiry::whole(&self.0, &name).await.map_err(refused)?;
+        self.looked(&who, Some(&name)).await?;
+        Ok(Response::new(view::show(&self.0, &name, &whole)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<pb::ListRequest>,
+    ) -> Result<Response<pb::ListResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let limit = match message.limit {
+            0 => 100,
+            limit => usize::try_from(limit.min(1000)).unwrap_or(100),
+        };
+        let found = enquiry::newest(&self.0, limit).await.map_err(refused)?;
+        self.looked(&who, None).await?;
+        let enquiries = found.iter().map(|(name, whole)| view::line(name, whole)).collect();
+        Ok(Response::new(pb::ListResponse { enquiries }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<pb::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let (who, message) = self.signed_in(request)?;
+        let name: EnquiryRef = id("enquiry", &message.enquiry).map_err(refused)?;
+        // Subscribed before the state is read, so that nothing falls between the two.
+        let events = BroadcastStream::new(self.0.events.subscribe());
+        let whole = enquiry::whole(&self.0, &name).await.map_err(refused)?;
+        self.looked(&who, Some(&name)).await?;
+        let shown = view::show(&self.0, &name, &whole);
+        let now = self.0.clock.now();
+        let before = shown
+            .cells
+            .into_iter()
+            .map(move |cell| view::cell_event(now, cell))
+            .chain(shown.releases.into_iter().map(move |r| view::release_event(now, r)))
+            .map(Ok);
+        let after = events.filter_map(move |event| {
+            let event = match event {
+                Ok((enquiry, event)) => (enquiry == name).then_some(Ok(event)),
+                Err(_) => Some(Err(Status::data_loss("too slow; watch again to read everything"))),
+            };
+            std::future::ready(event)
+        });
+        // A certificate revoked while the stream is open ends it.
+        let trusted = move || caller.as_ref().is_some_and(Caller::is_trusted);
+        let stop = self.0.shutdown.clone().cancelled_owned();
+        let after = after
+            .take_while(move |_| std::future::ready(trusted()))
+            .take_until(stop);
+        Ok(Response::new(Box::pin(stream::iter(before).chain(after))))
+    }
+
+    async fn request_release(
+        &self,
+        request: Request<pb::RequestReleaseRequest>,
+    ) -> Result<Response<pb::RequestReleaseResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let wanted = wanted(message).map_err(refused)?;
+        let releases = release::request(&self.0, &who, wanted).await.map_err(refused)?;
+        Ok(Response::new(pb::RequestReleaseResponse { releases }))
+    }
+}
+
+fn wanted(message: pb::RequestReleaseRequest) -> Result<release::Wanted, WireError> {
+    bounded("recipients", &message.recipients, 1..=MAX_RECIPIENTS, "1 to 32 agencies")?;
+    Ok(release::Wanted {
+        enquiry: id("enquiry", &message.enquiry)?,
+        holder: id("holder", &message.holder)?,
+        person: id("person", &message.person)?,
+        category: id("category", &message.category)?,
+        recipients: message
+            .recipients
+            .iter()
+            .map(|agency| id("recipients", agency))
+            .collect::<Result<_, _>>()?,
+        basis: to_lawful_basis(message.lawful_basis.unwrap_or_default())?,
+        purpose: message.purpose,
+    })
+}

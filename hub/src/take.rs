@@ -1,0 +1,295 @@
+//! Taking an answer: the one place where a cell of the matrix changes. Recorded, kept, and then told to those
+//! who watch. A weaker answer never replaces a stronger one: a call that failed does not undo a rating.
+
+use std::sync::Arc;
+
+use brag_common::{
+    audit::entry::{Action, Digest, EntryDraft, Party},
+    enquiry::{Answer, Why},
+    id::{AgencyId, EnquiryRef, PersonRef, RequestId},
+    reason::Reason,
+    statement::{Body, SignedStatement, Statement},
+    time::Timestamp,
+};
+
+use crate::{
+    guard::Refusal,
+    hub::Shared,
+    matrix::{Cell, Rated, Said, State},
+    store::{
+        Change,
+        shapes::{CellRecord, CellState, SaidRecord, StatementRecord},
+    },
+    view,
+};
+
+/// One cell's new state, and the signed rating behind it when there is one.
+#[derive(Debug)]
+pub struct Taken {
+    person: PersonRef,
+    state: NewState,
+    rating: Option<(Statement, SignedStatement)>,
+}
+
+#[derive(Debug)]
+enum NewState {
+    Pending,
+    NoResponse(Why),
+    Said(Said),
+}
+
+impl Taken {
+    /// An assessor has been asked.
+    #[must_use]
+    pub const fn pending(person: PersonRef) -> Self {
+        Self { person, state: NewState::Pending, rating: None }
+    }
+
+    /// Nothing came back.
+    #[must_use]
+    pub fn no_response(person: PersonRef, reason: &str) -> Self {
+        Self { person, state: NewState::NoResponse(why(reason)), rating: None }
+    }
+
+    /// The agency said something that is not signed.
+    #[must_use]
+    pub const fn said(person: PersonRef, said: Said) -> Self {
+        Self { person, state: NewState::Said(said), rating: None }
+    }
+
+    /// The agency's answer, its rating verified.
+    ///
+    /// # Errors
+    /// When the rating is not this agency's, about this person, in this enquiry, under this agreement.
+    pub fn answer(
+        shared: &Shared,
+        enquiry: &EnquiryRef,
+        agency: &AgencyId,
+        person: PersonRef,
+        answer: Answer,
+    ) -> Result<Self, Refusal> {
+        Ok(match answer {
+            Answer::Pending => Self::pending(person),
+            Answer::NotKnown => Self::said(person, Said::NotKnown),
+            Answer::IdentityReview => Self::said(person, Said::IdentityReview),
+            Answer::Unable(why) => Self::said(person, Said::Unable(why)),
+            Answer::Declined(why) => Self::said(person, Said::Declined(why)),
+            Answer::Rated(signed) => {
+                let statement = verify(shared, enquiry, agency, &signed)?;
+                let Body::Rating(rating) = &statement.body else {
+                    return Err(Refusal::Statement("it is not a rating"));
+                };
+                if rating.person.person != person {
+                    return Err(Refusal::Statement("it is about another person"));
+                }
+                let rated = Rated {
+                    colour: rating.colour,
+                    analysis: rating.analysis.clone(),
+                    topics: rating.topics.iter().copied().collect(),
+                    via: rating.via.as_ref().map(|via| via.person.clone()),
+                    by: statement.made_by.clone(),
+                };
+                let state = NewState::Said(Said::Rated(rated));
+                Self { person, state, rating: Some((statement, signed)) }
+            }
+        })
+    }
+}
+
+/// Verifies a statement of one agency in one enquiry.
+///
+/// # Errors
+/// When somebody else signed it, or it was made for another enquiry or agreement.
+pub fn verify(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    agency: &AgencyId,
+    signed: &SignedStatement,
+) -> Result<Statement, Refusal> {
+    let statement = signed
+        .verify(&shared.realm, enquiry, |signer| {
+            Some(shared.agreement.agreement().party(signer)?.keys()?.signing)
+        })
+        .map_err(|_| Refusal::Statement("its signature, enquiry or agreement is not right"))?;
+    if statement.signer == *agency {
+        Ok(statement)
+    } else {
+        Err(Refusal::Statement("another agency signed it"))
+    }
+}
+
+/// Takes answers of one agency: records them, keeps them, and tells those who watch.
+///
+/// # Errors
+/// When nothing can be recorded or kept; then nothing is taken.
+pub async fn take(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+    agency: &AgencyId,
+    exchange: &RequestId,
+    taken: Vec<Taken>,
+) -> Result<(), Refusal> {
+    take_with(shared, enquiry, agency, exchange, taken, Change::new()).await
+}
+
+/// As [`take`], together with a change that has to come about with it.
+///
+/// # Errors
+/// As [`take`].
+pub async fn take_with(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+    agency: &AgencyId,
+    exchange: &RequestId,
+    taken: Vec<Taken>,
+    mut change: Change,
+) -> Result<(), Refusal> {
+    let drafts = taken.iter().map(|t| entry(shared, enquiry, agency, exchange, t)).collect();
+    shared.log.record_all::<EntryDraft>(drafts).await?;
+    let now = shared.clock.now();
+    // Read, compare and write as one: two answers of one agency may come at the same time.
+    let _cells = shared.cell_locks.of(enquiry, agency).await;
+    let (name, by) = (enquiry.clone(), agency.clone());
+    let (record, before) = shared
+        .store
+        .run(move |store| Ok((store.enquiry(&name)?, store.cells(&name)?)))
+        .await?;
+    let record = record.ok_or(Refusal::NotFound("enquiry"))?;
+    let mut told = Vec::new();
+    for Taken { person, state, rating } in taken {
+        if record.person(&person).is_none() {
+            return Err(Refusal::NotFound("person in this enquiry"));
+        }
+        if let Some((statement, signed)) = rating {
+            let kept = StatementRecord { signed, received_at: now };
+            change.statement(enquiry, &statement.id, &kept)?;
+        }
+        let known = before.iter().find(|(a, p, _)| *a == by && *p == person).map(|(_, _, c)| c);
+        if known.is_some_and(|known| !gives_way(&known.state, &state)) {
+            continue;
+        }
+        let late = now > record.answer_by;
+        let next = CellRecord { state: stored(state, late), since: now };
+        change.cell(enquiry, agency, &person, &next)?;
+        told.push((person, next));
+    }
+    shared.store.run(move |store| store.commit(change)).await?;
+    for (person, next) in told {
+        let cell = view::matrix_cell(agency, &person, &cell(&next), now, record.answer_by);
+        shared.tell(enquiry, view::cell_event(now, cell));
+    }
+    Ok(())
+}
+
+/// Whether a cell's state gives way to a new one.
+fn gives_way(known: &CellState, next: &NewState) -> bool {
+    match (known, next) {
+        // A rating gives way to a newer rating only; both versions stay as statements.
+        (CellState::Answered { said: SaidRecord::Rated { .. }, .. }, NewState::Said(said)) => {
+            matches!(said, Said::Rated(_))
+        }
+        // What failed says nothing about what was said before.
+        (
+            CellState::Answered {
+                said: SaidRecord::Rated { .. } | SaidRecord::NotKnown | SaidRecord::Declined(_),
+                ..
+            },
+            NewState::Pending | NewState::NoResponse(_),
+        ) => false,
+        (CellState::Pending, NewState::Pending) => false,
+        // An assessor has been asked; that the node could not be reached since does not change it.
+        (
+            CellState::Answered { .. } | CellState::Pending | CellState::NoResponse(_),
+            NewState::Said(_) | NewState::Pending | NewState::NoResponse(_),
+        ) => true,
+    }
+}
+
+fn entry(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    agency: &AgencyId,
+    exchange: &RequestId,
+    taken: &Taken,
+) -> EntryDraft {
+    let action = match &taken.state {
+        NewState::NoResponse(_) => Action::NoResponse,
+        NewState::Pending | NewState::Said(_) => Action::RateAnswered,
+    };
+    let mut draft = shared.draft(action);
+    draft.enquiry = Some(enquiry.clone());
+    draft.person = Some(taken.person.clone());
+    draft.exchange = Some(exchange.clone());
+    draft.peer = Some(Party::Agency(agency.clone()));
+    let word = match &taken.state {
+        NewState::Pending => "pending",
+        NewState::NoResponse(why) => why.as_str(),
+        NewState::Said(said) => match said {
+            Said::Rated(_) => "rated",
+            Said::NotKnown => "not_known",
+            Said::IdentityReview => "identity_review",
+            Said::Unable(why) => {
+                if *why == Why::audit_unavailable() {
+                    draft.reason = Some(Reason::LogUnavailable);
+                }
+                "unable"
+            }
+            Said::Declined(_) => "declined",
+        },
+    };
+    draft.decision = word.parse().ok();
+    draft.evidence = taken.rating.iter().map(|(_, signed)| Digest::of(&signed.payload)).collect();
+    draft
+}
+
+fn stored(state: NewState, late: bool) -> CellState {
+    let said = match state {
+        NewState::Pending => return CellState::Pending,
+        NewState::NoResponse(why) => return CellState::NoResponse(why.as_str().to_owned()),
+        NewState::Said(said) => said,
+    };
+    let said = match said {
+        Said::Rated(Rated { colour, analysis, topics, via, by }) => {
+            SaidRecord::Rated { colour, analysis, topics, via, by }
+        }
+        Said::NotKnown => SaidRecord::NotKnown,
+        Said::IdentityReview => SaidRecord::IdentityReview,
+        Said::Unable(why) => SaidRecord::Unable(why.as_str().to_owned()),
+        Said::Declined(why) => SaidRecord::Declined(why.as_str().to_owned()),
+    };
+    CellState::Answered { said, late }
+}
+
+/// A stored cell as the matrix knows it.
+#[must_use]
+pub fn cell(record: &CellRecord) -> Cell {
+    let state = match &record.state {
+        CellState::Pending => State::Pending,
+        CellState::NoResponse(reason) => State::NoResponse(why(reason)),
+        CellState::Answered { said, late } => State::Answered {
+            late: *late,
+            said: match said.clone() {
+                SaidRecord::Rated { colour, analysis, topics, via, by } => {
+                    Said::Rated(Rated { colour, analysis, topics, via, by })
+                }
+                SaidRecord::NotKnown => Said::NotKnown,
+                SaidRecord::IdentityReview => Said::IdentityReview,
+                SaidRecord::Unable(reason) => Said::Unable(why(&reason)),
+                SaidRecord::Declined(reason) => Said::Declined(why(&reason)),
+            },
+        },
+    };
+    Cell { state, since: record.since }
+}
+
+/// A word for why there is no colour; one that is not a word becomes the strictest there is.
+#[must_use]
+pub fn why(word: &str) -> Why {
+    Why::parse(word).unwrap_or_else(Why::audit_unavailable)
+}
+
+/// A cell of a new enquiry.
+#[must_use]
+pub const fn not_asked_yet(now: Timestamp) -> CellRecord {
+    CellRecord { state: CellState::Pending, since: now }
+}

@@ -1,0 +1,282 @@
+//! Enquiries as co-ordinators see them: from stored records to wire messages. Nothing is decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brag_common::{
+    agreement::gates,
+    evidence::{Evidence, People},
+    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef},
+    matching::identity::Identity,
+    rating::Colour,
+    time::Timestamp,
+    wire::{pb, words},
+};
+
+use crate::{
+    hub::Shared,
+    matrix::{self, Cell, Matrix, Said, State},
+    store::{
+        CellRow,
+        shapes::{EnquiryRecord, OutcomeRecord, ReleaseRecord, StatementRecord},
+    },
+    take,
+};
+
+/// Everything that is stored about one enquiry.
+#[derive(Debug)]
+pub struct Whole {
+    /// The enquiry.
+    pub record: EnquiryRecord,
+    /// Its cells.
+    pub cells: Vec<CellRow>,
+    /// Signed statements.
+    pub statements: Vec<StatementRecord>,
+    /// Requests for detail.
+    pub releases: Vec<(ReleaseRef, ReleaseRecord)>,
+}
+
+impl Whole {
+    /// The matrix.
+    #[must_use]
+    pub fn matrix(&self) -> Matrix {
+        self.cells
+            .iter()
+            .map(|(agency, person, record)| {
+                ((agency.clone(), person.clone()), take::cell(record))
+            })
+            .collect()
+    }
+
+    /// The people as commitments.
+    #[must_use]
+    pub fn people(&self) -> People {
+        self.record.people.iter().map(|p| (p.person.clone(), p.commitment)).collect()
+    }
+}
+
+/// One enquiry as it stands.
+#[must_use]
+pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowResponse {
+    let now = shared.clock.now();
+    let record = &whole.record;
+    let matrix = whole.matrix();
+    let open = open_gates(shared, name, whole, now);
+    let referrers_highest = record.people.iter().filter_map(|person| person.initial).max();
+    let people: Vec<pb::MatrixPerson> = record
+        .people
+        .iter()
+        .map(|person| {
+            let level = matrix::level(&matrix, &person.person);
+            pb::MatrixPerson {
+                label: person.label.clone(),
+                person: person.person.to_string(),
+                name: name_of(&person.identity),
+                role: words::role(person.role).into(),
+                initial: optional(person.initial),
+                level: optional(level),
+                gates: open.get(&person.person).cloned().unwrap_or_default(),
+                uprated: matrix::uprated(level, person.initial, referrers_highest),
+                divergence: matrix::divergence(&matrix, &person.person),
+            }
+        })
+        .collect();
+    let family = record.people.iter().filter_map(|p| matrix::level(&matrix, &p.person)).max();
+    pb::ShowResponse {
+        enquiry: name.to_string(),
+        purpose: record.purpose.clone(),
+        opened_at_unix_ms: record.opened_at.as_millisecond(),
+        answer_by_unix_ms: record.answer_by.as_millisecond(),
+        people,
+        cells: matrix
+            .iter()
+            .map(|((agency, person), cell)| {
+                matrix_cell(agency, person, cell, now, record.answer_by)
+            })
+            .collect(),
+        releases: whole.releases.iter().map(|(name, record)| release(name, record)).collect(),
+        family_level: optional(family),
+        referral: Some(pb::Referral {
+            agency: record.referral.agency.to_string(),
+            reference: record.referral.reference.clone(),
+            incident_at_unix_ms: record
+                .referral
+                .incident_at
+                .map_or(0, Timestamp::as_millisecond),
+            received_at_unix_ms: record.referral.received_at.as_millisecond(),
+        }),
+    }
+}
+
+/// Gates that are open on the evidence the hub holds; the same code that each holder runs for itself.
+fn open_gates(
+    shared: &Shared,
+    name: &EnquiryRef,
+    whole: &Whole,
+    now: Timestamp,
+) -> BTreeMap<PersonRef, Vec<String>> {
+    let statements: Vec<_> = whole.statements.iter().map(|kept| kept.signed.clone()).collect();
+    let people = whole.people();
+    let evidence =
+        Evidence::verify(&shared.agreement, &shared.realm, name, &people, &[], &statements);
+    let agreement = shared.agreement.agreement();
+    people
+        .keys()
+        .map(|person| {
+            let open = gates::open(agreement, &evidence.facts, person, now);
+            (person.clone(), open.iter().map(|(gate, _)| gate.word().to_owned()).collect())
+        })
+        .collect()
+}
+
+fn name_of(identity: &[u8]) -> String {
+    Identity::from_canonical_bytes(identity)
+        .ok()
+        .and_then(|identity| Some(identity.current_name()?.to_string()))
+        .unwrap_or_default()
+}
+
+/// One line of the list.
+#[must_use]
+pub fn line(name: &EnquiryRef, whole: &Whole) -> pb::EnquiryLine {
+    let matrix = whole.matrix();
+    let people: BTreeSet<_> = whole.record.people.iter().map(|p| &p.person).collect();
+    pb::EnquiryLine {
+        enquiry: name.to_string(),
+        opened_at_unix_ms: whole.record.opened_at.as_millisecond(),
+        people: u32::try_from(people.len()).unwrap_or(u32::MAX),
+        family_level: optional(people.iter().filter_map(|p| matrix::level(&matrix, p)).max()),
+        waiting: u32::try_from(matrix.values().filter(|cell| cell.waits()).count())
+            .unwrap_or(u32::MAX),
+    }
+}
+
+/// One cell as it is shown at `now`.
+#[must_use]
+pub fn matrix_cell(
+    agency: &AgencyId,
+    person: &PersonRef,
+    cell: &Cell,
+    now: Timestamp,
+    answer_by: Timestamp,
+) -> pb::MatrixCell {
+    let mut message = pb::MatrixCell {
+        agency: agency.to_string(),
+        person: person.to_string(),
+        since_unix_ms: cell.since.as_millisecond(),
+        ..pb::MatrixCell::default()
+    };
+    match cell.shown(now, answer_by) {
+        State::Pending => message.set_status(pb::AnswerStatus::Pending),
+        State::NoResponse(why) => {
+            message.set_status(pb::AnswerStatus::NoResponse);
+            message.reason = why.as_str().to_owned();
+        }
+        State::Answered { said, late } => {
+            let status = fill(&mut message, &said);
+            if late {
+                message.set_status(pb::AnswerStatus::Late);
+                message.set_late_status(status);
+            } else {
+                message.set_status(status);
+            }
+        }
+    }
+    message
+}
+
+fn fill(message: &mut pb::MatrixCell, said: &Said) -> pb::AnswerStatus {
+    match said {
+        Said::Rated(rated) => {
+            message.set_colour(words::colour(rated.colour));
+            message.analysis.clone_from(&rated.analysis);
+            message.topics = rated.topics.iter().map(|topic| topic.word().to_owned()).collect();
+            message.via = rated.via.as_ref().map(ToString::to_string).unwrap_or_default();
+            message.rated_by = rated.by.as_ref().map(ToString::to_string).unwrap_or_default();
+            pb::AnswerStatus::Rated
+        }
+        Said::NotKnown => pb::AnswerStatus::NotKnown,
+        Said::IdentityReview => pb::AnswerStatus::IdentityReview,
+        Said::Unable(why) => {
+            message.reason = why.as_str().to_owned();
+            pb::AnswerStatus::Unable
+        }
+        Said::Declined(why) => {
+            message.reason = why.as_str().to_owned();
+            pb::AnswerStatus::Declined
+        }
+    }
+}
+
+/// A request for detail, for one recipient.
+#[must_use]
+pub fn release(name: &ReleaseRef, record: &ReleaseRecord) -> pb::ReleaseView {
+    let mut message = pb::ReleaseView {
+        release: name.to_string(),
+        holder: record.holder.to_string(),
+        person: record.person.to_string(),
+        category: record.category.clone(),
+        recipient: record.recipient.to_string(),
+        trace: record
+            .trace
+            .iter()
+            .map(|step| pb::TraceStep {
+                stage: step.stage.clone(),
+                rule: step.rule.clone(),
+                result: step.result.clone(),
+                evidence: step.evidence.clone(),
+            })
+            .collect(),
+        would_be_released_if: record.would_be_released_if.clone(),
+        contact_route: record.contact_route.clone(),
+        asked_at_unix_ms: record.asked_at.as_millisecond(),
+        ..pb::ReleaseView::default()
+    };
+    match &record.outcome {
+        OutcomeRecord::NoResponse => message.reason = "NO_RESPONSE".to_owned(),
+        OutcomeRecord::Release { gate, obligations, view_expires_at, relayed } => {
+            message.set_decision(pb::Decision::Release);
+            message.gate.clone_from(gate);
+            message.obligations.clone_from(obligations);
+            message.view_expires_at_unix_ms = view_expires_at.as_millisecond();
+            message.relayed = *relayed;
+        }
+        OutcomeRecord::Review { gate, approvals_needed } => {
+            message.set_decision(pb::Decision::Review);
+            message.reason = brag_common::reason::Reason::PendingApproval.code().to_owned();
+            message.gate.clone_from(gate);
+            message.approvals_needed = *approvals_needed;
+        }
+        OutcomeRecord::Deny(reason) => {
+            message.set_decision(pb::Decision::Deny);
+            message.reason = reason.code().to_owned();
+        }
+    }
+    message
+}
+
+/// A colour that may be absent, as the wire's number.
+fn optional(colour: Option<Colour>) -> i32 {
+    colour.map_or(pb::Colour::Unspecified, words::colour).into()
+}
+
+/// A cell has changed.
+#[must_use]
+pub fn cell_event(at: Timestamp, cell: pb::MatrixCell) -> pb::WatchResponse {
+    event(at, pb::watch_response::Event::Cell(cell))
+}
+
+/// A request for detail has changed.
+#[must_use]
+pub fn release_event(at: Timestamp, release: pb::ReleaseView) -> pb::WatchResponse {
+    event(at, pb::watch_response::Event::Release(release))
+}
+
+/// A signed fact has come in.
+#[must_use]
+pub fn fact_event(at: Timestamp, kind: &str) -> pb::WatchResponse {
+    event(at, pb::watch_response::Event::Fact(kind.to_owned()))
+}
+
+const fn event(at: Timestamp, event: pb::watch_response::Event) -> pb::WatchResponse {
+    pb::WatchResponse { at_unix_ms: at.as_millisecond(), event: Some(event) }
+}
