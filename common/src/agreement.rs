@@ -1,1 +1,57 @@
-//! (to be written)
+//! The information sharing agreement, and what it makes of a request for detail.
+//!
+//! Everything a partnership may decide is data in one TOML file ([`Agreement::parse`]); all parties
+//! sign its exact bytes. What the code fixes whatever a file says: deny by
+//! default, the order of evaluation ([`decide()`]), and the categories that are never carried
+//! ([`NEVER_CARRIED`]).
+//!
+//! Nothing here reads a clock, a disk or the network: [`decide()`] is a total function of the
+//! agreement, the request, the verified [`Facts`] and the [`Moment`]. Verifying signatures on facts
+//! is the caller's work, before this; recording and sealing come after.
+
+mod admission;
+mod catalogue;
+mod decide;
+mod decision;
+mod document;
+mod facts;
+mod faults;
+pub mod gates;
+mod hypothesis;
+mod lawful;
+mod model;
+mod moment;
+mod parties;
+mod party;
+mod period;
+mod reader;
+mod terms;
+mod values;
+
+#[cfg(test)]
+mod testkit;
+
+pub use decide::decide;
+pub use decision::{
+    Approvals, NotApproved, Obligation, Outcome, PendingPermit, Permit, RecipientDecision, Stage,
+    Step, StepResult,
+};
+pub use facts::{
+    AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
+    Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SpecialistPrompt,
+};
+pub use faults::{AgreementFaults, Fault};
+pub use hypothesis::Hypothesis;
+pub use lawful::{AskedSubject, LawfulBasis};
+pub use model::{Agreement, KeyHolder, KeysMissing, NEVER_CARRIED};
+pub use moment::{Holding, Identity, Moment, Request};
+pub use party::{HubKeys, Party, PartyKeys, SealingKey, TlsName};
+pub use period::Period;
+pub use terms::{
+    Class, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
+    Requirement, ReviewAuthority, Special,
+};
+pub use values::{
+    Category, Cell, Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms,
+    Retention, ReviewTerms,
+};
