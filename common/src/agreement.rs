@@ -1,7 +1,7 @@
 //! The information sharing agreement, and what it makes of a request for detail.
 //!
 //! Everything a partnership may decide is data in one TOML file ([`Agreement::parse`]); all parties
-//! sign its exact bytes. What the code fixes whatever a file says: deny by
+//! sign its exact bytes ([`SignedAgreement`]). What the code fixes whatever a file says: deny by
 //! default, the order of evaluation ([`decide()`]), and the categories that are never carried
 //! ([`NEVER_CARRIED`]).
 //!
@@ -21,6 +21,7 @@ mod hypothesis;
 mod lawful;
 mod model;
 mod moment;
+mod note;
 mod parties;
 mod party;
 mod period;
@@ -45,6 +46,7 @@ pub use hypothesis::Hypothesis;
 pub use lawful::{AskedSubject, LawfulBasis};
 pub use model::{Agreement, KeyHolder, KeysMissing, NEVER_CARRIED};
 pub use moment::{Holding, Identity, Moment, Request};
+pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text_of};
 pub use party::{HubKeys, Party, PartyKeys, SealingKey, TlsName};
 pub use period::Period;
 pub use terms::{
