@@ -10,6 +10,7 @@
 //! is the caller's work, before this; recording and sealing come after.
 
 mod admission;
+pub mod cases;
 mod catalogue;
 mod decide;
 mod decision;
