@@ -31,6 +31,8 @@ mod terms;
 mod values;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testkit;
 
 pub use decide::decide;
