@@ -1,0 +1,81 @@
+use super::*;
+
+fn corpus(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/agreements/exampleshire").join(name)
+}
+
+fn ran(command: &AgreementCommand) -> (Exit, String) {
+    let mut out = Vec::new();
+    let exit = run(command, &mut out).unwrap();
+    (exit, String::from_utf8(out).unwrap())
+}
+
+fn decide_args(cases: PathBuf) -> DecideArgs {
+    DecideArgs { agreement: corpus("agreement.toml"), cases, check: true, at: None, json: false }
+}
+
+#[test]
+fn check_names_the_line_of_an_unknown_condition_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agreement.toml");
+    let text = fs::read_to_string(corpus("agreement.toml")).unwrap();
+    fs::write(&file, text.replacen("when = [\"known\"]", "when = [\"if_moon_full\"]", 1)).unwrap();
+    let (exit, out) = ran(&AgreementCommand::Check { file, json: false });
+    assert_eq!(exit, Exit::Failed);
+    assert!(out.contains("line 70: party[10].when[1]: `if_moon_full`"), "{out}");
+}
+
+#[test]
+fn check_says_whose_keys_are_missing() {
+    let file = corpus("agreement.toml");
+    let (exit, out) = ran(&AgreementCommand::Check { file: file.clone(), json: false });
+    assert_eq!(exit, Exit::Done);
+    assert!(out.contains("no keys for ASC CAM CSC"), "{out}");
+    let (_, out) = ran(&AgreementCommand::Check { file, json: true });
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["missing_keys"].as_array().unwrap().len(), 15);
+}
+
+#[test]
+fn a_key_file_in_another_form_is_refused_without_showing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, "brag-sealing-key-v1 c2VjcmV0\n").unwrap();
+    let error = load_signing_key(&key).unwrap_err();
+    assert!(!format!("{error:?}").contains("c2VjcmV0"));
+    fs::write(&key, format!("brag-signing-key-v1 {}\n", BASE64_STANDARD.encode([7; 32]))).unwrap();
+    assert!(load_signing_key(&key).is_ok());
+}
+
+#[test]
+fn decide_fails_when_a_case_differs_from_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = folder.path().join("cases.json");
+    let text = fs::read_to_string(corpus("s1.json")).unwrap();
+    fs::write(&cases, text.replacen("RECIPIENT_CONFLICT", "NOTHING_HELD", 1)).unwrap();
+    let (exit, out) = ran(&AgreementCommand::Decide(decide_args(cases)));
+    assert_eq!(exit, Exit::Failed);
+    assert!(out.contains("MISMATCH S1 1.3 SMS"), "{out}");
+}
+
+#[test]
+fn decide_agrees_with_the_cases_and_prints_each_decision_in_the_order_asked() {
+    let (exit, out) = ran(&AgreementCommand::Decide(decide_args(corpus("s1.json"))));
+    assert_eq!(exit, Exit::Done, "{out}");
+    assert!(out.contains(" decisions, 0 mismatches"), "{out}");
+    let args = DecideArgs { json: true, ..decide_args(corpus("s1.json")) };
+    let (_, out) = ran(&AgreementCommand::Decide(args));
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let decisions = &document["requests"][2]["decisions"];
+    let to: Vec<_> = (0..5).map(|n| decisions[n]["recipient"].as_str().unwrap()).collect();
+    assert_eq!(to, ["CSC", "DAS", "HLT", "EDU", "SMS"]);
+    assert_eq!(decisions[4]["reason"], "RECIPIENT_CONFLICT");
+}
+
+#[test]
+fn decide_refuses_everything_after_the_agreement_has_ended() {
+    let at = Some("2028-01-01T00:00:00Z".parse().unwrap());
+    let args = DecideArgs { at, check: false, json: true, ..decide_args(corpus("s2.json")) };
+    let (_, out) = ran(&AgreementCommand::Decide(args));
+    assert!(!out.contains("\"release\"") && !out.contains("\"review\""), "{out}");
+}
