@@ -1,3 +1,18 @@
-//! The node of one agency: its records stay here, and leave only as the agreement allows.
+//! An agency's node: it keeps the agency's records, answers the hub with colours, and releases detail only when the
+//! signed agreement allows it, which it decides for itself.
 
+pub mod answer_release;
+pub mod answer_round;
+pub mod answer_screen;
+pub mod config;
+pub mod desk;
+pub mod guard;
 pub mod import;
+pub mod node;
+pub mod outbox;
+pub mod receive;
+pub mod service;
+pub mod store;
+
+pub use config::Config;
+pub use node::{Node, Surroundings};

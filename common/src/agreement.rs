@@ -28,6 +28,7 @@ mod party;
 mod period;
 mod reader;
 mod terms;
+mod values;
 
 #[cfg(test)]
 mod properties;
@@ -46,10 +47,7 @@ pub use facts::{
 pub use faults::{AgreementFaults, Fault};
 pub use hypothesis::Hypothesis;
 pub use lawful::{AskedSubject, LawfulBasis};
-pub use model::{
-    Agreement, Category, Cell, Clocks, Contacts, Freshness, GateNumbers, KeyHolder, KeysMissing,
-    Limit, MatchingTerms, NEVER_CARRIED, RatingTerms, Retention, ReviewTerms,
-};
+pub use model::{Agreement, KeyHolder, KeysMissing, NEVER_CARRIED};
 pub use moment::{Holding, Identity, Moment, Request};
 pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text_of};
 pub use party::{HubKeys, Party, PartyKeys, SealingKey, TlsName};
@@ -57,4 +55,8 @@ pub use period::Period;
 pub use terms::{
     Class, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
     Requirement, ReviewAuthority, Special,
+};
+pub use values::{
+    Category, Cell, Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms,
+    Retention, ReviewTerms,
 };

@@ -1,3 +1,22 @@
-//! The hub of the BRAG exchange, and the commands of the co-ordinator and information governance.
+//! The hub of the BRAG exchange: it opens enquiries, asks every agency, keeps the matrix, and relays what it can
+//! not read.
 
 pub mod agreement_command;
+pub mod config;
+pub mod deliver;
+pub mod enquiry;
+pub mod evaluate;
+pub mod guard;
+pub mod hub;
+pub mod locks;
+pub mod matrix;
+pub mod release;
+pub mod round;
+pub mod screening;
+pub mod service;
+pub mod store;
+pub mod take;
+pub mod view;
+
+pub use config::Config;
+pub use hub::{Hub, Surroundings};

@@ -1,12 +1,13 @@
 //! Who may receive: the rules that do not depend on a gate, then those that do.
 
 use super::{
-    facts::Facts,
+    facts::{Facts, Rating},
     gates::valid_consents,
-    model::{Agreement, Cell},
+    model::Agreement,
     moment::Request,
     party::Party,
     terms::{Class, Gate, Requirement},
+    values::Cell,
 };
 use crate::{
     id::{AgencyId, CategoryCode, PersonRef},
@@ -75,7 +76,7 @@ impl Recipient<'_> {
             admission.conflict_lifted = true;
             admission.needs_review = true;
         }
-        let is_client = self.has_rated(true, |person| *person == self.request.person);
+        let is_client = self.works_with(|person| *person == self.request.person);
         if self.agreement.is_client_only(kind) && !is_client && !by_consent {
             if !has_action && !as_specialist {
                 return Err(self.not_permitted());
@@ -156,16 +157,22 @@ impl Recipient<'_> {
     /// rating still says with whom the agency works.
     fn has_conflict(&self) -> bool {
         !self.facts.poses_risk(&self.request.person)
-            && self.has_rated(true, |_| true)
-            && !self.has_rated(true, |person| !self.facts.poses_risk(person))
+            && self.works_with(|_| true)
+            && !self.works_with(|person| !self.facts.poses_risk(person))
     }
 
-    fn has_rated(&self, at_first_hand: bool, whom: impl Fn(&PersonRef) -> bool) -> bool {
-        self.facts.current_ratings(self.agreement).iter().any(|rating| {
-            rating.agency == *self.party.id()
-                && (!at_first_hand || rating.basis == Basis::Direct)
-                && whom(&rating.person)
-        })
+    /// Whether it has rated somebody from its own record.
+    fn works_with(&self, whom: impl Fn(&PersonRef) -> bool) -> bool {
+        self.ratings().any(|rating| rating.basis == Basis::Direct && whom(&rating.person))
+    }
+
+    fn has_rated(&self, whom: impl Fn(&PersonRef) -> bool) -> bool {
+        self.ratings().any(|rating| whom(&rating.person))
+    }
+
+    fn ratings(&self) -> impl Iterator<Item = &Rating> {
+        let ratings = self.facts.current_ratings(self.agreement).into_iter();
+        ratings.filter(|rating| rating.agency == *self.party.id())
     }
 
     fn has_action(&self, about: impl Fn(&PersonRef) -> bool) -> bool {
@@ -177,7 +184,7 @@ impl Recipient<'_> {
     }
 
     fn is_involved(&self, with: impl Fn(&PersonRef) -> bool) -> bool {
-        self.has_rated(false, &with) || self.has_action(&with)
+        self.has_rated(&with) || self.has_action(&with)
     }
 
     fn is_core(&self) -> bool {

@@ -3,25 +3,28 @@
 //! Partnerships read and write these to see what an agreement means. Facts here are stated, not
 //! signed, and fresh unless said otherwise.
 
+mod format;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use format::{
+    CaseAction, CaseAssertion, CaseBasis, CaseConsent, CaseIdentity, CaseLink, CaseRating,
+    CaseRequest, Initial,
+};
 use serde::Deserialize;
 
 use super::{
     decide::decide,
     decision::{Outcome, RecipientDecision},
-    facts::{
-        AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, Facts, Link,
-        Marac, MaracGround, Rating, SpecialistPrompt,
-    },
+    facts::{AcceptedAction, EvidenceId, Facts, Link, Rating, SpecialistPrompt},
     lawful::LawfulBasis,
     model::Agreement,
     moment::{Holding, Identity, Moment, Request},
-    terms::{LinkKind, Purpose},
+    terms::Purpose,
 };
 use crate::{
-    id::{AgencyId, CategoryCode, PersonRef},
-    rating::{Basis, Colour, Topic},
+    id::{AgencyId, PersonRef},
+    rating::{Basis, Colour},
     reason::Reason,
     time::Timestamp,
 };
@@ -50,124 +53,6 @@ pub struct CaseFile {
     #[serde(default)]
     accepted_actions: Vec<CaseAction>,
     requests: Vec<CaseRequest>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseLink {
-    from: PersonRef,
-    to: PersonRef,
-    kind: LinkKind,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Initial {
-    person: PersonRef,
-    colour: Colour,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseRating {
-    agency: AgencyId,
-    person: PersonRef,
-    colour: Colour,
-    basis: CaseBasis,
-    #[serde(default)]
-    tags: BTreeSet<Topic>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum CaseBasis {
-    Direct,
-    ViaLinkedPerson,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseAssertion {
-    kind: CaseAssertionKind,
-    by: AgencyId,
-    people: BTreeSet<PersonRef>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-enum CaseAssertionKind {
-    #[serde(rename = "section_47")]
-    Section47,
-    #[serde(rename = "marac")]
-    Marac,
-    #[serde(rename = "care_act_42")]
-    CareAct42,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseConsent {
-    person: PersonRef,
-    state: CaseConsentState,
-    #[serde(default)]
-    categories: BTreeSet<CategoryCode>,
-    #[serde(default)]
-    recipients: BTreeSet<AgencyId>,
-    expires: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum CaseConsentState {
-    Valid,
-    Refused,
-    Withdrawn,
-    Expired,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseAction {
-    agency: AgencyId,
-    person: PersonRef,
-}
-
-/// One request of a case file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseRequest {
-    id: String,
-    holder: AgencyId,
-    person: PersonRef,
-    category: CategoryCode,
-    to: Vec<AgencyId>,
-    ratings: Option<Vec<CaseRating>>,
-    assertions: Option<Vec<CaseAssertion>>,
-    agreements: Option<Vec<CaseConsent>>,
-    accepted_actions: Option<Vec<CaseAction>>,
-    #[serde(default = "yes")]
-    held: bool,
-    #[serde(default)]
-    third_party: bool,
-    #[serde(default = "yes")]
-    log_available: bool,
-    #[serde(default)]
-    identity: CaseIdentity,
-    #[serde(default = "yes")]
-    art10_stated: bool,
-    specialist_prompt: Option<AgencyId>,
-    expect: Option<BTreeMap<AgencyId, Expected>>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum CaseIdentity {
-    #[default]
-    Resolved,
-    Ambiguous,
 }
 
 /// The decision a case expects, and what it is compared with.
@@ -409,44 +294,6 @@ impl CaseFile {
         };
         let via = linked.iter().find(knows).or_else(|| linked.first());
         via.map_or_else(|| rating.person.clone(), |via| (*via).clone())
-    }
-}
-
-impl CaseAssertion {
-    fn stated(&self, now: Timestamp) -> Assertion {
-        let (kind, word) = match self.kind {
-            CaseAssertionKind::Section47 => (AssertionKind::Section47, "section_47"),
-            CaseAssertionKind::Marac => {
-                let marac = Marac { ground: MaracGround::WorkedOut, meeting: None };
-                (AssertionKind::Marac(marac), "marac")
-            }
-            CaseAssertionKind::CareAct42 => (AssertionKind::CareAct42, "care_act_42"),
-        };
-        Assertion {
-            by: self.by.clone(),
-            kind,
-            people: self.people.clone(),
-            at: now,
-            evidence: EvidenceId::new(format!("{} {word}", self.by)),
-        }
-    }
-}
-
-impl CaseConsent {
-    fn stated(&self) -> Consent {
-        Consent {
-            person: self.person.clone(),
-            status: match self.state {
-                CaseConsentState::Valid => ConsentStatus::Valid,
-                CaseConsentState::Refused => ConsentStatus::Refused,
-                CaseConsentState::Withdrawn => ConsentStatus::Withdrawn,
-                CaseConsentState::Expired => ConsentStatus::Expired,
-            },
-            categories: self.categories.clone(),
-            recipients: self.recipients.clone(),
-            expires: self.expires,
-            evidence: EvidenceId::new(format!("agreement of {}", self.person)),
-        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     document::non_empty_set,
     faults::Collector,
-    model::{Category, Cell, NEVER_CARRIED, fixed_never},
+    model::{NEVER_CARRIED, fixed_never},
     reader::{Table, Value},
     terms::{Class, Gate, Mode, PartyType, Special},
+    values::{Category, Cell},
 };
 use crate::id::{AgencyId, CategoryCode};
 

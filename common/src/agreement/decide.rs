@@ -12,9 +12,10 @@ use super::{
     facts::{Age, ConsentStatus, EvidenceId, Facts, Rejection},
     gates::{self, later, valid_consents},
     hypothesis,
-    model::{Agreement, Category},
+    model::Agreement,
     moment::{Holding, Identity, Moment, Request},
     terms::{Class, Gate, Mode},
+    values::Category,
 };
 use crate::{id::AgencyId, reason::Reason, time::Timestamp};
 
@@ -148,6 +149,11 @@ impl<'a> Evaluation<'a> {
         };
         let rule = format!("recipients.{}", party.kind());
         let admission = self.noted(Stage::Recipient, &rule, recipient.admit())?;
+        if admission.conflict_lifted {
+            self.step(Stage::Recipient, "accepted_action", StepResult::Met, BTreeSet::new());
+        } else if admission.needs_review {
+            self.step(Stage::Recipient, "reviewed_exception", StepResult::Met, BTreeSet::new());
+        }
         Ok((recipient, admission))
     }
 
@@ -206,7 +212,11 @@ impl<'a> Evaluation<'a> {
         let reason = first_refusal.unwrap_or(Reason::CategoryNotInTier);
         let stage = if first_refusal.is_some() { Stage::Gate } else { Stage::Disclosure };
         match best {
-            Some(way) => Ok(way),
+            Some(way) => {
+                let rule = format!("best.{}.{}", way.gate, way.mode);
+                self.step(Stage::Disclosure, &rule, StepResult::Met, BTreeSet::new());
+                Ok(way)
+            }
             None => self.noted(stage, "best", Err(reason)),
         }
     }

@@ -357,3 +357,14 @@ impl fmt::Display for Step {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use static_assertions::assert_not_impl_any;
+
+    use super::*;
+
+    // One decision, one release.
+    assert_not_impl_any!(Permit: Clone, serde::de::DeserializeOwned);
+    assert_not_impl_any!(PendingPermit: Clone, serde::de::DeserializeOwned);
+}

@@ -14,14 +14,15 @@ use toml::de::DeTable;
 use super::{
     catalogue,
     faults::{AgreementFaults, Collector},
-    model::{
-        Agreement, Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms,
-        Retention, ReviewTerms, Validity,
-    },
+    model::{Agreement, Validity},
     parties,
     period::{Period, parse_duration, parse_percent},
     reader::{Table, Value},
     terms::{ClockRuns, Environment, Gate, Purpose, ReviewAuthority},
+    values::{
+        Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms, Retention,
+        ReviewTerms,
+    },
 };
 use crate::{
     id::AgreementId,

@@ -310,8 +310,12 @@ impl Facts {
 
     /// Whether a statement of this time is within its limit.
     pub(super) fn in_time(at: Timestamp, limit: SignedDuration, now: Timestamp) -> bool {
-        let age = now.duration_since(at);
-        age <= limit && age >= -CLOCK_SKEW_MAX
+        now.duration_since(at) <= limit && !Self::is_ahead(at, now)
+    }
+
+    /// Whether a statement claims to be from the future, which would make it last longer.
+    pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+        at.duration_since(now) > CLOCK_SKEW_MAX
     }
 
     /// Links between people of the enquiry, of one person with another.

@@ -252,10 +252,11 @@ impl<'a> View<'a> {
         by: &'static [PartyType],
     ) -> impl Iterator<Item = &'a Assertion> {
         let facts = self.facts;
-        let agreement = self.agreement;
+        let (agreement, now) = (self.agreement, self.now);
         facts.assertions.iter().filter(move |assertion| {
             let party = agreement.party(&assertion.by);
             assertion.people.contains(person)
+                && !Facts::is_ahead(assertion.at, now)
                 && party.is_some_and(|p| by.contains(&p.kind()) && p.in_force(assertion.at))
         })
     }

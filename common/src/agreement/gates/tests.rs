@@ -94,6 +94,8 @@ fn section_47_is_for_social_care_to_assert() {
     facts.assertions.push(assertion("CSC", AssertionKind::Section47, &["P4"]));
     assert_eq!(gates(&facts, "P4"), ["g4"]);
     assert!(gates(&facts, "P1").is_empty());
+    facts.assertions[1].at = hours_ago(-1);
+    assert!(gates(&facts, "P4").is_empty(), "from the future");
 }
 
 #[test]
