@@ -53,7 +53,6 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fmt,
     io::{self, BufReader, Read, Write},
 };
 
@@ -294,10 +293,4 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
         *byte = *full;
     }
     short
-}
-
-impl<R> fmt::Debug for Rows<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rows([personal])")
-    }
 }

@@ -295,4 +295,19 @@ mod tests {
             prop_assert_eq!(found, rows);
         }
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// `read` asserts the bound on memory after every row.
+        #[test]
+        fn long_runs_of_any_byte_are_read_in_bounded_memory(
+            runs in proptest::collection::vec((any::<u8>(), 1_usize..200_000), 0..12),
+            signs in proptest::collection::vec(proptest::sample::select(vec![b',', b'"', b'\n', b'x']), 12),
+        ) {
+            let runs = runs.into_iter().zip(signs);
+            let bytes: Vec<u8> = runs.flat_map(|((byte, n), sign)| [vec![sign], vec![byte; n]].concat()).collect();
+            read(&bytes);
+        }
+    }
 }

@@ -216,3 +216,21 @@ fn text_of_value(value: Value) -> Result<String, Reason> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_huge_line_is_skipped_without_being_held() {
+        let text = format!("{}\nshort\n{}", "[".repeat(10_000_000), "x".repeat(MAX_ROW_BYTES));
+        let mut rows = JsonRows::new(io::BufReader::with_capacity(1000, text.as_bytes()));
+        assert!(matches!(rows.read_line().unwrap(), Line::TooLong));
+        assert!(matches!(rows.read_line().unwrap(), Line::Whole));
+        assert_eq!((rows.bytes.as_slice(), rows.line), (&b"short"[..], 2));
+        assert!(matches!(rows.read_line().unwrap(), Line::Whole));
+        assert!(matches!(rows.read_line().unwrap(), Line::End));
+        assert!(rows.bytes.capacity() <= 2 * MAX_ROW_BYTES);
+        assert_eq!(rows.n_bytes(), text.len() as u64);
+    }
+}
