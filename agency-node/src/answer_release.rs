@@ -4,8 +4,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
-    agreement::{Holding, Identity, Moment, Outcome, Purpose, RecipientDecision, Request, Step, decide},
-    audit::{Recordable, Recorded, entry::{Action, Digest, EntryDraft, Party}},
+    agreement::{
+        Holding, Identity, Moment, Outcome, Purpose, RecipientDecision, Request, Step, decide,
+    },
+    audit::{
+        Recordable, Recorded,
+        entry::{Action, Digest, EntryDraft, Party},
+    },
     enquiry::ReleaseQuery,
     evidence::{Evidence, People},
     id::{AgencyId, Commitment, RequestId, StaffName, WorkRef},
@@ -13,9 +18,7 @@ use brag_common::{
     release::{BasisWords, DetailPlace, ReleasePermit, Released, Withheld},
     seal::Binding,
     secret::random_bytes,
-    statement::{
-        Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement,
-    },
+    statement::{Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement},
     time::Timestamp,
 };
 
@@ -25,7 +28,7 @@ use crate::{
     outbox,
     store::{
         Change, Store,
-        shapes::{EntryRecord, EnquiryPerson, Review, Standing},
+        shapes::{EnquiryPerson, EntryRecord, Review, Standing},
     },
 };
 
@@ -72,6 +75,7 @@ impl Recordable for Parcel {
 }
 
 /// What a decision is about: the parts that do not differ between recipients.
+#[derive(Debug)]
 pub struct Case<'a> {
     shared: &'a Arc<Shared>,
     query: &'a ReleaseQuery,
@@ -101,10 +105,7 @@ impl<'a> Case<'a> {
     ///
     /// # Errors
     /// When the store fails, or the subject is not among the people of the request.
-    pub async fn weigh(
-        shared: &'a Arc<Shared>,
-        query: &'a ReleaseQuery,
-    ) -> Result<Self, Refusal> {
+    pub async fn weigh(shared: &'a Arc<Shared>, query: &'a ReleaseQuery) -> Result<Self, Refusal> {
         let mut people: People =
             query.people.iter().map(|p| (p.person.clone(), p.commitment)).collect();
         let (enquiry, subject) = (query.enquiry.clone(), query.subject.clone());
@@ -164,7 +165,8 @@ impl<'a> Case<'a> {
             purpose: Purpose::from_word(&query.purpose),
             basis: query.basis.clone(),
         };
-        let ambiguous = self.person.as_ref().is_some_and(|p| p.standing == Standing::IdentityReview);
+        let ambiguous =
+            self.person.as_ref().is_some_and(|p| p.standing == Standing::IdentityReview);
         let moment = Moment {
             now: shared.clock.now(),
             log_available,

@@ -68,10 +68,7 @@ impl Sayable {
 ///
 /// # Errors
 /// When the request is stale, repeated or under another agreement.
-pub async fn answer_round(
-    shared: &Arc<Shared>,
-    query: RateQuery,
-) -> Result<Vec<Sayable>, Refusal> {
+pub async fn answer_round(shared: &Arc<Shared>, query: RateQuery) -> Result<Vec<Sayable>, Refusal> {
     shared.admit(&query.envelope)?;
     shared.under_agreement(&query.envelope)?;
     let people: Vec<PersonRef> = query.people.iter().map(|p| p.person.person.clone()).collect();
@@ -148,7 +145,7 @@ impl Round<'_> {
             return Err(Refusal::NotFound("candidate; screen again"));
         };
         let Some(own) = shared.store.person(record)? else { return Ok(Answer::NotKnown) };
-        let own = CanonicalIdentity::from_bytes(own.identity).map_err(|_| Refusal::Internal)?;
+        let own = CanonicalIdentity::decode(&own.identity).map_err(|_| Refusal::Internal)?;
         let standing = match confirm(identity.identity(), own.identity()) {
             Confirmation::Different => return Ok(Answer::NotKnown),
             Confirmation::Unclear => Standing::IdentityReview,
@@ -159,7 +156,7 @@ impl Round<'_> {
             role: asked.role,
             age_band: self.age_band(&identity),
             standing,
-            opened: Some(Opened { identity: identity.as_bytes().to_vec(), record }),
+            opened: Some(Opened { identity: identity.bytes().to_vec(), record }),
         };
         let answer = match standing {
             Standing::IdentityReview => Answer::IdentityReview,
@@ -190,7 +187,7 @@ impl Round<'_> {
         if commit(salt, canonical) != asked.person.commitment {
             return Err(commitment_refused());
         }
-        CanonicalIdentity::from_bytes(canonical.to_vec()).map_err(|_| commitment_refused())
+        CanonicalIdentity::decode(canonical).map_err(|_| commitment_refused())
     }
 
     fn said_before(&self, person: &PersonRef, known: &EnquiryPerson) -> Result<Answer, Refusal> {
@@ -216,9 +213,8 @@ impl Round<'_> {
         let now = shared.clock.now();
         let StandingRating { colour, analysis, topics, rated_by, rated_at } = standing;
         let fresh = now.duration_since(rated_at) <= terms.standing_age_max && rated_at <= now;
-        let blue_forbidden = colour == Colour::Blue
-            && query.domestic_abuse
-            && terms.forbid_blue_with_domestic_abuse;
+        let blue_forbidden =
+            colour == Colour::Blue && query.domestic_abuse && terms.forbid_blue_with_domestic_abuse;
         // Whatever is not fit to be sent is put to a person instead.
         if !fresh || blue_forbidden || Analysis::parse(&analysis, terms.analysis).is_err() {
             return Ok(None);

@@ -79,9 +79,8 @@ fn look_up(index: Option<&TokenIndex>, query: &ScreenQuery) -> Result<LookedUp, 
             slots.push(filler()?);
             continue;
         };
-        let (answer, found) =
-            screen::screen(index, &query.envelope.request_id, tags, &mut OsRng)
-                .map_err(|_| Refusal::Internal)?;
+        let (answer, found) = screen::screen(index, &query.envelope.request_id, tags, &mut OsRng)
+            .map_err(|_| Refusal::Internal)?;
         slots.push(answer.to_bytes());
         candidates.extend(
             found.into_iter().map(|hit| Candidate { handle: hit.handle, record: hit.record }),

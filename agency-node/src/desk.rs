@@ -98,9 +98,9 @@ pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
 }
 
 fn name_of(canonical: &[u8]) -> String {
-    CanonicalIdentity::from_bytes(canonical.to_vec())
+    CanonicalIdentity::decode(canonical)
         .ok()
-        .and_then(|identity| Some(identity.identity().current_name()?.to_string()))
+        .and_then(|identity| Some(identity.identity().current_name()?.full()))
         .unwrap_or_default()
 }
 
@@ -146,8 +146,8 @@ pub async fn rate(
     let now = shared.clock.now();
     let (via, subject_is_child) = match (&via, &known.opened) {
         (None, Some(opened)) => {
-            let identity = CanonicalIdentity::from_bytes(opened.identity.clone())
-                .map_err(|_| Refusal::Internal)?;
+            let identity =
+                CanonicalIdentity::decode(&opened.identity).map_err(|_| Refusal::Internal)?;
             (None, is_child(&identity, now))
         }
         (None, None) => {
@@ -207,7 +207,11 @@ pub async fn decline(
     draft.decision = "declined".parse().ok();
     shared.log.record(draft).await?;
     let mut change = Change::new();
-    change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Declined, ..known })?;
+    change.person_in(
+        &enquiry,
+        &person,
+        &EnquiryPerson { standing: Standing::Declined, ..known },
+    )?;
     let answer = PersonAnswer { person, answer: Answer::Declined(why) };
     outbox::put_answer(shared, &enquiry, &answer, &mut change)?;
     send(shared, change).await
@@ -379,11 +383,7 @@ async fn opened(
 ///
 /// # Errors
 /// When it does not wait, the person asked for it or has approved it already, or nothing can be recorded.
-pub async fn approve(
-    shared: &Arc<Shared>,
-    who: &SignedIn,
-    work: WorkRef,
-) -> Result<u32, Refusal> {
+pub async fn approve(shared: &Arc<Shared>, who: &SignedIn, work: WorkRef) -> Result<u32, Refusal> {
     shared.in_force()?;
     let mut review = waiting(shared, &work).await?;
     let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
@@ -449,8 +449,7 @@ pub async fn refuse(
     draft.reason = Some(Reason::ApproverRefused);
     shared.log.record(draft).await?;
     let case = Case::weigh(shared, &query).await?;
-    let decision =
-        case.sign(&review.recipient, DecidedOutcome::Deny(Reason::ApproverRefused))?;
+    let decision = case.sign(&review.recipient, DecidedOutcome::Deny(Reason::ApproverRefused))?;
     review.ended = Some(ReviewEnd::Refused { by: who.name().clone(), reason: reason.to_owned() });
     let mut change = Change::new();
     change.review(&work, &review)?;

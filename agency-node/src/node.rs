@@ -172,8 +172,10 @@ impl Node {
             agreement: agreement.digest(),
         };
         let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
-        let sealing =
-            SealingKey::from_secret(keyfile::read(config.keys.sealing.as_path(), KeyKind::Sealing)?);
+        let sealing = SealingKey::from_secret(keyfile::read(
+            config.keys.sealing.as_path(),
+            KeyKind::Sealing,
+        )?);
         let party = agreement.agreement().party(&config.agency).context("not a party")?;
         let keys = party.keys().context("the agreement has no keys for this agency")?;
         anyhow::ensure!(
@@ -200,8 +202,7 @@ impl Node {
         let index = TokenIndex::open_if_any(&config.data.as_path().join("tokens"))?;
 
         let files = config.tls.files();
-        let server_tls =
-            ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
+        let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
         let client_tls = ClientTls::load(files, trust_domain, Arc::clone(&clock))?;
         let listener = TcpListener::bind(config.listen)
             .await
@@ -265,11 +266,8 @@ impl Node {
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::node(Arc::clone(&shared)))
             .add_service(service::desk(Arc::clone(&shared)));
-        let delivering = tokio::spawn(outbox::run(
-            Arc::clone(&shared),
-            client_tls,
-            shutdown.clone(),
-        ));
+        let delivering =
+            tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -292,8 +290,8 @@ impl Node {
 
 fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Result<SignedAgreement> {
     let path = config.agreement.as_path();
-    let note =
-        std::fs::read(path).with_context(|| format!("can not read the agreement `{}`", path.display()))?;
+    let note = std::fs::read(path)
+        .with_context(|| format!("can not read the agreement `{}`", path.display()))?;
     SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
         .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
 }

@@ -75,8 +75,7 @@ fn put(
     item: pb::deliver_request::Item,
     change: &mut Change,
 ) -> Result<(), Refusal> {
-    let request_id =
-        random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
+    let request_id = random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
     let request = pb::DeliverRequest {
         request_id: request_id.to_string(),
         agreement_digest: shared.agreement.digest().as_bytes().to_vec(),

@@ -19,8 +19,14 @@ use brag_common::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    answer_release::answer_release, answer_round::answer_round, answer_screen::answer_screen,
-    config::Role, desk, guard::{Refusal, SignedIn}, node::Shared, receive,
+    answer_release::answer_release,
+    answer_round::answer_round,
+    answer_screen::answer_screen,
+    config::Role,
+    desk,
+    guard::{Refusal, SignedIn},
+    node::Shared,
+    receive,
     store::shapes::Standing,
 };
 
@@ -55,6 +61,10 @@ fn refused(refusal: impl Into<Refusal>) -> Status {
     to_status(&refusal.into())
 }
 
+fn wire_refused(error: WireError) -> Status {
+    to_status(&error)
+}
+
 impl ForHub {
     fn from_hub<T>(&self, request: Request<T>) -> Result<T, Status> {
         self.0.hub(peer_of(&request)?).map_err(refused)?;
@@ -68,7 +78,7 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::ScreenRequest>,
     ) -> Result<Response<pb::ScreenResponse>, Status> {
-        let query: ScreenQuery = self.from_hub(request)?.try_into().map_err(refused::<WireError>)?;
+        let query: ScreenQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
         let answers = answer_screen(&self.0, query).await.map_err(refused)?;
         Ok(Response::new(pb::ScreenResponse { answers: answers.into_inner().into_slots() }))
     }
@@ -77,7 +87,7 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::RateRequest>,
     ) -> Result<Response<pb::RateResponse>, Status> {
-        let query: RateQuery = self.from_hub(request)?.try_into().map_err(refused::<WireError>)?;
+        let query: RateQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
         let answers = answer_round(&self.0, query).await.map_err(refused)?;
         let answers = answers.iter().map(|answer| answer.get().into()).collect();
         Ok(Response::new(pb::RateResponse { answers }))
@@ -87,8 +97,7 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::ReleaseRequest>,
     ) -> Result<Response<pb::ReleaseResponse>, Status> {
-        let query: ReleaseQuery =
-            self.from_hub(request)?.try_into().map_err(refused::<WireError>)?;
+        let query: ReleaseQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
         let replies = answer_release(&self.0, query).await.map_err(refused)?;
         let decisions = replies
             .into_iter()
@@ -119,7 +128,7 @@ impl NodeService for ForHub {
             return Err(refused(WireError::invalid("sealed", "at most 128 KiB")));
         }
         let permit = release.permit.ok_or(WireError::Missing("permit")).map_err(refused)?;
-        let permit = permit.try_into().map_err(refused::<WireError>)?;
+        let permit = permit.try_into().map_err(wire_refused)?;
         receive::receive(&self.0, &envelope, permit, release.sealed).await.map_err(refused)?;
         Ok(Response::new(pb::ReceiveResponse {}))
     }

@@ -18,8 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement, PersonRecord,
-    Review, StandingRating,
+    EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement, PersonRecord, Review,
+    StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -234,7 +234,8 @@ impl Store {
     pub fn outgoing(&self) -> Result<Vec<String>, StoreError> {
         let first = self.db.keys(b"blob/out/").map(|place| {
             let place = place?;
-            let name = std::str::from_utf8(&place).ok().and_then(|place| place.strip_suffix("/0000"));
+            let name =
+                std::str::from_utf8(&place).ok().and_then(|place| place.strip_suffix("/0000"));
             Ok(name.and_then(|name| name.strip_prefix("blob/")).map(ToOwned::to_owned))
         });
         first.filter_map(Result::transpose).collect()
@@ -297,9 +298,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn parse_rest<K: std::str::FromStr, T>(rows: Vec<(String, T)>) -> Result<Vec<(K, T)>, StoreError> {
-    rows.into_iter()
-        .map(|(rest, value)| Ok((rest.parse().map_err(|_| shape())?, value)))
-        .collect()
+    rows.into_iter().map(|(rest, value)| Ok((rest.parse().map_err(|_| shape())?, value))).collect()
 }
 
 /// A change of the store that is being put together.

@@ -50,7 +50,7 @@ pub use lawful::{AskedSubject, LawfulBasis};
 pub use model::{Agreement, KeyHolder, KeysMissing, NEVER_CARRIED};
 pub use moment::{Holding, Identity, Moment, Request};
 pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text_of};
-pub use party::{HubKeys, Party, PartyKeys, SealingKey, TlsName};
+pub use party::{HubKeys, Party, PartyKeys, TlsName};
 pub use period::Period;
 pub use terms::{
     Class, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,

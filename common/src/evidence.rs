@@ -132,9 +132,10 @@ impl Evidence {
                     agency: agency.clone(),
                     person: rating.person.person.clone(),
                     colour: rating.colour,
-                    basis: rating.via.as_ref().map_or(Basis::Direct, |via| {
-                        Basis::ViaLinkedPerson(via.person.clone())
-                    }),
+                    basis: rating
+                        .via
+                        .as_ref()
+                        .map_or(Basis::Direct, |via| Basis::ViaLinkedPerson(via.person.clone())),
                     topics: rating.topics.clone(),
                     at: rating.rated_at,
                     evidence,
@@ -173,10 +174,9 @@ impl Evidence {
                 expires: consent.expires_at,
                 evidence,
             }),
-            Body::Action { person, .. } => facts.accepted_actions.push(AcceptedAction {
-                agency: agency.clone(),
-                person: person.person.clone(),
-            }),
+            Body::Action { person, .. } => facts
+                .accepted_actions
+                .push(AcceptedAction { agency: agency.clone(), person: person.person.clone() }),
             // A decision is an outcome; it opens nothing.
             Body::Release(_) => {}
         }

@@ -49,9 +49,9 @@ pub struct SigningKey {
     seed: SecretBytes<32>,
 }
 
-/// A seed that ring refuses.
+/// Something that is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an Ed25519 key")]
+#[error("not a key: expected base64 of 32 bytes")]
 pub struct InvalidKey;
 
 impl SigningKey {

@@ -129,11 +129,7 @@ impl Withheld {
         let nonce: [u8; NONCE_LEN] = random_bytes()?;
         let mut sealed = text.as_bytes().to_vec();
         key.0
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                place.aad(),
-                &mut sealed,
-            )
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), place.aad(), &mut sealed)
             .map_err(|_| NoRandomness)?;
         Ok(Self { place, ciphertext: [nonce.as_slice(), &sealed].concat() })
     }

@@ -5,7 +5,7 @@
 //! another's does not open. It does not prove who sealed it; detail travels with the holder's signed
 //! permit over the sealed bytes for that.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hpke::{
@@ -15,7 +15,10 @@ use hpke::{
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::secret::{NoRandomness, SecretBytes};
+use crate::{
+    keys::InvalidKey,
+    secret::{NoRandomness, SecretBytes},
+};
 
 /// Length of the encapsulated key before the ciphertext, in bytes.
 const ENCAPSULATED_LEN: usize = 32;
@@ -103,6 +106,17 @@ impl fmt::Display for SealingPublicKey {
 impl fmt::Debug for SealingPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SealingPublicKey({self})")
+    }
+}
+
+impl FromStr for SealingPublicKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let bytes = BASE64_STANDARD.decode(text).map_err(|_| InvalidKey)?;
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| InvalidKey)?;
+        // The all-zero point makes every shared secret zero (RFC 7748, section 6.1).
+        if bytes == [0; 32] { Err(InvalidKey) } else { Ok(Self(bytes)) }
     }
 }
 

@@ -17,10 +17,7 @@ use crate::{
     hub::Shared,
     release::{decision_of, fill, outcome},
     round::{client, envelope},
-    store::{
-        Change,
-        shapes::StatementRecord,
-    },
+    store::{Change, shapes::StatementRecord},
     take::{self, Taken, verify},
     view,
 };
@@ -37,7 +34,9 @@ pub async fn deliver(
 ) -> Result<(), Refusal> {
     let request: RequestId = id("request_id", &message.request_id)?;
     let enquiry: EnquiryRef = id("enquiry", &message.enquiry)?;
-    if AgreementDigest::try_from(message.agreement_digest.as_slice()) != Ok(shared.agreement.digest()) {
+    if AgreementDigest::try_from(message.agreement_digest.as_slice())
+        != Ok(shared.agreement.digest())
+    {
         return Err(Refusal::AnotherAgreement);
     }
     let (by, looked_up) = (agency.clone(), request.clone());
@@ -197,4 +196,3 @@ impl Delivery<'_> {
         found.map(|_| ()).ok_or(Refusal::NotFound("enquiry"))
     }
 }
-

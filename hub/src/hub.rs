@@ -172,8 +172,7 @@ impl Hub {
         let (log, replay) = open_log(options, &clock).await?;
 
         let files = config.tls.files();
-        let server_tls =
-            ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
+        let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
         let client_tls = ClientTls::load(files, trust_domain.clone(), Arc::clone(&clock))?;
         let nodes = channels(&config, &agreement, &trust_domain, &client_tls)?;
         let listener = TcpListener::bind(config.listen)

@@ -102,10 +102,7 @@ impl Cell {
     /// Whether the hub should ask again: nothing came back, or the agency could not answer.
     #[must_use]
     pub const fn ask_again(&self) -> bool {
-        matches!(
-            &self.state,
-            State::NoResponse(_) | State::Answered { said: Said::Unable(_), .. }
-        )
+        matches!(&self.state, State::NoResponse(_) | State::Answered { said: Said::Unable(_), .. })
     }
 }
 

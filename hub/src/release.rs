@@ -181,15 +181,15 @@ async fn settle(
     for record in &mut records {
         let (enquiry, release) = (query.enquiry.clone(), query.release.clone());
         let recipient = record.recipient.clone();
-        let kept =
-            shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
+        let kept = shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
         if let Some(kept) = kept.filter(|kept| kept.outcome != OutcomeRecord::NoResponse) {
             record.outcome = kept.outcome;
         }
     }
     keep(shared, &query.enquiry, &query.release, &records).await?;
     let now = shared.clock.now();
-    let views: Vec<_> = records.iter().map(|record| view::release(&query.release, record)).collect();
+    let views: Vec<_> =
+        records.iter().map(|record| view::release(&query.release, record)).collect();
     for view in &views {
         shared.tell(&query.enquiry, view::release_event(now, view.clone()));
     }
@@ -209,12 +209,7 @@ async fn keep(
     Ok(shared.store.run(move |store| store.commit(change)).await?)
 }
 
-fn asked(
-    shared: &Shared,
-    query: &ReleaseQuery,
-    action: Action,
-    holder: &AgencyId,
-) -> EntryDraft {
+fn asked(shared: &Shared, query: &ReleaseQuery, action: Action, holder: &AgencyId) -> EntryDraft {
     let mut draft = shared.draft(action);
     draft.enquiry = Some(query.enquiry.clone());
     draft.person = Some(query.subject.clone());

@@ -11,9 +11,7 @@ use std::{
 
 use brag_common::{
     audit::entry::{Action, EntryDraft, Party},
-    enquiry::{
-        Answer, ClaimedLink, Envelope, LinkedPerson, PersonAnswer, RatePerson, RateQuery,
-    },
+    enquiry::{Answer, ClaimedLink, Envelope, LinkedPerson, PersonAnswer, RatePerson, RateQuery},
     id::{AgencyId, EnquiryRef, PersonRef, RequestId},
     matching::identity::Identity,
     seal::Binding,
@@ -237,8 +235,8 @@ impl<'a> Asking<'a> {
             .answers;
         let mut taken = Vec::with_capacity(answers.len());
         for answer in answers {
-            let said = PersonAnswer::try_from(answer)
-                .map_err(|_| Missed::NoResponse("INVALID_ANSWER"))?;
+            let said =
+                PersonAnswer::try_from(answer).map_err(|_| Missed::NoResponse("INVALID_ANSWER"))?;
             if !known.contains_key(&said.person) {
                 return Err(Missed::NoResponse("INVALID_ANSWER"));
             }
@@ -353,7 +351,9 @@ impl<'a> Asking<'a> {
     async fn missed(&self, missed: &Missed) -> Result<(), Refusal> {
         let open = self.open.iter().cloned();
         let taken = match missed {
-            Missed::Unable(why) => open.map(|p| Taken::said(p, Said::Unable(take::why(why)))).collect(),
+            Missed::Unable(why) => {
+                open.map(|p| Taken::said(p, Said::Unable(take::why(why)))).collect()
+            }
             Missed::NoResponse(why) => open.map(|p| Taken::no_response(p, why)).collect(),
         };
         let exchange = random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
@@ -366,7 +366,8 @@ impl<'a> Asking<'a> {
 /// # Errors
 /// When the machine gives no randomness.
 pub fn envelope(shared: &Shared, within: Duration) -> Result<Envelope, Refusal> {
-    let within = brag_common::time::SignedDuration::try_from(within).map_err(|_| Refusal::Internal)?;
+    let within =
+        brag_common::time::SignedDuration::try_from(within).map_err(|_| Refusal::Internal)?;
     Ok(Envelope {
         request_id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
         agreement: shared.agreement.digest(),

@@ -168,9 +168,7 @@ impl CoordinatorService for ForCoordinators {
         // A certificate revoked while the stream is open ends it.
         let trusted = move || caller.as_ref().is_some_and(Caller::is_trusted);
         let stop = self.0.shutdown.clone().cancelled_owned();
-        let after = after
-            .take_while(move |_| std::future::ready(trusted()))
-            .take_until(stop);
+        let after = after.take_while(move |_| std::future::ready(trusted())).take_until(stop);
         Ok(Response::new(Box::pin(stream::iter(before).chain(after))))
     }
 

@@ -150,10 +150,8 @@ pub async fn take_with(
     // Read, compare and write as one: two answers of one agency may come at the same time.
     let _cells = shared.cell_locks.of(enquiry, agency).await;
     let (name, by) = (enquiry.clone(), agency.clone());
-    let (record, before) = shared
-        .store
-        .run(move |store| Ok((store.enquiry(&name)?, store.cells(&name)?)))
-        .await?;
+    let (record, before) =
+        shared.store.run(move |store| Ok((store.enquiry(&name)?, store.cells(&name)?))).await?;
     let record = record.ok_or(Refusal::NotFound("enquiry"))?;
     let mut told = Vec::new();
     for Taken { person, state, rating } in taken {

@@ -41,9 +41,7 @@ impl Whole {
     pub fn matrix(&self) -> Matrix {
         self.cells
             .iter()
-            .map(|(agency, person, record)| {
-                ((agency.clone(), person.clone()), take::cell(record))
-            })
+            .map(|(agency, person, record)| ((agency.clone(), person.clone()), take::cell(record)))
             .collect()
     }
 
@@ -98,10 +96,7 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
         referral: Some(pb::Referral {
             agency: record.referral.agency.to_string(),
             reference: record.referral.reference.clone(),
-            incident_at_unix_ms: record
-                .referral
-                .incident_at
-                .map_or(0, Timestamp::as_millisecond),
+            incident_at_unix_ms: record.referral.incident_at.map_or(0, Timestamp::as_millisecond),
             received_at_unix_ms: record.referral.received_at.as_millisecond(),
         }),
     }
@@ -131,7 +126,7 @@ fn open_gates(
 fn name_of(identity: &[u8]) -> String {
     Identity::from_canonical_bytes(identity)
         .ok()
-        .and_then(|identity| Some(identity.current_name()?.to_string()))
+        .and_then(|identity| Some(identity.current_name()?.full()))
         .unwrap_or_default()
 }
 
@@ -277,6 +272,6 @@ pub fn fact_event(at: Timestamp, kind: &str) -> pb::WatchResponse {
     event(at, pb::watch_response::Event::Fact(kind.to_owned()))
 }
 
-const fn event(at: Timestamp, event: pb::watch_response::Event) -> pb::WatchResponse {
+fn event(at: Timestamp, event: pb::watch_response::Event) -> pb::WatchResponse {
     pb::WatchResponse { at_unix_ms: at.as_millisecond(), event: Some(event) }
 }

@@ -1,3 +1,4 @@
 //! What the whole-system tests and the demo share.
 
+pub mod partnership;
 pub mod people;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     faults::Collector,
-    party::{HubKeys, Party, PartyKeys, SealingKey, TlsName},
+    party::{HubKeys, Party, PartyKeys, TlsName},
     period::parse_duration,
     reader::{Table, Value},
     terms::{Condition, PartyType, Requirement},
 };
-use crate::{id::AgencyId, keys::VerifyingKey};
+use crate::{id::AgencyId, keys::VerifyingKey, seal::SealingPublicKey};
 
 /// More parties than signature lines a note may have (and one for the hub) could never be signed.
 const PARTIES_MAX: usize = 99;
@@ -119,8 +119,8 @@ fn read_party_keys(
     });
     let sealing = table.required_value("sealing", faults);
     let sealing = sealing.and_then(|value| {
-        let key = value.parsed::<SealingKey>().map_err(|_| not_a_key("X25519"));
-        seen.key(key, SealingKey::as_bytes, &value, faults)
+        let key = value.parsed::<SealingPublicKey>().map_err(|_| not_a_key("X25519"));
+        seen.key(key, SealingPublicKey::as_bytes, &value, faults)
     });
     table.finish(faults);
     Some(PartyKeys { tls: tls?, signing: signing?, sealing: sealing? })

@@ -1,13 +1,12 @@
 //! A party to the agreement, and the keys it is known by.
 
-use std::{fmt, str::FromStr};
-
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use std::fmt;
 
 use super::terms::{Condition, PartyType, Requirement};
 use crate::{
     id::AgencyId,
     keys::VerifyingKey,
+    seal::SealingPublicKey,
     time::{SignedDuration, Timestamp},
 };
 
@@ -88,7 +87,7 @@ pub struct PartyKeys {
     /// Verifies its statements and its signature on the agreement.
     pub signing: VerifyingKey,
     /// Details for it are sealed to this key.
-    pub sealing: SealingKey,
+    pub sealing: SealingPublicKey,
 }
 
 /// The keys the hub is known by. The hub seals nothing and nothing is sealed to it.
@@ -147,46 +146,5 @@ impl TlsName {
 impl fmt::Display for TlsName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.uri)
-    }
-}
-
-/// An X25519 public key. Text form: base64 of its 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SealingKey([u8; 32]);
-
-impl SealingKey {
-    /// The key with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes of the key.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl FromStr for SealingKey {
-    type Err = crate::keys::InvalidKey;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = BASE64_STANDARD.decode(text).map_err(|_| crate::keys::InvalidKey)?;
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| crate::keys::InvalidKey)?;
-        // The all-zero point makes every shared secret zero (RFC 7748, section 6.1).
-        if bytes == [0; 32] { Err(crate::keys::InvalidKey) } else { Ok(Self(bytes)) }
-    }
-}
-
-impl fmt::Display for SealingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_STANDARD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for SealingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealingKey({self})")
     }
 }

@@ -223,6 +223,18 @@ impl TokenIndex {
         Ok(Self { path: path.into(), file, epoch, count, fences })
     }
 
+    /// Opens an index if there is one: a node that has never enrolled has none.
+    ///
+    /// # Errors
+    /// As [`TokenIndex::open`], except that a missing file is no error.
+    pub fn open_if_any(path: &Path) -> Result<Option<Self>, IndexFailure> {
+        match Self::open(path) {
+            Ok(index) => Ok(Some(index)),
+            Err(IndexFailure::Missing { .. }) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// The epoch whose tokens these are.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {

@@ -183,6 +183,15 @@ impl AgeBand {
         }
     }
 
+    /// Whether everyone in the band is under 18; not when nothing is known.
+    #[must_use]
+    pub const fn is_child(self) -> bool {
+        match self {
+            Self::Years0To4 | Self::Years5To10 | Self::Years11To15 | Self::Years16To17 => true,
+            Self::Years18To24 | Self::Years25To64 | Self::Years65AndOver | Self::Unknown => false,
+        }
+    }
+
     /// The band in the form `0-4` … `65+`, `unknown`.
     #[must_use]
     pub const fn word(self) -> &'static str {

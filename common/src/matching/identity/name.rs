@@ -65,6 +65,12 @@ impl Name {
         Ok(Self { given: given.unwrap_or_default(), family: family.unwrap_or_default(), kind })
     }
 
+    /// Given and family names, as they are read out.
+    #[must_use]
+    pub fn full(&self) -> String {
+        [&*self.given, &*self.family].join(" ").trim().to_owned()
+    }
+
     /// Given names as recorded; empty when none is known.
     #[must_use]
     pub fn given(&self) -> &str {

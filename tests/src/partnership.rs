@@ -1,0 +1,358 @@
+//! A whole partnership on disk: certificate authority, keys, the signed agreement, configurations and profiles.
+//! The demo starts real processes from it; tests start hub and nodes in their own process.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use brag_common::{
+    agreement::{self, Agreement, Signatory},
+    id::{AgencyId, StaffName},
+    keyfile::{self, KeyKind},
+    keys::SigningKey,
+    peer::{PeerName, TrustDomain},
+    seal::SealingKey,
+    secret::SecretBytes,
+    testing::{TestCa, TestCert},
+    time::Timestamp,
+};
+use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
+use toml_edit::{DocumentMut, value};
+
+/// The sample agreement, without keys.
+pub const AGREEMENT: &str = include_str!("../corpus/agreements/exampleshire/agreement.toml");
+
+/// The hub's co-ordinator.
+pub const COORDINATOR: &str = "hub.coordinator";
+
+/// A partnership that has been set up in a folder.
+#[derive(Debug)]
+pub struct Partnership {
+    folder: PathBuf,
+    ca: TestCa,
+    agencies: Vec<AgencyId>,
+}
+
+impl Partnership {
+    /// Sets up everything but the configurations in `folder`: keys for every party and the hub, and the
+    /// agreement in force at `now`, signed by all. `change` may alter the agreement before it is signed.
+    ///
+    /// # Errors
+    /// When a file can not be written, or the changed agreement is not valid.
+    pub fn create(
+        folder: &Path,
+        now: Timestamp,
+        change: impl FnOnce(&mut DocumentMut),
+    ) -> anyhow::Result<Self> {
+        let trust_domain: TrustDomain = "exampleshire-ofd".parse()?;
+        let mut document: DocumentMut = AGREEMENT.parse()?;
+        set_validity(&mut document, now)?;
+        change(&mut document);
+        let agencies = parties(&document)?;
+        let partnership =
+            Self { folder: folder.to_owned(), ca: TestCa::new(trust_domain), agencies };
+        partnership.make_keys(&mut document)?;
+        partnership.sign_agreement(&document.to_string())?;
+        Ok(partnership)
+    }
+
+    /// The parties of the agreement, in its order.
+    #[must_use]
+    pub fn agencies(&self) -> &[AgencyId] {
+        &self.agencies
+    }
+
+    /// The certificate authority.
+    #[must_use]
+    pub const fn ca(&self) -> &TestCa {
+        &self.ca
+    }
+
+    /// The folder of everything.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder of one agency, for example `nodes/CSC`.
+    #[must_use]
+    pub fn node_folder(&self, agency: &AgencyId) -> PathBuf {
+        self.folder.join("nodes").join(agency.as_str())
+    }
+
+    /// The folder of the hub.
+    #[must_use]
+    pub fn hub_folder(&self) -> PathBuf {
+        self.folder.join("hub")
+    }
+
+    /// The signed agreement.
+    #[must_use]
+    pub fn agreement_path(&self) -> PathBuf {
+        self.folder.join("agreement.note")
+    }
+
+    /// An agency's statement-signing key, as a colluding agency would use it.
+    ///
+    /// # Errors
+    /// When the key file can not be read.
+    pub fn signing_key(&self, agency: &AgencyId) -> anyhow::Result<SigningKey> {
+        Ok(keyfile::read_signing_key(&self.node_folder(agency).join("keys/statements.key"))?)
+    }
+
+    /// An assessor of an agency.
+    #[must_use]
+    pub fn assessor(agency: &AgencyId) -> String {
+        format!("{}.assessor", agency.as_str().to_lowercase())
+    }
+
+    /// The first or second approver of an agency.
+    #[must_use]
+    pub fn approver(agency: &AgencyId, n: u8) -> String {
+        format!("{}.approver{n}", agency.as_str().to_lowercase())
+    }
+
+    /// Writes a node's configuration; ports of `0.0.0.0:0` kind are chosen when it starts.
+    ///
+    /// # Errors
+    /// When a file can not be written.
+    pub fn write_node_config(
+        &self,
+        agency: &AgencyId,
+        listen: SocketAddr,
+        hub: SocketAddr,
+    ) -> anyhow::Result<PathBuf> {
+        let folder = self.node_folder(agency);
+        self.ca.agency(agency).write(&self.ca, &folder, "tls");
+        let (assessor, one, two) =
+            (Self::assessor(agency), Self::approver(agency, 1), Self::approver(agency, 2));
+        let text = format!(
+            r#"agency = "{agency}"
+data = "data"
+agreement = "../../agreement.note"
+listen = "{listen}"
+admin_listen = "127.0.0.1:0"
+contact_route = "Duty team of {agency}, extension 100"
+deliver_retry_at_most = "1s"
+
+[hub]
+endpoint = "https://{hub}"
+
+[tls]
+certificate = "tls.pem"
+private_key = "tls.key"
+roots = "ca.pem"
+
+[keys]
+statements = "keys/statements.key"
+sealing = "keys/sealing.key"
+store = "keys/store.key"
+log = "keys/log.key"
+
+[[staff]]
+name = "{assessor}"
+roles = ["assessor"]
+[[staff]]
+name = "{one}"
+roles = ["approver"]
+[[staff]]
+name = "{two}"
+roles = ["approver"]
+"#
+        );
+        write(&folder.join("agency-node.toml"), &text)
+    }
+
+    /// Writes the hub's configuration.
+    ///
+    /// # Errors
+    /// When a file can not be written.
+    pub fn write_hub_config(
+        &self,
+        listen: SocketAddr,
+        nodes: &BTreeMap<AgencyId, SocketAddr>,
+    ) -> anyhow::Result<PathBuf> {
+        let folder = self.hub_folder();
+        self.ca.hub().write(&self.ca, &folder, "tls");
+        let mut text = format!(
+            r#"data = "data"
+agreement = "../agreement.note"
+listen = "{listen}"
+admin_listen = "127.0.0.1:0"
+
+[tls]
+certificate = "tls.pem"
+private_key = "tls.key"
+roots = "ca.pem"
+
+[keys]
+statements = "keys/statements.key"
+store = "keys/store.key"
+log = "keys/log.key"
+
+[[staff]]
+name = "{COORDINATOR}"
+roles = ["coordinator"]
+
+[fan_out]
+call_within = "10s"
+ask_again_after = "1s"
+
+[nodes]
+"#
+        );
+        for (agency, address) in nodes {
+            text.push_str(&format!("{agency} = \"https://{address}\"\n"));
+        }
+        write(&folder.join("hub.toml"), &text)
+    }
+
+    /// Writes a person's certificate and the profile with which they reach a server.
+    ///
+    /// # Errors
+    /// When a file can not be written.
+    pub fn write_profile(
+        &self,
+        person: &str,
+        server: &PeerName,
+        address: SocketAddr,
+    ) -> anyhow::Result<PathBuf> {
+        let name: StaffName = person.parse()?;
+        self.write_profile_with(person, &self.ca.person(&name), server, address)
+    }
+
+    /// As [`Partnership::write_profile`], with any certificate.
+    ///
+    /// # Errors
+    /// When a file can not be written.
+    pub fn write_profile_with(
+        &self,
+        file: &str,
+        certificate: &TestCert,
+        server: &PeerName,
+        address: SocketAddr,
+    ) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.join("people");
+        fs::create_dir_all(&folder)?;
+        certificate.write(&self.ca, &folder, file);
+        let text = format!(
+            r#"endpoint = "https://{address}"
+server = "{server}"
+
+[tls]
+certificate = "{file}.pem"
+private_key = "{file}.key"
+roots = "ca.pem"
+"#
+        );
+        write(&folder.join(format!("{file}.toml")), &text)
+    }
+
+    fn make_keys(&self, document: &mut DocumentMut) -> anyhow::Result<()> {
+        let domain = self.ca.trust_domain();
+        for agency in &self.agencies {
+            let keys = self.node_folder(agency).join("keys");
+            fs::create_dir_all(&keys)?;
+            let statements = SigningKey::generate()?;
+            let sealing = SealingKey::generate()?;
+            keyfile::write_signing_key(&keys.join("statements.key"), &statements)?;
+            keyfile::write(&keys.join("sealing.key"), KeyKind::Sealing, sealing.secret())?;
+            make_store_and_log_key(&keys)?;
+            let party = party_mut(document, agency)?;
+            party["keys"]["tls"] = value(domain.agency(agency.clone()).to_string());
+            party["keys"]["signing"] = value(statements.verifying_key().to_string());
+            party["keys"]["sealing"] = value(sealing.public_key()?.to_string());
+        }
+        let keys = self.hub_folder().join("keys");
+        fs::create_dir_all(&keys)?;
+        let statements = SigningKey::generate()?;
+        keyfile::write_signing_key(&keys.join("statements.key"), &statements)?;
+        make_store_and_log_key(&keys)?;
+        document["hub"]["keys"]["tls"] = value(domain.hub().to_string());
+        document["hub"]["keys"]["signing"] = value(statements.verifying_key().to_string());
+        Ok(())
+    }
+
+    fn sign_agreement(&self, text: &str) -> anyhow::Result<()> {
+        Agreement::parse(text).map_err(|faults| anyhow::anyhow!("{faults}"))?;
+        let mut note = text.as_bytes().to_vec();
+        for agency in &self.agencies {
+            let key = self.signing_key(agency)?;
+            note = agreement::sign(&note, &Signatory::Party(agency.clone()), &key)?;
+        }
+        let key = keyfile::read_signing_key(&self.hub_folder().join("keys/statements.key"))?;
+        note = agreement::sign(&note, &Signatory::Hub, &key)?;
+        fs::write(self.agreement_path(), note)?;
+        Ok(())
+    }
+}
+
+fn make_store_and_log_key(keys: &Path) -> anyhow::Result<()> {
+    keyfile::write(&keys.join("store.key"), KeyKind::Store, &SecretBytes::random()?)?;
+    keyfile::write_signing_key(&keys.join("log.key"), &SigningKey::generate()?)?;
+    Ok(())
+}
+
+/// In force from a month before `now` to a year after, so that a scenario plays on any day.
+fn set_validity(document: &mut DocumentMut, now: Timestamp) -> anyhow::Result<()> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let date = |day: Date| -> anyhow::Result<toml_edit::Item> {
+        Ok(value(day.to_string().parse::<toml_edit::Datetime>()?))
+    };
+    let agreement = &mut document["agreement"];
+    agreement["valid_from"] = date(today.checked_sub(30.days())?)?;
+    agreement["valid_to"] = date(today.checked_add(365.days())?)?;
+    agreement["review_by"] = date(today.checked_add(270.days())?)?;
+    Ok(())
+}
+
+fn parties(document: &DocumentMut) -> anyhow::Result<Vec<AgencyId>> {
+    let parties = document["party"].as_array_of_tables().context("no [[party]]")?;
+    parties.iter().map(|party| Ok(party["id"].as_str().context("no id")?.parse()?)).collect()
+}
+
+fn party_mut<'a>(
+    document: &'a mut DocumentMut,
+    agency: &AgencyId,
+) -> anyhow::Result<&'a mut toml_edit::Table> {
+    let parties = document["party"].as_array_of_tables_mut().context("no [[party]]")?;
+    let party = parties.iter_mut().find(|party| party["id"].as_str() == Some(agency.as_str()));
+    let party = party.context("no such party")?;
+    if !party.contains_key("keys") {
+        party.insert("keys", toml_edit::Item::Table(toml_edit::Table::new()));
+    }
+    Ok(party)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
+    fs::write(path, text).with_context(|| format!("can not write `{}`", path.display()))?;
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use brag_common::{
+        agreement::SignedAgreement,
+        time::{Clock as _, SystemClock},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_new_partnership_has_an_agreement_that_every_party_accepts() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = SystemClock.now();
+        let partnership = Partnership::create(folder.path(), now, |_| {}).unwrap();
+        assert_eq!(partnership.agencies().len(), 14);
+        let note = fs::read(partnership.agreement_path()).unwrap();
+        for agency in partnership.agencies() {
+            let key = partnership.signing_key(agency).unwrap().verifying_key();
+            let signed = SignedAgreement::verify(&note, (agency, key)).unwrap();
+            assert!(signed.agreement().in_force(now));
+        }
+    }
+}
