@@ -57,16 +57,12 @@ pub struct ForHub(Arc<Shared>);
 #[derive(Debug)]
 pub struct ForStaff(Arc<Shared>);
 
-fn refused(refusal: impl Into<Refusal>) -> Status {
+fn refused<R: Into<Refusal>>(refusal: R) -> Status {
     to_status(&refusal.into())
 }
 
-fn wire_refused(error: WireError) -> Status {
-    to_status(&error)
-}
-
 impl ForHub {
-    fn from_hub<T>(&self, request: Request<T>) -> Result<T, Status> {
+    fn asked_by_hub<T>(&self, request: Request<T>) -> Result<T, Status> {
         self.0.hub(peer_of(&request)?).map_err(refused)?;
         Ok(request.into_inner())
     }
@@ -78,7 +74,8 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::ScreenRequest>,
     ) -> Result<Response<pb::ScreenResponse>, Status> {
-        let query: ScreenQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
+        let query: ScreenQuery =
+            self.asked_by_hub(request)?.try_into().map_err(refused::<WireError>)?;
         let answers = answer_screen(&self.0, query).await.map_err(refused)?;
         Ok(Response::new(pb::ScreenResponse { answers: answers.into_inner().into_slots() }))
     }
@@ -87,7 +84,8 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::RateRequest>,
     ) -> Result<Response<pb::RateResponse>, Status> {
-        let query: RateQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
+        let query: RateQuery =
+            self.asked_by_hub(request)?.try_into().map_err(refused::<WireError>)?;
         let answers = answer_round(&self.0, query).await.map_err(refused)?;
         let answers = answers.iter().map(|answer| answer.get().into()).collect();
         Ok(Response::new(pb::RateResponse { answers }))
@@ -97,7 +95,8 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::ReleaseRequest>,
     ) -> Result<Response<pb::ReleaseResponse>, Status> {
-        let query: ReleaseQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
+        let query: ReleaseQuery =
+            self.asked_by_hub(request)?.try_into().map_err(refused::<WireError>)?;
         let replies = answer_release(&self.0, query).await.map_err(refused)?;
         let decisions = replies
             .into_iter()
@@ -116,7 +115,7 @@ impl NodeService for ForHub {
         &self,
         request: Request<pb::ReceiveRequest>,
     ) -> Result<Response<pb::ReceiveResponse>, Status> {
-        let message = self.from_hub(request)?;
+        let message = self.asked_by_hub(request)?;
         let envelope = round::envelope(
             &message.request_id,
             &message.agreement_digest,
@@ -128,7 +127,7 @@ impl NodeService for ForHub {
             return Err(refused(WireError::invalid("sealed", "at most 128 KiB")));
         }
         let permit = release.permit.ok_or(WireError::Missing("permit")).map_err(refused)?;
-        let permit = permit.try_into().map_err(wire_refused)?;
+        let permit = permit.try_into().map_err(refused::<WireError>)?;
         receive::receive(&self.0, &envelope, permit, release.sealed).await.map_err(refused)?;
         Ok(Response::new(pb::ReceiveResponse {}))
     }
