@@ -237,3 +237,6 @@ fn assertion_kind(threshold: &Threshold) -> AssertionKind {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;
