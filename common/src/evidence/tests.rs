@@ -199,7 +199,7 @@ fn a_genuine_rating_and_link_become_facts_once() {
     let (from, to) = (world.person("P2"), world.person("P1"));
     let link = world.statement("POL", 2, Body::Link { from, to, kind: LinkKind::PosesRiskTo });
     let link = world.signed(&link);
-    let evidence = world.verify(&[rating.clone(), link.clone(), rating.clone()], &[link]);
+    let evidence = world.verify(&[rating.clone(), link.clone(), rating], &[link]);
     assert_eq!(evidence.facts.rejected, []);
     assert_eq!(evidence.facts.ratings.len(), 1);
     assert_eq!(evidence.facts.ratings[0].colour, Colour::Red);
