@@ -96,6 +96,8 @@ pub enum EnrolFailure {
         code: String,
         /// The hub's words.
         message: String,
+        /// Whether a rule says no, so that trying again changes nothing.
+        is_rule: bool,
     },
     /// The hub answered with another public key than before in the same epoch.
     #[error(
@@ -318,7 +320,11 @@ impl Caller {
                         ToOwned::to_owned,
                     );
                     let message = status.message().to_owned();
-                    return Err(EnrolFailure::Refused { code, message }.into());
+                    let is_rule = matches!(
+                        status.code(),
+                        tonic::Code::FailedPrecondition | tonic::Code::PermissionDenied
+                    );
+                    return Err(EnrolFailure::Refused { code, message, is_rule }.into());
                 }
             }
         }
