@@ -1,1 +1,7 @@
-//! placeholder
+//! Whole-system tests: hub and nodes in this process, on real sockets with real TLS.
+//!
+//! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
+//! - [`release`]: detail from request to the recipient's eyes, with reviews and expiry
+
+mod release;
+mod round;
