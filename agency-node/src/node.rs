@@ -9,17 +9,15 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
-    agreement::{Environment, SignedAgreement},
+    agreement::SignedAgreement,
     audit::{
-        AuditLog, LogOptions, Origin,
-        entry::{Action, AgreementStamp, EntryDraft, Party},
+        AuditLog, LogOptions,
+        entry::{Action, AgreementStamp, EntryDraft},
     },
     id::RequestId,
-    keyfile::{self, KeyKind},
     keys::SigningKey,
     matching::index::TokenIndex,
-    peer::TrustDomain,
-    program::{LOG_SHARD, open_log, watch_readiness},
+    program::watch_readiness,
     replay::ReplayGuard,
     seal::SealingKey,
     serve::{self, Limits, ServeMetrics, Serving},
@@ -38,6 +36,7 @@ use tonic::service::Routes;
 
 use crate::{
     config::Config,
+    ground::{self, Ground},
     outbox, service,
     store::{Store, shapes::Screened},
 };
@@ -77,12 +76,7 @@ impl Shared {
     /// The agreement as log entries name it.
     #[must_use]
     pub fn stamp(&self) -> AgreementStamp {
-        let agreement = self.agreement.agreement();
-        AgreementStamp {
-            id: agreement.id().clone(),
-            version: agreement.version(),
-            digest: self.agreement.digest(),
-        }
+        ground::stamp(&self.agreement)
     }
 
     /// An entry under this agreement.
@@ -159,46 +153,26 @@ impl Node {
     /// When something is missing or wrong; the error says what and where.
     pub async fn build(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let clock = Arc::clone(&surroundings.clock);
-        let statements = keyfile::read_signing_key(config.keys.statements.as_path())?;
-        let agreement = read_agreement(&config, &statements)?;
-        let trust_domain: TrustDomain = agreement
-            .agreement()
-            .trust_domain()
-            .context("the agreement gives nobody a TLS name")?
-            .parse()?;
-        let realm = Realm {
-            trust_domain: trust_domain.to_string(),
-            environment: agreement.agreement().environment().word().to_owned(),
-            agreement: agreement.digest(),
-        };
-        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
-        let sealing = SealingKey::from_secret(keyfile::read(
-            config.keys.sealing.as_path(),
-            KeyKind::Sealing,
-        )?);
-        let party = agreement.agreement().party(&config.agency).context("not a party")?;
-        let keys = party.keys().context("the agreement has no keys for this agency")?;
-        anyhow::ensure!(
-            keys.sealing == sealing.public_key()?,
-            "the sealing key is not the one that the agreement names for {}",
-            config.agency
-        );
-
-        let store = Store::open(config.data.as_path(), &store_key)?;
-        let origin =
-            Origin::new(trust_domain.as_str(), Party::Agency(config.agency.clone()), LOG_SHARD)?;
-        let log_key = keyfile::read_signing_key(config.keys.log.as_path())?;
-        let mut options =
-            LogOptions::new(config.data.as_path().join("log"), origin, log_key, Arc::clone(&clock));
-        if agreement.agreement().environment() == Environment::Test {
-            options = options.in_test_environment();
-        }
-        options = (surroundings.log_options)(options);
-        #[cfg(feature = "test-util")]
-        if let Some(switch) = surroundings.log_faults {
-            options = options.faults(switch);
-        }
-        let (log, replay) = open_log(options, &clock).await?;
+        let Ground {
+            config,
+            clock,
+            agreement,
+            trust_domain,
+            realm,
+            statements,
+            sealing,
+            store,
+            log,
+            replay,
+        } = Ground::open(config, clock, |options| {
+            let options = (surroundings.log_options)(options);
+            #[cfg(feature = "test-util")]
+            if let Some(switch) = surroundings.log_faults {
+                return options.faults(switch);
+            }
+            options
+        })
+        .await?;
         let index = TokenIndex::open_if_any(&config.data.as_path().join("tokens"))?;
 
         let files = config.tls.files();
@@ -286,12 +260,4 @@ impl Node {
         admin.ended().await;
         Ok(())
     }
-}
-
-fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Result<SignedAgreement> {
-    let path = config.agreement.as_path();
-    let note = std::fs::read(path)
-        .with_context(|| format!("can not read the agreement `{}`", path.display()))?;
-    SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
-        .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
 }

@@ -56,6 +56,9 @@ pub struct EntryRecord {
     /// Sharing would harm the person more than not sharing.
     #[serde(default)]
     pub more_detrimental: bool,
+    /// Blinded digest of text and markings, so that an import sees a change without opening the text.
+    #[serde(default, with = "stored::bytes")]
+    pub digest: [u8; 16],
 }
 
 /// A rating that stands until it is too old, whoever asks.
