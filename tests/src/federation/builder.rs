@@ -136,8 +136,8 @@ impl Builder {
             let known = holdings.get(agency).cloned().unwrap_or_default();
             records::keep(&config, &known, &Partnership::assessor(agency)).unwrap();
             if federation.enrolled.contains(agency) {
-                let hub = federation.to_hub(&federation.partnership.ca().agency(agency));
-                records::enrol(&config, &known, hub).await.unwrap();
+                let clock = federation.clock.clone();
+                brag_agency_node::enrol::run(config, clock, |_| {}).await.unwrap();
             }
             federation.start_node(agency.as_str()).await;
         }

@@ -1,30 +1,18 @@
-//! What an agency holds when a test begins, and how it gets into its node: stored, then enrolled with the hub.
+//! What an agency holds when a test begins, and how it gets into its node.
 
-use anyhow::Context as _;
 use brag_agency_node::{
     Config,
-    store::{
-        Change, Store, person_place,
-        shapes::{EntryRecord, PersonRecord, StandingRating},
-        standing_place,
-    },
+    import::{Entry, Flag, ImportItem, Rating, RecordSink as _, SourceId},
+    records::StoreSink,
+    store::Store,
 };
 use brag_common::{
-    id::CategoryCode,
+    id::{CategoryCode, StaffName},
     keyfile::{self, KeyKind},
-    matching::{
-        identity::Identity,
-        index::{Entry as Token, write_index},
-        keys::enrolment_keys,
-        token::{BATCH, BlindBatch, Epoch, EvaluatedBatch},
-    },
-    rating::{Colour, Topic},
-    release::{DetailPlace, Withheld},
+    matching::identity::Identity,
+    rating::{Analysis, AnalysisBounds, Colour, Topic},
     time::Timestamp,
-    wire::pb,
 };
-use rand_core::OsRng;
-use tonic::transport::Channel;
 
 /// One person of an agency's records, and what is held about them.
 #[derive(Debug, Clone)]
@@ -64,76 +52,48 @@ impl Holding {
     }
 }
 
-/// Puts holdings into a node's store. The node must not be running. Record numbers are the places in the list.
+/// Puts holdings into a node's store, by the way that an import goes. The node must not be running.
 ///
 /// # Errors
 /// When the store or a key can not be used.
-pub fn keep(config: &Config, holdings: &[Holding], assessor: &str) -> anyhow::Result<()> {
+pub(super) fn keep(config: &Config, holdings: &[Holding], assessor: &str) -> anyhow::Result<()> {
     let key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
-    let store = Store::open(config.data.as_path(), &key)?;
-    let mut change = Change::new();
-    for (record, holding) in (1u64..).zip(holdings) {
-        let source_id = format!("source-{record}");
-        change.put(&store.source_place(&source_id), &record)?;
-        let identity = holding.identity.canonical_bytes();
-        change.put(&person_place(record), &PersonRecord { source_id, identity })?;
-        for (n, (category, text)) in holding.entries.iter().enumerate() {
-            let place = DetailPlace { record, category: *category };
-            let kept = EntryRecord {
-                category: *category,
-                withheld: Withheld::keep(store.detail_key(), place, text)?.into_sealed(),
-                third_party: holding.third_party,
-                restricted: false,
-                handling_code: false,
-                more_detrimental: false,
-            };
-            change.put(&format!("entry/{record:016x}/{category}/{n:04}"), &kept)?;
-        }
-        if let Some((colour, analysis, at)) = &holding.standing {
-            let standing = StandingRating {
-                colour: *colour,
-                analysis: analysis.clone(),
-                topics: vec![Topic::Substance],
-                rated_by: assessor.parse()?,
-                rated_at: *at,
-            };
-            change.put(&standing_place(record), &standing)?;
+    let mut sink = StoreSink::new(Store::open(config.data.as_path(), &key)?)?;
+    for (n, holding) in holdings.iter().enumerate() {
+        for item in holding.items(&format!("source-{n}").parse()?, &assessor.parse()?)? {
+            sink.put(item)?;
         }
     }
-    Ok(store.commit(change)?)
+    Ok(sink.flush()?)
 }
 
-/// Enrols the holdings with the hub and writes the node's token index. The node must not be running.
-///
-/// # Errors
-/// When the hub refuses, or its proof does not verify.
-pub async fn enrol(
-    config: &Config,
-    holdings: &[Holding],
-    hub: Channel,
-) -> anyhow::Result<()> {
-    let mut hub = pb::hub_service_client::HubServiceClient::new(hub);
-    let mut keys = Vec::new();
-    for (record, holding) in (1u64..).zip(holdings) {
-        keys.extend(enrolment_keys(&holding.identity).into_iter().map(|key| (record, key)));
+impl Holding {
+    fn items(&self, person: &SourceId, assessor: &StaffName) -> anyhow::Result<Vec<ImportItem>> {
+        let identity = Box::new(self.identity.clone());
+        let mut items = vec![ImportItem::Person { source_id: person.clone(), identity }];
+        items.extend(self.entries.iter().map(|(category, text)| {
+            ImportItem::Entry(Entry {
+                person: person.clone(),
+                entry: None,
+                category: *category,
+                text: text.as_str().into(),
+                flags: if self.third_party { vec![Flag::ThirdParty] } else { Vec::new() },
+                handling_code: None,
+            })
+        }));
+        if let Some((colour, analysis, rated_at)) = &self.standing {
+            items.push(ImportItem::Rating(Rating {
+                person: person.clone(),
+                colour: *colour,
+                analysis: Analysis::parse(analysis, BOUNDS)?,
+                tags: vec![Topic::Substance],
+                rated_by: assessor.clone(),
+                rated_at: *rated_at,
+            }));
+        }
+        Ok(items)
     }
-    anyhow::ensure!(keys.len() <= BATCH, "more people than one batch");
-    let (records, keys): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-    let blinded = BlindBatch::new(&keys, &mut OsRng)?;
-    let request = pb::EvaluateRequest {
-        request_id: super::fresh(),
-        declared_people: holdings.len().max(1) as u64,
-        blinded: blinded.elements().concat(),
-    };
-    let answer = hub.evaluate(request).await?.into_inner();
-    let evaluated = EvaluatedBatch {
-        elements: answer.evaluated.as_chunks::<32>().0.to_vec(),
-        proof: answer.proof.as_slice().try_into().context("the proof has another length")?,
-    };
-    let public_key = answer.public_key.as_slice().try_into().context("not a key")?;
-    let outputs = blinded.finalize(&evaluated, &public_key)?;
-    let tokens =
-        outputs.iter().map(|(place, output)| Token::new(output, records[*place])).collect();
-    let path = config.data.as_path().join("tokens");
-    Ok(write_index(&path, Epoch(u64::from(answer.epoch)), tokens)?)
 }
+
+/// Those of the sample agreement.
+const BOUNDS: AnalysisBounds = AnalysisBounds { min_chars: 20, max_chars: 600 };
