@@ -3,5 +3,9 @@
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
 //! - [`release`]: detail from request to the recipient's eyes, with reviews and expiry
 
+mod malicious_hub;
+mod malicious_node;
 mod release;
 mod round;
+mod scene;
+mod stand_in;

@@ -8,8 +8,8 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -20,11 +20,12 @@ use brag_common::{
     id::{AgencyId, RequestId, StaffName},
     peer::PeerName,
     secret::random_bytes,
-    serve::Limits,
+    serve::{Limits, ServeMetrics, Serving},
     statement::Realm,
+    telemetry::Metrics,
     testing::TestCert,
     time::{Clock as _, SettableClock, SharedClock, SignedDuration, Timestamp},
-    tls::{ClientTls, connect},
+    tls::{ClientTls, ServerTls, connect},
     wire::pb::{
         coordinator_service_client::CoordinatorServiceClient,
         desk_service_client::DeskServiceClient, hub_service_client::HubServiceClient,
@@ -33,9 +34,12 @@ use brag_common::{
 };
 use brag_hub::{self as hub, Hub};
 use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    service::Routes,
+    transport::{Channel, Endpoint},
+};
 
 use crate::partnership::{COORDINATOR, Partnership};
 
@@ -70,7 +74,8 @@ pub type HubClient = HubServiceClient<Channel>;
 struct Running {
     stop: CancellationToken,
     ended: JoinHandle<anyhow::Result<()>>,
-    admin: SocketAddr,
+    /// Absent for a server that stands in for a node.
+    admin: Option<SocketAddr>,
 }
 
 /// A program, running or not, at an address that stays its own.
@@ -91,12 +96,14 @@ pub struct Federation {
     realm: Realm,
     hub: Program,
     nodes: BTreeMap<AgencyId, Program>,
+    inside: BTreeMap<AgencyId, Weak<agency_node::node::Shared>>,
+    inside_hub: Weak<hub::hub::Shared>,
     enrolled: BTreeSet<AgencyId>,
     extra_staff: BTreeMap<AgencyId, Vec<agency_node::config::Staff>>,
     call_within: String,
     certificates: AtomicU32,
     /// Whether an exchange may have only one side, because a side was stopped, failed, or was not asked by the hub.
-    one_sided: std::sync::atomic::AtomicBool,
+    one_sided: AtomicBool,
 }
 
 impl Federation {
@@ -149,6 +156,18 @@ impl Federation {
 
     /// What a running node's handlers share. Do not keep it: the node can not stop while it is held.
     #[must_use]
+    pub fn inside(&self, agency: &str) -> Arc<agency_node::node::Shared> {
+        self.inside[&id::<AgencyId>(agency)].upgrade().unwrap()
+    }
+
+    /// What the running hub's handlers share. Do not keep it: the hub can not stop while it is held.
+    #[must_use]
+    pub fn inside_hub(&self) -> Arc<hub::hub::Shared> {
+        self.inside_hub.upgrade().unwrap()
+    }
+
+    /// The switch under a node's log.
+    #[must_use]
     pub fn fault_switch(&self, agency: &str) -> &FaultSwitch {
         self.one_sided();
         &self.program(agency).faults
@@ -181,19 +200,36 @@ impl Federation {
         let clock: SharedClock = self.clock.clone();
         let mut config = self.node_config(&agency);
         config.staff.extend(self.extra_staff.get(&agency).into_iter().flatten().cloned());
-        let program = self.nodes.get_mut(&agency).unwrap();
         let surroundings = agency_node::Surroundings {
             clock,
             limits: limits(),
             log_options,
-            log_faults: Some(program.faults.clone()),
+            log_faults: Some(self.nodes[&agency].faults.clone()),
         };
         let node = Node::build(config, surroundings).await.unwrap();
+        self.inside.insert(agency.clone(), Arc::downgrade(&node.shared()));
+        let program = self.nodes.get_mut(&agency).unwrap();
         let stop = CancellationToken::new();
         let (tell, told) = oneshot::channel();
         let stopping = stop.clone();
         let ended = tokio::spawn(node.run(stopping, |admin| _ = tell.send(admin)));
-        program.running = Some(Running { stop, ended, admin: told.await.unwrap() });
+        program.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
+    }
+
+    /// Starts another server in a node's place, at its address and with its certificate.
+    pub async fn stand_in(&mut self, agency: &str, routes: Routes) {
+        self.one_sided();
+        let files = self.node_config(&id(agency)).tls.files();
+        let domain = self.partnership.ca().trust_domain().clone();
+        let tls = ServerTls::load(files, domain, self.clock.clone()).unwrap();
+        let program = self.nodes.get_mut(&id(agency)).unwrap();
+        let listener = TcpListener::bind(program.port.address()).await.unwrap();
+        let stop = CancellationToken::new();
+        let metrics = ServeMetrics::register(&Metrics::new("stand_in"));
+        let serving =
+            Serving::start(listener, tls, limits(), metrics, routes, stop.clone()).unwrap();
+        let ended = tokio::spawn(async move { Ok(serving.ended().await?) });
+        program.running = Some(Running { stop, ended, admin: None });
     }
 
     fn node_config(&self, agency: &AgencyId) -> agency_node::Config {
@@ -222,9 +258,10 @@ impl Federation {
         };
         let stop = CancellationToken::new();
         let hub = Hub::build(config, surroundings, stop.clone()).await.unwrap();
+        self.inside_hub = Arc::downgrade(&hub.shared());
         let (tell, told) = oneshot::channel();
         let ended = tokio::spawn(hub.run(|admin| _ = tell.send(admin)));
-        self.hub.running = Some(Running { stop, ended, admin: told.await.unwrap() });
+        self.hub.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
     }
 
     /// A channel to `server` at `address` for whoever holds `certificate`, over TLS.
@@ -313,12 +350,12 @@ impl Federation {
 
     /// A node's `/ready`: status and text.
     pub async fn ready(&self, agency: &str) -> (u16, String) {
-        fetch(self.program(agency).running.as_ref().unwrap().admin, "/ready").await
+        fetch(self.program(agency).running.as_ref().unwrap().admin.unwrap(), "/ready").await
     }
 
     /// The hub's `/ready`: status and text.
     pub async fn hub_ready(&self) -> (u16, String) {
-        fetch(self.hub.running.as_ref().unwrap().admin, "/ready").await
+        fetch(self.hub.running.as_ref().unwrap().admin.unwrap(), "/ready").await
     }
 
     /// Stops everything and checks every log: that it verifies, and that both sides have every exchange.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::AtomicU32},
+    sync::{Arc, Weak, atomic::AtomicU32},
 };
 
 use brag_agency_node::config::{Role, Staff};
@@ -124,6 +124,8 @@ impl Builder {
             clock: Arc::new(SettableClock::at(start)),
             hub: Program::new(hub_port, config),
             nodes,
+            inside: BTreeMap::new(),
+            inside_hub: Weak::new(),
             enrolled: running.difference(&not_enrolled).cloned().collect(),
             extra_staff: staff,
             call_within: call_within.unwrap_or_else(|| "10s".to_owned()),
