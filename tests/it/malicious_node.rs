@@ -6,9 +6,7 @@ use brag_common::{
     status::code_of,
     wire::pb::{self, AnswerStatus, deliver_request::Item},
 };
-use brag_tests::federation::{
-    Federation, Holding, eventually, fresh, id, person_of, status_of,
-};
+use brag_tests::federation::{Federation, Holding, eventually, fresh, id, person_of, status_of};
 use tonic::{Code, Status};
 
 use crate::{
@@ -92,7 +90,7 @@ async fn an_outcome_of_a_request_that_this_node_does_not_hold_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rating_is_no_fact_and_a_fact_is_the_agencys_own() {
+async fn a_rating_is_no_fact_and_a_fact_is_the_agencys_own_about_the_enquirys_people() {
     let scene = Scene::new().await;
     let red = own_red(&scene, scene.person("P1"));
     let refused = deliver(&scene, Item::Fact((&red).into())).await.unwrap_err();
@@ -101,14 +99,23 @@ async fn a_rating_is_no_fact_and_a_fact_is_the_agencys_own() {
     let others = scene.sign(&scene.statement("POL", link), &scene.key("POL"));
     let refused = deliver(&scene, Item::Fact((&others).into())).await.unwrap_err();
     assert_eq!(code_of(&refused), Some("statement_refused"));
+    // One that every holder would refuse as forged must not get among the evidence.
+    let elsewhere = PersonIn { commitment: scene.person("P2").commitment, ..scene.person("P1") };
+    let link = crate::scene::link(scene.person("P2"), elsewhere);
+    let own = scene.sign(&scene.statement(HOLDER, link), &scene.key(HOLDER));
+    let refused = deliver(&scene, Item::Fact((&own).into())).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("statement_refused"));
     end_unchanged(scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_claims_hits_it_did_not_enrol_is_told_no_identity() {
     let (enrolled, asked) = (person_of(0), person_of(1));
-    let mut federation =
-        Federation::builder().nodes(&["POL", "SMS"]).holds("SMS", Holding::of(enrolled)).start().await;
+    let mut federation = Federation::builder()
+        .nodes(&["POL", "SMS"])
+        .holds("SMS", Holding::of(enrolled))
+        .start()
+        .await;
     federation.stop_node("SMS").await;
     let liar = StandIn::new(Screening::ClaimsEverybody);
     federation.stand_in("SMS", liar.routes()).await;

@@ -12,7 +12,9 @@ use brag_common::{
     wire::pb::{self, AnswerStatus, Colour},
 };
 use brag_hub::round::envelope;
-use brag_tests::federation::{ANALYSIS, Federation, Holding, cell, id, level, person_of, status_of};
+use brag_tests::federation::{
+    ANALYSIS, Federation, Holding, cell, id, level, person_of, status_of,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standing_rating_answers_at_once_and_an_old_one_is_put_to_an_assessor() {

@@ -116,7 +116,13 @@ impl Scene {
     }
 
     /// A rating by an agency with its real key.
-    pub fn rated(&self, agency: &str, person: PersonIn, colour: Colour, at: Timestamp) -> SignedStatement {
+    pub fn rated(
+        &self,
+        agency: &str,
+        person: PersonIn,
+        colour: Colour,
+        at: Timestamp,
+    ) -> SignedStatement {
         self.sign(&self.statement(agency, rating(person, colour, at)), &self.key(agency))
     }
 

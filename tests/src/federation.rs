@@ -266,7 +266,12 @@ impl Federation {
 
     /// A channel to `server` at `address` for whoever holds `certificate`, over TLS.
     #[must_use]
-    pub fn channel(&self, certificate: &TestCert, server: PeerName, address: SocketAddr) -> Channel {
+    pub fn channel(
+        &self,
+        certificate: &TestCert,
+        server: PeerName,
+        address: SocketAddr,
+    ) -> Channel {
         let folder = self.folder.path().join("people");
         std::fs::create_dir_all(&folder).unwrap();
         let n = self.certificates.fetch_add(1, Ordering::Relaxed);

@@ -171,7 +171,8 @@ impl Federation {
         let person = enquiry.person(label);
         eventually(&format!("{agency} is asked about {label}"), async || {
             let list = desk.worklist(pb::WorklistRequest {}).await.ok()?.into_inner();
-            let here = |work: &pb::RatingWork| work.enquiry == enquiry.name && work.person == person;
+            let here =
+                |work: &pb::RatingWork| work.enquiry == enquiry.name && work.person == person;
             list.ratings.iter().any(here).then_some(())
         })
         .await;

@@ -40,7 +40,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reserved_port_refuses_connections_until_somebody_listens_and_can_be_listened_on_again() {
+    async fn a_reserved_port_refuses_connections_until_somebody_listens_and_can_be_listened_on_again()
+     {
         let port = ReservedPort::new().unwrap();
         assert!(TcpStream::connect(port.address()).await.is_err());
         for _ in 0..2 {
