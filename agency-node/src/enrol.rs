@@ -39,6 +39,9 @@ use crate::{config::Config, ground::Ground, store::Store};
 mod kept;
 mod people;
 
+#[cfg(test)]
+mod tests;
+
 use kept::{Enrolled, Kept, Pinned};
 use people::{Batch, Counts};
 
