@@ -5,6 +5,7 @@
 
 mod malicious_hub;
 mod malicious_node;
+mod node_process;
 mod release;
 mod round;
 mod scene;
