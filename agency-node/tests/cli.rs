@@ -1,5 +1,7 @@
 //! The `agency-node` program as its operator meets it: a process, its exit codes, its texts and its files.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
+
 use std::{
     collections::BTreeSet,
     io::{BufRead as _, BufReader},
