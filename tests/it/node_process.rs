@@ -23,9 +23,12 @@ const AGENCY: &str = "SMS";
 
 /// A hub, and a stopped node that knows `n` people whom it has not enrolled.
 async fn stopped_node(n: usize) -> (Federation, Config) {
-    let mut federation = Federation::builder().nodes(&[AGENCY])
+    let mut federation = Federation::builder()
+        .nodes(&[AGENCY])
         .silent(&["POL", "CSC", "DAS"])
-        .not_enrolled(AGENCY).start().await;
+        .not_enrolled(AGENCY)
+        .start()
+        .await;
     federation.stop_node(AGENCY).await;
     let folder = federation.partnership().node_folder(&id::<AgencyId>(AGENCY));
     let config = Config::load(&folder.join("agency-node.toml")).unwrap();
@@ -76,9 +79,12 @@ fn n_evaluated_at_the_hub(federation: &Federation) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_node_keeps_import_and_enrolment_out_and_says_so() {
-    let federation = Federation::builder().nodes(&[AGENCY])
+    let federation = Federation::builder()
+        .nodes(&[AGENCY])
         .silent(&["POL", "CSC", "DAS"])
-        .not_enrolled(AGENCY).start().await;
+        .not_enrolled(AGENCY)
+        .start()
+        .await;
     let folder = federation.partnership().node_folder(&id::<AgencyId>(AGENCY));
     let config = Config::load(&folder.join("agency-node.toml")).unwrap();
     let job = ImportJob::load(vec![folder.join("none.csv")]);
