@@ -1,4 +1,4 @@
-//! A node's own work beside serving: its import and its enrolment against a real hub.
+//! A node's own commands against a real hub and real nodes: import, enrolment, and the desk.
 
 use std::{
     fmt::Write as _,
@@ -8,6 +8,7 @@ use std::{
 
 use brag_agency_node::{
     Config,
+    cli::{self, Cli},
     enrol::{self, EnrolSummary},
     records::{ImportJob, import_files},
 };
@@ -15,8 +16,13 @@ use brag_common::{
     audit::entry::Action,
     id::AgencyId,
     time::{SettableClock, SharedClock},
+    wire::pb::ShowResponse,
 };
-use brag_tests::federation::{Federation, PATIENCE, id};
+use brag_tests::{
+    federation::{ANALYSIS, Federation, Holding, PATIENCE, eventually, id, person_of},
+    partnership::Partnership,
+};
+use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 const AGENCY: &str = "SMS";
@@ -149,4 +155,63 @@ async fn an_enrolment_that_was_cut_off_goes_on_where_it_was() {
     // Everybody is in the index all the same: as many tokens as one run over the same people gives.
     let (whole, whole_config) = stopped_node(500).await;
     assert_eq!(enrol(&whole, &whole_config).await.n_tokens, done.n_tokens);
+}
+
+const DETAIL: &str = "MARKER-c33 drinks daily since the autumn";
+
+/// Runs a command of the desk as somebody of an agency; gives its exit code and its one document.
+async fn desk(federation: &Federation, agency: &str, args: &[&str]) -> (u8, serde_json::Value) {
+    let partnership = federation.partnership();
+    let agency: AgencyId = id(agency);
+    let server = partnership.ca().trust_domain().agency(agency.clone());
+    let person = Partnership::assessor(&agency);
+    let address = federation.node_address(agency.as_str());
+    let profile = partnership.write_profile(&person, &server, address).unwrap();
+    let line = ["agency-node"].iter().chain(args).map(ToString::to_string);
+    let options = ["--json".to_owned(), "--profile".to_owned(), profile.display().to_string()];
+    let command = Cli::try_parse_from(line.chain(options)).unwrap();
+    let mut out = Vec::new();
+    let (exit, out) =
+        tokio::task::spawn_blocking(move || (cli::run(command, &mut out), out)).await.unwrap();
+    (exit.unwrap().code(), serde_json::from_slice(&out).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assessor_rates_and_another_opens_detail_from_a_terminal() {
+    let known = person_of(0);
+    let federation = Federation::builder()
+        .nodes(&[AGENCY, "CSC"])
+        .silent(&["POL", "DAS"])
+        .holds(AGENCY, Holding::of(known.clone()).entry("C33", DETAIL))
+        .holds("CSC", Holding::of(known.clone()))
+        .start()
+        .await;
+    let enquiry = federation.open(&[("P1", &known)]).await;
+    federation.until_asked(AGENCY, &enquiry, "P1").await;
+
+    let (exit, list) = desk(&federation, AGENCY, &["worklist"]).await;
+    assert_eq!((exit, &list["ratings"][0]["kind"]), (0, &"rate".into()), "{list:#}");
+    let person = list["ratings"][0]["person"].as_str().unwrap().to_owned();
+    let rate = ["rate", &enquiry.name, &person, "--colour", "red", "--analysis"];
+    let (exit, refused) = desk(&federation, AGENCY, &[&rate[..], &["Hm."]].concat()).await;
+    assert_eq!((exit, &refused["refused"]["code"]), (3, &"analysis_not_accepted".into()));
+    let (exit, rated) = desk(&federation, AGENCY, &[&rate[..], &[ANALYSIS]].concat()).await;
+    assert!(exit == 0 && rated["statement_id"].is_string(), "{rated:#}");
+    let is_open = |show: &ShowResponse| show.people[0].gates.iter().any(|gate| gate == "g3");
+    federation.until(&enquiry, "g3 is open", is_open).await;
+
+    federation.ask_detail(&enquiry, AGENCY, "P1", "C33", &["CSC"]).await.unwrap();
+    let item = eventually("the detail has come", async || {
+        let (exit, inbox) = desk(&federation, "CSC", &["inbox"]).await;
+        assert_eq!(exit, 0);
+        inbox["items"].get(0).cloned()
+    })
+    .await;
+    let release = item["release"].as_str().unwrap();
+    let (exit, refused) = desk(&federation, "CSC", &["open", release]).await;
+    assert_eq!((exit, &refused["refused"]["code"]), (3, &"obligations_not_accepted".into()));
+    assert_eq!(refused["obligations"], item["obligations"]);
+    assert!(!federation.log_of("CSC").iter().any(|entry| entry.action == Action::DetailOpened));
+    let (exit, detail) = desk(&federation, "CSC", &["open", release, "--accept-obligations"]).await;
+    assert_eq!((exit, &detail["text"]), (0, &DETAIL.into()));
 }
