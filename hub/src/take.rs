@@ -18,10 +18,13 @@ use crate::{
     matrix::{Cell, Rated, Said, State},
     store::{
         Change,
-        shapes::{CellRecord, CellState, SaidRecord, StatementRecord},
+        shapes::{CellRecord, CellState, PersonRecord, SaidRecord, StatementRecord},
     },
     view,
 };
+
+/// Why an agency can not answer that has never enrolled anybody: nothing can be asked of it.
+pub const NOT_ENROLLED: &str = "NOT_ENROLLED";
 
 /// One cell's new state, and the signed rating behind it when there is one.
 #[derive(Debug)]
@@ -150,24 +153,33 @@ pub async fn take_with(
     // Read, compare and write as one: two answers of one agency may come at the same time.
     let _cells = shared.cell_locks.of(enquiry, agency).await;
     let (name, by) = (enquiry.clone(), agency.clone());
-    let (record, before) =
-        shared.store.run(move |store| Ok((store.enquiry(&name)?, store.cells(&name)?))).await?;
+    let (record, before, statements) = shared
+        .store
+        .run(move |s| Ok((s.enquiry(&name)?, s.cells(&name)?, s.statements(&name)?)))
+        .await?;
     let record = record.ok_or(Refusal::NotFound("enquiry"))?;
     let mut told = Vec::new();
     for Taken { person, state, rating } in taken {
-        if record.person(&person).is_none() {
-            return Err(Refusal::NotFound("person in this enquiry"));
-        }
+        let about = record.person(&person).ok_or(Refusal::NotFound("person in this enquiry"))?;
+        let mut overtaken = false;
         if let Some((statement, signed)) = rating {
+            if !is_about(&statement, about) {
+                return Err(Refusal::Statement("it is about another identity"));
+            }
+            overtaken = statements.iter().any(|kept| is_newer(&kept.signed, &statement));
             let kept = StatementRecord { signed, received_at: now };
             change.statement(enquiry, &statement.id, &kept)?;
         }
         let known = before.iter().find(|(a, p, _)| *a == by && *p == person).map(|(_, _, c)| c);
-        if known.is_some_and(|known| !gives_way(&known.state, &state)) {
+        if overtaken || known.is_some_and(|known| !gives_way(&known.state, &state)) {
             continue;
         }
         let late = now > record.answer_by;
         let next = CellRecord { state: stored(state, late), since: now };
+        // It stands as it stood: since when, and those who watch, need not be told.
+        if known.is_some_and(|known| known.state == next.state) {
+            continue;
+        }
         change.cell(enquiry, agency, &person, &next)?;
         told.push((person, next));
     }
@@ -179,25 +191,51 @@ pub async fn take_with(
     Ok(())
 }
 
-/// Whether a cell's state gives way to a new one.
-fn gives_way(known: &CellState, next: &NewState) -> bool {
-    match (known, next) {
-        // A rating gives way to a newer rating only; both versions stay as statements.
-        (CellState::Answered { said: SaidRecord::Rated { .. }, .. }, NewState::Said(said)) => {
-            matches!(said, Said::Rated(_))
+/// Whether a rating is about this identity, and not only about this reference.
+fn is_about(statement: &Statement, about: &PersonRecord) -> bool {
+    match &statement.body {
+        Body::Rating(rating) => {
+            rating.person.person == about.person && rating.person.commitment == about.commitment
         }
-        // What failed says nothing about what was said before.
+        _ => false,
+    }
+}
+
+/// Whether the agency has given a newer rating of the same person: deliveries may overtake one another.
+fn is_newer(kept: &SignedStatement, than: &Statement) -> bool {
+    // Verified when it was taken.
+    let (Ok(kept), Body::Rating(rating)) = (kept.read_unverified(), &than.body) else {
+        return false;
+    };
+    matches!(&kept.body, Body::Rating(other) if other.person.person == rating.person.person)
+        && kept.signer == than.signer
+        && kept.made_at > than.made_at
+}
+
+/// Whether a cell's state gives way to a new one. Pure.
+fn gives_way(known: &CellState, next: &NewState) -> bool {
+    let failed = matches!(next, NewState::NoResponse(_) | NewState::Said(Said::Unable(_)));
+    match (known, next) {
+        // What failed, or could not be said now, says nothing about what was said before.
+        (CellState::Answered { said: SaidRecord::Unable(_), .. }, _) => true,
+        (CellState::Answered { .. }, _) if failed => false,
+        // A rating gives way to a newer rating only; both versions stay as statements.
+        (CellState::Answered { said: SaidRecord::Rated { .. }, .. }, next) => {
+            matches!(next, NewState::Said(Said::Rated(_)))
+        }
         (
-            CellState::Answered {
-                said: SaidRecord::Rated { .. } | SaidRecord::NotKnown | SaidRecord::Declined(_),
-                ..
-            },
-            NewState::Pending | NewState::NoResponse(_),
+            CellState::Answered { said: SaidRecord::NotKnown | SaidRecord::Declined(_), .. },
+            NewState::Pending,
         ) => false,
         (CellState::Pending, NewState::Pending) => false,
-        // An assessor has been asked; that the node could not be reached since does not change it.
+        // Pending is also where a cell begins, so that a call that failed shows.
         (
-            CellState::Answered { .. } | CellState::Pending | CellState::NoResponse(_),
+            CellState::Answered {
+                said: SaidRecord::NotKnown | SaidRecord::Declined(_) | SaidRecord::IdentityReview,
+                ..
+            }
+            | CellState::Pending
+            | CellState::NoResponse(_),
             NewState::Said(_) | NewState::Pending | NewState::NoResponse(_),
         ) => true,
     }
@@ -212,6 +250,8 @@ fn entry(
 ) -> EntryDraft {
     let action = match &taken.state {
         NewState::NoResponse(_) => Action::NoResponse,
+        // The hub's own finding: the agency was not asked, and has not answered.
+        NewState::Said(Said::Unable(why)) if why.as_str() == NOT_ENROLLED => Action::NoResponse,
         NewState::Pending | NewState::Said(_) => Action::RateAnswered,
     };
     let mut draft = shared.draft(action);
@@ -290,4 +330,108 @@ pub fn why(word: &str) -> Why {
 #[must_use]
 pub const fn not_asked_yet(now: Timestamp) -> CellRecord {
     CellRecord { state: CellState::Pending, since: now }
+}
+
+#[cfg(test)]
+mod tests {
+    use brag_common::rating::Colour;
+
+    use super::*;
+
+    fn said(said: SaidRecord) -> CellState {
+        CellState::Answered { said, late: false }
+    }
+
+    fn rated() -> SaidRecord {
+        SaidRecord::Rated {
+            colour: Colour::Amber,
+            analysis: String::new(),
+            topics: Vec::new(),
+            via: None,
+            by: None,
+        }
+    }
+
+    fn new_rating() -> NewState {
+        NewState::Said(Said::Rated(Rated {
+            colour: Colour::Green,
+            analysis: String::new(),
+            topics: Vec::new(),
+            via: None,
+            by: None,
+        }))
+    }
+
+    #[test]
+    fn what_failed_never_replaces_what_was_said() {
+        for known in [
+            rated(),
+            SaidRecord::NotKnown,
+            SaidRecord::IdentityReview,
+            SaidRecord::Declined("CONFLICT".to_owned()),
+        ] {
+            let known = said(known);
+            for next in [
+                NewState::NoResponse(why("UNREACHABLE")),
+                NewState::Said(Said::Unable(why("AUDIT_UNAVAILABLE"))),
+            ] {
+                assert!(!gives_way(&known, &next), "{next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rating_gives_way_to_a_rating_only() {
+        let known = said(rated());
+        for next in [
+            NewState::Pending,
+            NewState::Said(Said::NotKnown),
+            NewState::Said(Said::IdentityReview),
+            NewState::Said(Said::Declined(why("CONFLICT"))),
+        ] {
+            assert!(!gives_way(&known, &next), "{next:?}");
+        }
+        assert!(gives_way(&known, &new_rating()));
+    }
+
+    #[test]
+    fn what_waits_gives_way_to_whatever_comes() {
+        for known in [
+            CellState::Pending,
+            CellState::NoResponse("DEADLINE".to_owned()),
+            said(SaidRecord::Unable("NOT_ENROLLED".to_owned())),
+            said(SaidRecord::IdentityReview),
+        ] {
+            assert!(gives_way(&known, &new_rating()));
+            assert!(gives_way(&known, &NewState::Said(Said::NotKnown)));
+        }
+        assert!(gives_way(&CellState::Pending, &NewState::NoResponse(why("DEADLINE"))));
+        assert!(gives_way(&said(SaidRecord::IdentityReview), &NewState::Pending));
+    }
+
+    #[test]
+    fn a_word_that_is_none_becomes_the_strictest() {
+        assert_eq!(why("two words"), Why::audit_unavailable());
+    }
+
+    #[test]
+    fn what_is_stored_is_what_is_shown() {
+        for state in [
+            NewState::Pending,
+            NewState::NoResponse(why("DEADLINE")),
+            NewState::Said(Said::NotKnown),
+            NewState::Said(Said::Declined(why("CONFLICT"))),
+        ] {
+            let shown = format!("{state:?}");
+            let record = CellRecord { state: stored(state, true), since: Timestamp::UNIX_EPOCH };
+            match cell(&record).state {
+                State::Pending => assert_eq!(shown, "Pending"),
+                State::NoResponse(_) => assert!(shown.starts_with("NoResponse")),
+                State::Answered { said, late } => {
+                    assert!(late);
+                    assert!(shown.contains(&format!("{said:?}")), "{shown}");
+                }
+            }
+        }
+    }
 }
