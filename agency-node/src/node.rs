@@ -12,7 +12,7 @@ use brag_common::{
     agreement::SignedAgreement,
     audit::{
         AuditLog, LogOptions,
-        entry::{Action, AgreementStamp, EntryDraft},
+        entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::RequestId,
     keys::SigningKey,
@@ -22,7 +22,8 @@ use brag_common::{
     seal::SealingKey,
     serve::{self, Limits, ServeMetrics, Serving},
     statement::Realm,
-    telemetry::Metrics,
+    status::PeerFacing as _,
+    telemetry::{Metrics, RequestMetrics},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls},
     wire::FILE_DESCRIPTOR_SET,
@@ -37,6 +38,7 @@ use tonic::service::Routes;
 use crate::{
     config::Config,
     ground::{self, Ground},
+    guard::Refusal,
     outbox, service,
     store::{Store, shapes::Screened},
 };
@@ -67,6 +69,8 @@ pub struct Shared {
     pub index: Option<TokenIndex>,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
+    /// How requests ended.
+    pub requests: RequestMetrics,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
     screened: Mutex<HashMap<RequestId, Screened>>,
@@ -85,6 +89,20 @@ impl Shared {
         let mut draft = EntryDraft::new(action);
         draft.agreement = Some(self.stamp());
         draft
+    }
+
+    /// Records that a call by the hub was refused before any decision. A caller that is not the hub is counted
+    /// only: strangers do not write the log.
+    pub async fn record_refusal(&self, exchange: &str, refusal: &Refusal) {
+        if matches!(refusal, Refusal::NotTheHub | Refusal::Log(_)) {
+            return;
+        }
+        let mut draft = self.draft(Action::RequestRefused);
+        draft.exchange = exchange.parse().ok();
+        draft.peer = Some(Party::Hub);
+        draft.decision = refusal.code().parse().ok();
+        // A refusal leaves nothing; that it could not be recorded shows as the log being unavailable.
+        let _ = self.log.record(draft).await;
     }
 
     /// Remembers what a screening answered, until the request is dead.
@@ -143,6 +161,7 @@ pub struct Node {
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
     client_tls: Arc<ClientTls>,
+    metrics: Metrics,
     limits: Limits,
 }
 
@@ -181,6 +200,7 @@ impl Node {
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
+        let metrics = Metrics::new("brag_node");
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -192,10 +212,12 @@ impl Node {
             log,
             index,
             replay,
+            requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
             outbox: Notify::new(),
             screened: Mutex::default(),
         });
-        Ok(Self { shared, listener, server_tls, client_tls, limits: surroundings.limits })
+        let limits = surroundings.limits;
+        Ok(Self { shared, listener, server_tls, client_tls, metrics, limits })
     }
 
     /// Where the hub and the staff reach the node.
@@ -221,9 +243,8 @@ impl Node {
         shutdown: CancellationToken,
         started: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        let Self { shared, listener, server_tls, client_tls, limits } = self;
+        let Self { shared, listener, server_tls, client_tls, metrics, limits } = self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
-        let metrics = Metrics::new("brag_node");
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
         let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -192,6 +192,8 @@ impl Federation {
     pub async fn stop_node(&mut self, agency: &str) {
         self.one_sided();
         self.nodes.get_mut(&id(agency)).unwrap().stop().await;
+        let folder = self.partnership.node_folder(&id(agency));
+        let_go(&folder).await;
     }
 
     /// Starts one node, at the address it had.
@@ -242,6 +244,7 @@ impl Federation {
     pub async fn stop_hub(&mut self) {
         self.one_sided();
         self.hub.stop().await;
+        let_go(&self.partnership.hub_folder()).await;
     }
 
     /// Starts the hub, at the address it had.
@@ -402,6 +405,17 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     };
     let found = tokio::time::timeout(PATIENCE, waited).await;
     found.unwrap_or_else(|_| panic!("it did not come about that {what}"))
+}
+
+/// Waits until the store below `folder` is unlocked: sled's own threads may hold it for a moment after the last handle
+/// is gone, which a process that ends does not notice.
+async fn let_go(folder: &Path) {
+    let file = folder.join("data/store/db");
+    eventually("the store is let go of", async || {
+        let file = std::fs::File::open(&file).unwrap();
+        file.try_lock().ok()
+    })
+    .await;
 }
 
 /// A reference that was never used.

@@ -161,6 +161,16 @@ pub struct KeptStatement {
     pub signed: SignedStatement,
 }
 
+/// An analysis of this node's, with the salt of its digest.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalysisRecord {
+    /// The salt.
+    #[serde(with = "stored::bytes")]
+    pub salt: [u8; 32],
+    /// The text.
+    pub text: String,
+}
+
 /// A release that waits for people.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
@@ -212,6 +222,7 @@ pub struct InboxRecord {
 no_debug!(
     PersonRecord,
     EntryRecord,
+    AnalysisRecord,
     StandingRating,
     EnquiryPerson,
     Opened,
