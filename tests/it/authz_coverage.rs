@@ -166,7 +166,9 @@ async fn servers_offer_no_service_without_a_row() {
         let asked = futures::stream::iter([request]);
         let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
         let answer = answers.message().await.unwrap().unwrap().message_response;
-        let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+        let Some(MessageResponse::ListServicesResponse(list)) = answer else {
+            panic!("{answer:?}")
+        };
         assert!(!list.service.is_empty());
         for service in list.service {
             let prefix = format!("{}/", service.name);
@@ -180,9 +182,8 @@ async fn servers_offer_no_service_without_a_row() {
 async fn every_call_refuses_everybody_who_may_not_make_it_before_it_has_any_effect() {
     let federation = start().await;
     let people = people(&federation);
-    let entries = |federation: &Federation| {
-        (federation.log_of(HERE).len(), federation.hub_log().len())
-    };
+    let entries =
+        |federation: &Federation| (federation.log_of(HERE).len(), federation.hub_log().len());
     let before = entries(&federation);
     for (call, open) in ROWS {
         for (who, code) in open.refused() {
@@ -260,11 +261,8 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
 
 /// Makes a call with an empty message, at the server that offers it.
 async fn make(federation: &Federation, who: &TestCert, call: &str) -> Result<(), Status> {
-    let channel = if Open::at_node(call) {
-        federation.to_node(who, HERE)
-    } else {
-        federation.to_hub(who)
-    };
+    let channel =
+        if Open::at_node(call) { federation.to_node(who, HERE) } else { federation.to_hub(who) };
     make_over(channel, call).await
 }
 
@@ -298,8 +296,7 @@ fn is_of_the_network(status: &Status) -> bool {
 /// A channel that shows no certificate.
 fn without_certificate(federation: &Federation, call: &str) -> Channel {
     let at_node = Open::at_node(call);
-    let address =
-        if at_node { federation.node_address(HERE) } else { federation.hub_address() };
+    let address = if at_node { federation.node_address(HERE) } else { federation.hub_address() };
     let mut roots = rustls::RootCertStore::empty();
     let pem = federation.partnership().ca().root_pem().as_bytes().to_vec();
     roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
@@ -319,5 +316,7 @@ fn without_certificate(federation: &Federation, call: &str) -> Channel {
             Ok::<_, io::Error>(TokioIo::new(tls.connect(name, tcp).await?))
         }
     });
-    Endpoint::from_shared(format!("https://{address}")).unwrap().connect_with_connector_lazy(connector)
+    Endpoint::from_shared(format!("https://{address}"))
+        .unwrap()
+        .connect_with_connector_lazy(connector)
 }

@@ -40,7 +40,9 @@ async fn invariant_2_a_node_whose_log_can_not_be_written_is_unable_and_answers_a
         // The other agency's answer is there all the same.
         federation.until_status(&enquiry, "POL", "P1", AnswerStatus::NotKnown).await;
         not_ready(&federation, "SMS").await;
-        assert!(!federation.log_of("SMS").iter().any(|entry| entry.action.word() == "rate_answered"));
+        assert!(
+            !federation.log_of("SMS").iter().any(|entry| entry.action.word() == "rate_answered")
+        );
         switch.heal();
         let rated = federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Rated).await;
         assert_eq!(rated.colour(), Colour::Red);

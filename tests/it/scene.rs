@@ -9,7 +9,7 @@ use brag_common::{
     id::{AgencyId, AgreementDigest, EnquiryRef, PersonRef, RequestId},
     keys::SigningKey,
     matching::identity::{CanonicalIdentity, commit},
-    rating::{Colour, Topic},
+    rating::{Colour, SaltedAnalysis, Topic},
     seal::Binding,
     secret::random_bytes,
     statement::{
@@ -238,12 +238,17 @@ impl Scene {
     }
 }
 
+/// The analysis of every rating of a scene.
+pub fn analysis() -> SaltedAnalysis {
+    SaltedAnalysis { salt: [1; 32], text: ANALYSIS.to_owned() }
+}
+
 /// The body of a rating.
 pub fn rating(person: PersonIn, colour: Colour, rated_at: Timestamp) -> Body {
     Body::Rating(Rating {
         person,
         colour,
-        analysis: ANALYSIS.to_owned(),
+        analysis_digest: analysis().digest(),
         topics: [Topic::Substance].into(),
         rated_at,
         via: None,

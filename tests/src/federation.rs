@@ -410,10 +410,13 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 /// Waits until the store below `folder` is unlocked: sled's own threads may hold it for a moment after the last handle
 /// is gone, which a process that ends does not notice.
 async fn let_go(folder: &Path) {
-    let file = folder.join("data/store/db");
+    let store = folder.join("data/store");
     eventually("the store is let go of", async || {
-        let file = std::fs::File::open(&file).unwrap();
-        file.try_lock().ok()
+        let free = |name| {
+            let file = std::fs::File::open(store.join(name));
+            file.is_ok_and(|file| file.try_lock().is_ok())
+        };
+        (free("lock") && free("db")).then_some(())
     })
     .await;
 }
