@@ -19,7 +19,7 @@ use crate::{
     round::{client, envelope},
     store::{
         Change,
-        shapes::{ReleaseRecord, StatementRecord},
+        shapes::{EnquiryRecord, ReleaseRecord, StatementRecord},
     },
     take::{self, Taken, verify},
     view,
@@ -35,6 +35,7 @@ pub async fn deliver(
     agency: &AgencyId,
     message: pb::DeliverRequest,
 ) -> Result<(), Refusal> {
+    shared.in_force()?;
     let request: RequestId = id("request_id", &message.request_id)?;
     let enquiry: EnquiryRef = id("enquiry", &message.enquiry)?;
     if AgreementDigest::try_from(message.agreement_digest.as_slice())
@@ -87,7 +88,7 @@ impl Delivery<'_> {
                 return Err(Refusal::Statement("it is not a fact"));
             }
         };
-        self.known_enquiry().await?;
+        take::about_its_people(&self.known_enquiry().await?, &statement.body)?;
         let mut draft = self.draft(action);
         draft.evidence = vec![Digest::of(&signed.payload)];
         self.shared.log.record(draft).await?;
@@ -200,9 +201,9 @@ impl Delivery<'_> {
         Ok(change)
     }
 
-    async fn known_enquiry(&self) -> Result<(), Refusal> {
+    async fn known_enquiry(&self) -> Result<EnquiryRecord, Refusal> {
         let name = self.enquiry.clone();
         let found = self.shared.store.run(move |store| store.enquiry(&name)).await?;
-        found.map(|_| ()).ok_or(Refusal::NotFound("enquiry"))
+        found.ok_or(Refusal::NotFound("enquiry"))
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use brag_common::{
     audit::entry::{Action, Digest, EntryDraft, Party},
-    enquiry::{Answer, Why},
+    enquiry::{Answer, RatedAnswer, Why},
+    evidence::named,
     id::{AgencyId, EnquiryRef, PersonRef, RequestId},
+    rating::Analysis,
     reason::Reason,
-    statement::{Body, SignedStatement, Statement},
+    statement::{Body, PersonIn, SignedStatement, Statement},
     time::Timestamp,
 };
 
@@ -18,7 +20,7 @@ use crate::{
     matrix::{Cell, Rated, Said, State},
     store::{
         Change,
-        shapes::{CellRecord, CellState, PersonRecord, SaidRecord, StatementRecord},
+        shapes::{CellRecord, CellState, EnquiryRecord, SaidRecord, StatementRecord},
     },
     view,
 };
@@ -77,7 +79,7 @@ impl Taken {
             Answer::IdentityReview => Self::said(person, Said::IdentityReview),
             Answer::Unable(why) => Self::said(person, Said::Unable(why)),
             Answer::Declined(why) => Self::said(person, Said::Declined(why)),
-            Answer::Rated(signed) => {
+            Answer::Rated(RatedAnswer { signed, analysis }) => {
                 let statement = verify(shared, enquiry, agency, &signed)?;
                 let Body::Rating(rating) = &statement.body else {
                     return Err(Refusal::Statement("it is not a rating"));
@@ -85,9 +87,18 @@ impl Taken {
                 if rating.person.person != person {
                     return Err(Refusal::Statement("it is about another person"));
                 }
+                if analysis.digest() != rating.analysis_digest {
+                    return Err(Refusal::Statement(
+                        "the analysis is not the one it was signed with",
+                    ));
+                }
+                let bounds = shared.agreement.agreement().rating().analysis;
+                let analysis = Analysis::parse(&analysis.text, bounds)
+                    .map_err(|_| Refusal::Statement("the analysis is not within the agreement"))?;
                 let rated = Rated {
                     colour: rating.colour,
-                    analysis: rating.analysis.clone(),
+                    rated_at: rating.rated_at,
+                    analysis: analysis.as_str().to_owned(),
                     topics: rating.topics.iter().copied().collect(),
                     via: rating.via.as_ref().map(|via| via.person.clone()),
                     by: statement.made_by.clone(),
@@ -121,6 +132,24 @@ pub fn verify(
     }
 }
 
+/// Everyone the statement names is in the enquiry, under the commitment that the hub made. One that is not would be
+/// refused by every holder as forged, and spoil every request for detail of the enquiry.
+///
+/// # Errors
+/// When somebody is not.
+pub fn about_its_people(enquiry: &EnquiryRecord, body: &Body) -> Result<(), Refusal> {
+    let here = |named: &PersonIn| {
+        enquiry.person(&named.person).is_some_and(|known| known.commitment == named.commitment)
+    };
+    if named(body).into_iter().all(here) {
+        Ok(())
+    } else {
+        Err(Refusal::Statement(
+            "it names somebody who is not in this enquiry under this commitment",
+        ))
+    }
+}
+
 /// Takes answers of one agency: records them, keeps them, and tells those who watch.
 ///
 /// # Errors
@@ -147,31 +176,32 @@ pub async fn take_with(
     taken: Vec<Taken>,
     mut change: Change,
 ) -> Result<(), Refusal> {
+    let name = enquiry.clone();
+    let record = shared.store.run(move |store| store.enquiry(&name)).await?;
+    let record = record.ok_or(Refusal::NotFound("enquiry"))?;
+    for Taken { person, rating, .. } in &taken {
+        if record.person(person).is_none() {
+            return Err(Refusal::NotFound("person in this enquiry"));
+        }
+        if let Some((statement, _)) = rating {
+            about_its_people(&record, &statement.body)?;
+        }
+    }
     let drafts = taken.iter().map(|t| entry(shared, enquiry, agency, exchange, t)).collect();
     shared.log.record_all::<EntryDraft>(drafts).await?;
     let now = shared.clock.now();
     // Read, compare and write as one: two answers of one agency may come at the same time.
     let _cells = shared.cell_locks.of(enquiry, agency).await;
     let (name, by) = (enquiry.clone(), agency.clone());
-    let (record, before, statements) = shared
-        .store
-        .run(move |s| Ok((s.enquiry(&name)?, s.cells(&name)?, s.statements(&name)?)))
-        .await?;
-    let record = record.ok_or(Refusal::NotFound("enquiry"))?;
+    let before = shared.store.run(move |store| store.cells(&name)).await?;
     let mut told = Vec::new();
     for Taken { person, state, rating } in taken {
-        let about = record.person(&person).ok_or(Refusal::NotFound("person in this enquiry"))?;
-        let mut overtaken = false;
         if let Some((statement, signed)) = rating {
-            if !is_about(&statement, about) {
-                return Err(Refusal::Statement("it is about another identity"));
-            }
-            overtaken = statements.iter().any(|kept| is_newer(&kept.signed, &statement));
             let kept = StatementRecord { signed, received_at: now };
             change.statement(enquiry, &statement.id, &kept)?;
         }
         let known = before.iter().find(|(a, p, _)| *a == by && *p == person).map(|(_, _, c)| c);
-        if overtaken || known.is_some_and(|known| !gives_way(&known.state, &state)) {
+        if known.is_some_and(|known| !gives_way(&known.state, &state)) {
             continue;
         }
         let late = now > record.answer_by;
@@ -191,27 +221,6 @@ pub async fn take_with(
     Ok(())
 }
 
-/// Whether a rating is about this identity, and not only about this reference.
-fn is_about(statement: &Statement, about: &PersonRecord) -> bool {
-    match &statement.body {
-        Body::Rating(rating) => {
-            rating.person.person == about.person && rating.person.commitment == about.commitment
-        }
-        _ => false,
-    }
-}
-
-/// Whether the agency has given a newer rating of the same person: deliveries may overtake one another.
-fn is_newer(kept: &SignedStatement, than: &Statement) -> bool {
-    // Verified when it was taken.
-    let (Ok(kept), Body::Rating(rating)) = (kept.read_unverified(), &than.body) else {
-        return false;
-    };
-    matches!(&kept.body, Body::Rating(other) if other.person.person == rating.person.person)
-        && kept.signer == than.signer
-        && kept.made_at > than.made_at
-}
-
 /// Whether a cell's state gives way to a new one. Pure.
 fn gives_way(known: &CellState, next: &NewState) -> bool {
     let failed = matches!(next, NewState::NoResponse(_) | NewState::Said(Said::Unable(_)));
@@ -219,9 +228,10 @@ fn gives_way(known: &CellState, next: &NewState) -> bool {
         // What failed, or could not be said now, says nothing about what was said before.
         (CellState::Answered { said: SaidRecord::Unable(_), .. }, _) => true,
         (CellState::Answered { .. }, _) if failed => false,
-        // A rating gives way to a newer rating only; both versions stay as statements.
-        (CellState::Answered { said: SaidRecord::Rated { .. }, .. }, next) => {
-            matches!(next, NewState::Said(Said::Rated(_)))
+        // A rating gives way to a newer rating only; both versions stay as statements. Deliveries may overtake
+        // one another.
+        (CellState::Answered { said: SaidRecord::Rated { rated_at, .. }, .. }, next) => {
+            matches!(next, NewState::Said(Said::Rated(newer)) if newer.rated_at >= *rated_at)
         }
         (
             CellState::Answered { said: SaidRecord::NotKnown | SaidRecord::Declined(_), .. },
@@ -287,8 +297,8 @@ fn stored(state: NewState, late: bool) -> CellState {
         NewState::Said(said) => said,
     };
     let said = match said {
-        Said::Rated(Rated { colour, analysis, topics, via, by }) => {
-            SaidRecord::Rated { colour, analysis, topics, via, by }
+        Said::Rated(Rated { colour, rated_at, analysis, topics, via, by }) => {
+            SaidRecord::Rated { colour, rated_at, analysis, topics, via, by }
         }
         Said::NotKnown => SaidRecord::NotKnown,
         Said::IdentityReview => SaidRecord::IdentityReview,
@@ -307,8 +317,8 @@ pub fn cell(record: &CellRecord) -> Cell {
         CellState::Answered { said, late } => State::Answered {
             late: *late,
             said: match said.clone() {
-                SaidRecord::Rated { colour, analysis, topics, via, by } => {
-                    Said::Rated(Rated { colour, analysis, topics, via, by })
+                SaidRecord::Rated { colour, rated_at, analysis, topics, via, by } => {
+                    Said::Rated(Rated { colour, rated_at, analysis, topics, via, by })
                 }
                 SaidRecord::NotKnown => Said::NotKnown,
                 SaidRecord::IdentityReview => Said::IdentityReview,
@@ -345,6 +355,7 @@ mod tests {
     fn rated() -> SaidRecord {
         SaidRecord::Rated {
             colour: Colour::Amber,
+            rated_at: Timestamp::UNIX_EPOCH,
             analysis: String::new(),
             topics: Vec::new(),
             via: None,
@@ -352,9 +363,10 @@ mod tests {
         }
     }
 
-    fn new_rating() -> NewState {
+    fn rating_at(rated_at: Timestamp) -> NewState {
         NewState::Said(Said::Rated(Rated {
             colour: Colour::Green,
+            rated_at,
             analysis: String::new(),
             topics: Vec::new(),
             via: None,
@@ -381,6 +393,12 @@ mod tests {
     }
 
     #[test]
+    fn a_rating_that_was_overtaken_changes_nothing() {
+        assert!(!gives_way(&said(rated()), &rating_at(Timestamp::MIN)));
+        assert!(gives_way(&said(rated()), &rating_at(Timestamp::UNIX_EPOCH)));
+    }
+
+    #[test]
     fn a_rating_gives_way_to_a_rating_only() {
         let known = said(rated());
         for next in [
@@ -391,7 +409,7 @@ mod tests {
         ] {
             assert!(!gives_way(&known, &next), "{next:?}");
         }
-        assert!(gives_way(&known, &new_rating()));
+        assert!(gives_way(&known, &rating_at(Timestamp::MAX)));
     }
 
     #[test]
@@ -402,7 +420,7 @@ mod tests {
             said(SaidRecord::Unable("NOT_ENROLLED".to_owned())),
             said(SaidRecord::IdentityReview),
         ] {
-            assert!(gives_way(&known, &new_rating()));
+            assert!(gives_way(&known, &rating_at(Timestamp::MAX)));
             assert!(gives_way(&known, &NewState::Said(Said::NotKnown)));
         }
         assert!(gives_way(&CellState::Pending, &NewState::NoResponse(why("DEADLINE"))));
