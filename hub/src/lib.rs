@@ -28,5 +28,6 @@ pub mod store;
 pub mod take;
 pub mod view;
 
+pub use brag_common::program::Surroundings;
 pub use config::Config;
-pub use hub::{Hub, Surroundings};
+pub use hub::Hub;

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use brag_common::{
-    audit::entry::{Action, EntryDraft, Word},
+    audit::entry::{Action, EntryDraft},
     id::{AgencyId, EnquiryRef},
     status::{PeerFacing as _, to_status},
     tls::{Caller, peer_of},
@@ -130,10 +130,7 @@ impl ForCoordinators {
     async fn looked(&self, who: &SignedIn, enquiry: Option<&EnquiryRef>) -> Result<(), Status> {
         let mut draft: EntryDraft = self.0.draft(Action::ReportRead);
         draft.enquiry = enquiry.cloned();
-        if let Ok(role) = who.role().word().parse::<Word>() {
-            draft = draft.by(who.name().clone(), role);
-        }
-        self.0.log.record(draft).await.map_err(refused)?;
+        self.0.log.record(who.signs(draft)).await.map_err(refused)?;
         Ok(())
     }
 }

@@ -3,11 +3,9 @@
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
 //! - [`release`]: detail from request to the recipient's eyes, with reviews and expiry
 
-mod authz_coverage;
-mod log_failure;
 mod malicious_hub;
 mod malicious_node;
-mod partial_failure;
+mod node_process;
 mod release;
 mod round;
 mod scene;
