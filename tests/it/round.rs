@@ -9,7 +9,7 @@ use brag_common::{
     wire::pb::{self, AnswerStatus, Colour, watch_response::Event},
 };
 use brag_tests::federation::{
-    ANALYSIS, Federation, Holding, cell, eventually, id, level, person_of, status_of,
+    ANALYSIS, Federation, Holding, cell, contains, eventually, id, level, person_of, status_of,
 };
 use tonic::Code;
 
@@ -222,9 +222,4 @@ pub fn words_of(identity: &Identity) -> Vec<String> {
     let numbers = identity.identifiers().iter().map(|identifier| identifier.value().to_owned());
     let places = identity.addresses().iter().filter_map(|a| a.postcode().map(ToOwned::to_owned));
     names.chain(numbers).chain(places).filter(|word| word.len() > 3).collect()
-}
-
-/// Whether a text stands somewhere among bytes.
-pub fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }

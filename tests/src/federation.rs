@@ -442,6 +442,21 @@ pub fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
+/// Whether a text stands somewhere among bytes.
+#[must_use]
+pub fn contains(bytes: &[u8], text: &str) -> bool {
+    // By the first byte first: a build without optimisation is slow at windows.
+    let Some((first, rest)) = text.as_bytes().split_first() else { return true };
+    let mut left = bytes;
+    while let Some(at) = left.iter().position(|byte| byte == first) {
+        left = &left[at + 1..];
+        if left.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
 fn limits() -> Limits {
     Limits { drain: Duration::from_secs(2), ..Limits::default() }
 }
