@@ -9,7 +9,7 @@ use brag_common::{
     wire::pb::{self, AnswerStatus, Colour},
 };
 use brag_tests::federation::{
-    ANALYSIS, Federation, Holding, cell, eventually, id, person_of, status_of,
+    ANALYSIS, Federation, Holding, cell, contains, eventually, id, person_of, status_of,
 };
 use tonic::Code;
 
@@ -203,8 +203,4 @@ async fn ready(federation: &Federation, agency: &str) {
         (federation.ready(agency).await.0 == 200).then_some(())
     })
     .await;
-}
-
-fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
