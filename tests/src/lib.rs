@@ -2,3 +2,4 @@
 
 pub mod partnership;
 pub mod people;
+pub mod scenario;
