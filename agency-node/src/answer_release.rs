@@ -378,7 +378,7 @@ impl<'a> Case<'a> {
             .sealing;
         let binding = detail_binding(self.shared, self.query, recipient, allowed.expires());
         let sealed =
-            Released::join(released).seal(&key, &binding).map_err(|_| Refusal::Internal)?;
+            Released::join(&released).seal(&key, &binding).map_err(|_| Refusal::Internal)?;
         let digest = Digest::of(&sealed);
         let mut draft = permit.get().entry();
         draft.action = Action::DetailSealed;

@@ -8,13 +8,13 @@ use brag_common::{
         LogError, Recordable, Recorded,
         entry::{Action, EntryDraft, Party},
     },
-    enquiry::{Answer, PersonAnswer, RatePerson, RateQuery, Why},
+    enquiry::{Answer, PersonAnswer, RatePerson, RateQuery, RatedAnswer, Why},
     id::{EnquiryRef, PersonRef, RequestId},
     matching::{
         compare::{Confirmation, confirm},
         identity::{CanonicalIdentity, commit},
     },
-    rating::{Analysis, Colour},
+    rating::{Analysis, Colour, SaltedAnalysis},
     seal::Binding,
     secret::random_bytes,
     statement::{Body, Rating, SignedStatement, Statement},
@@ -162,10 +162,10 @@ impl Round<'_> {
             Standing::IdentityReview => Answer::IdentityReview,
             Standing::ToRate | Standing::Rated | Standing::Declined | Standing::Linked => {
                 match self.standing_rating(asked, record, &identity)? {
-                    Some((id, signed)) => {
+                    Some((id, rated)) => {
                         kept.standing = Standing::Rated;
-                        change.statement(&query.enquiry, &id, &signed)?;
-                        Answer::Rated(signed)
+                        change.rating(&query.enquiry, &id, &rated)?;
+                        Answer::Rated(rated)
                     }
                     None => Answer::Pending,
                 }
@@ -196,7 +196,7 @@ impl Round<'_> {
             Standing::IdentityReview => Answer::IdentityReview,
             Standing::Declined => Answer::Declined(declined()),
             Standing::Rated => own_rating(self.shared, &self.query.enquiry, person)?
-                .map_or(Answer::Pending, |(_, signed)| Answer::Rated(signed)),
+                .map_or(Answer::Pending, Answer::Rated),
         })
     }
 
@@ -206,7 +206,7 @@ impl Round<'_> {
         asked: &RatePerson,
         record: u64,
         identity: &CanonicalIdentity,
-    ) -> Result<Option<(RequestId, SignedStatement)>, Refusal> {
+    ) -> Result<Option<(RequestId, RatedAnswer)>, Refusal> {
         let Self { shared, query } = self;
         let Some(standing) = shared.store.standing_rating(record)? else { return Ok(None) };
         let terms = shared.agreement.agreement().rating();
@@ -219,10 +219,11 @@ impl Round<'_> {
         if !fresh || blue_forbidden || Analysis::parse(&analysis, terms.analysis).is_err() {
             return Ok(None);
         }
+        let analysis = SaltedAnalysis::new(&analysis).map_err(|_| Refusal::Internal)?;
         let rating = Rating {
             person: asked.person.clone(),
             colour,
-            analysis,
+            analysis_digest: analysis.digest(),
             topics: topics.into_iter().collect(),
             rated_at,
             via: None,
@@ -238,7 +239,7 @@ impl Round<'_> {
             body: Body::Rating(rating),
         };
         let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
-        Ok(Some((statement.id, signed)))
+        Ok(Some((statement.id, RatedAnswer { signed, analysis })))
     }
 
     fn keep_linked(&self, change: &mut Change) -> Result<(), Refusal> {
@@ -279,7 +280,7 @@ impl Round<'_> {
     }
 }
 
-/// The newest rating this node has signed of a person in an enquiry.
+/// The newest rating this node has signed of a person in an enquiry, with its analysis.
 ///
 /// # Errors
 /// When the store fails.
@@ -287,8 +288,8 @@ pub fn own_rating(
     shared: &Shared,
     enquiry: &EnquiryRef,
     person: &PersonRef,
-) -> Result<Option<(Rating, SignedStatement)>, Refusal> {
-    let mut newest: Option<(Rating, SignedStatement)> = None;
+) -> Result<Option<RatedAnswer>, Refusal> {
+    let mut newest: Option<(Timestamp, RequestId, SignedStatement)> = None;
     for signed in shared.store.statements(enquiry)? {
         let Ok(statement) = signed.read_unverified() else { continue };
         if statement.signer != shared.config.agency {
@@ -296,12 +297,14 @@ pub fn own_rating(
         }
         if let Body::Rating(rating) = statement.body
             && rating.person.person == *person
-            && newest.as_ref().is_none_or(|(known, _)| known.rated_at <= rating.rated_at)
+            && newest.as_ref().is_none_or(|(at, _, _)| *at <= rating.rated_at)
         {
-            newest = Some((rating, signed));
+            newest = Some((rating.rated_at, statement.id, signed));
         }
     }
-    Ok(newest)
+    let Some((_, id, signed)) = newest else { return Ok(None) };
+    let analysis = shared.store.analysis(enquiry, &id)?;
+    Ok(analysis.map(|analysis| RatedAnswer { signed, analysis }))
 }
 
 /// What an identity is sealed as: the same at the hub that seals and the node that opens.

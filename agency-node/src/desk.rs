@@ -9,10 +9,10 @@ use brag_common::{
         Recordable,
         entry::{Action, Digest, EntryDraft, Party, Word},
     },
-    enquiry::{Answer, PersonAnswer, Why},
+    enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
     id::{EnquiryRef, PersonRef, RequestId, WorkRef},
     matching::identity::CanonicalIdentity,
-    rating::{Analysis, Colour, Topic},
+    rating::{Analysis, Colour, SaltedAnalysis, Topic},
     reason::Reason,
     secret::random_bytes,
     statement::{
@@ -143,6 +143,7 @@ pub async fn rate(
     }
     let analysis = Analysis::parse(&analysis, terms.analysis)
         .map_err(|error| Refusal::rule("analysis_not_accepted", error.to_string()))?;
+    let analysis = SaltedAnalysis::new(analysis.as_str()).map_err(|_| Refusal::Internal)?;
     let now = shared.clock.now();
     let (via, subject_is_child) = match (&via, &known.opened) {
         (None, Some(opened)) => {
@@ -174,7 +175,7 @@ pub async fn rate(
     let body = Body::Rating(Rating {
         person: PersonIn { person: person.clone(), commitment: known.commitment },
         colour,
-        analysis: analysis.as_str().to_owned(),
+        analysis_digest: analysis.digest(),
         topics: topics.into_iter().collect(),
         rated_at: now,
         via,
@@ -183,7 +184,9 @@ pub async fn rate(
     let act = Act { enquiry: &enquiry, person: Some(&person), action: Action::RatingGiven, body };
     let (id, signed, mut change) = act.sign_and_record(shared, who).await?;
     change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Rated, ..known })?;
-    let answer = PersonAnswer { person, answer: Answer::Rated(signed) };
+    let rated = RatedAnswer { signed, analysis };
+    change.rating(&enquiry, &id, &rated)?;
+    let answer = PersonAnswer { person, answer: Answer::Rated(rated) };
     outbox::put_answer(shared, &enquiry, &answer, &mut change)?;
     send(shared, change).await?;
     Ok(id)

@@ -25,7 +25,7 @@
 //! | `former_addresses` | person | `house\|postcode\|from\|to`, separated by `;` |
 //! | `entry` | entry | the agency's own id of the entry; without one its category and text are its identity |
 //! | `category` | entry | `C01` to `C99`, one of the agreement's |
-//! | `text` | entry | the payload, at most 60 KiB |
+//! | `text` | entry | the payload, at most 32 KiB |
 //! | `flags` | entry | `third_party`, `restricted`, separated by `;`, or empty |
 //! | `handling_code` | entry | 1 to 16 letters, digits, `-` or `_`, or empty |
 //! | `colour` | rating | `blue`, `green`, `amber` or `red` |
@@ -258,13 +258,18 @@ impl<R: io::BufRead> Rows<R> {
 /// Short digests of what the file has had so far.
 type Seen = HashSet<[u8; 16]>;
 
-/// Whether the item is the first of its identity in the file, and its person is known.
+/// Whether the item can be stored, is the first of its identity in the file, and its person is known.
 fn check_order<S: RecordSink>(
     item: &ImportItem,
     seen: &mut Seen,
     sink: &S,
 ) -> Result<Result<(), Vec<Fault>>, ImportFailure> {
     let person = item.source_id();
+    if let ImportItem::Person { identity, .. } = item
+        && identity.canonical_bytes().len() > reject::MAX_IDENTITY_BYTES
+    {
+        return Ok(Err(vec![Fault::row(Reason::IdentityTooLong)]));
+    }
     if !matches!(item, ImportItem::Person { .. })
         && !seen.contains(&digest(&[b"person", person.as_str().as_bytes()]))
         && !sink.knows(person).map_err(ImportFailure::Sink)?

@@ -6,11 +6,14 @@ pub mod answer_round;
 pub mod answer_screen;
 pub mod config;
 pub mod desk;
+pub mod enrol;
+pub mod ground;
 pub mod guard;
 pub mod import;
 pub mod node;
 pub mod outbox;
 pub mod receive;
+pub mod records;
 pub mod service;
 pub mod store;
 

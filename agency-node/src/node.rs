@@ -9,22 +9,21 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
-    agreement::{Environment, SignedAgreement},
+    agreement::SignedAgreement,
     audit::{
-        AuditLog, LogOptions, Origin,
+        AuditLog, LogOptions,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::RequestId,
-    keyfile::{self, KeyKind},
     keys::SigningKey,
     matching::index::TokenIndex,
-    peer::TrustDomain,
-    program::{LOG_SHARD, open_log, watch_readiness},
+    program::watch_readiness,
     replay::ReplayGuard,
     seal::SealingKey,
     serve::{self, Limits, ServeMetrics, Serving},
     statement::Realm,
-    telemetry::Metrics,
+    status::PeerFacing as _,
+    telemetry::{Metrics, RequestMetrics},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls},
     wire::FILE_DESCRIPTOR_SET,
@@ -38,6 +37,8 @@ use tonic::service::Routes;
 
 use crate::{
     config::Config,
+    ground::{self, Ground},
+    guard::Refusal,
     outbox, service,
     store::{Store, shapes::Screened},
 };
@@ -68,6 +69,8 @@ pub struct Shared {
     pub index: Option<TokenIndex>,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
+    /// How requests ended.
+    pub requests: RequestMetrics,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
     screened: Mutex<HashMap<RequestId, Screened>>,
@@ -77,12 +80,7 @@ impl Shared {
     /// The agreement as log entries name it.
     #[must_use]
     pub fn stamp(&self) -> AgreementStamp {
-        let agreement = self.agreement.agreement();
-        AgreementStamp {
-            id: agreement.id().clone(),
-            version: agreement.version(),
-            digest: self.agreement.digest(),
-        }
+        ground::stamp(&self.agreement)
     }
 
     /// An entry under this agreement.
@@ -91,6 +89,20 @@ impl Shared {
         let mut draft = EntryDraft::new(action);
         draft.agreement = Some(self.stamp());
         draft
+    }
+
+    /// Records that a call by the hub was refused before any decision. A caller that is not the hub is counted
+    /// only: strangers do not write the log.
+    pub async fn record_refusal(&self, exchange: &str, refusal: &Refusal) {
+        if matches!(refusal, Refusal::NotTheHub | Refusal::Log(_)) {
+            return;
+        }
+        let mut draft = self.draft(Action::RequestRefused);
+        draft.exchange = exchange.parse().ok();
+        draft.peer = Some(Party::Hub);
+        draft.decision = refusal.code().parse().ok();
+        // A refusal leaves nothing; that it could not be recorded shows as the log being unavailable.
+        let _ = self.log.record(draft).await;
     }
 
     /// Remembers what a screening answered, until the request is dead.
@@ -149,6 +161,7 @@ pub struct Node {
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
     client_tls: Arc<ClientTls>,
+    metrics: Metrics,
     limits: Limits,
 }
 
@@ -159,46 +172,26 @@ impl Node {
     /// When something is missing or wrong; the error says what and where.
     pub async fn build(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let clock = Arc::clone(&surroundings.clock);
-        let statements = keyfile::read_signing_key(config.keys.statements.as_path())?;
-        let agreement = read_agreement(&config, &statements)?;
-        let trust_domain: TrustDomain = agreement
-            .agreement()
-            .trust_domain()
-            .context("the agreement gives nobody a TLS name")?
-            .parse()?;
-        let realm = Realm {
-            trust_domain: trust_domain.to_string(),
-            environment: agreement.agreement().environment().word().to_owned(),
-            agreement: agreement.digest(),
-        };
-        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
-        let sealing = SealingKey::from_secret(keyfile::read(
-            config.keys.sealing.as_path(),
-            KeyKind::Sealing,
-        )?);
-        let party = agreement.agreement().party(&config.agency).context("not a party")?;
-        let keys = party.keys().context("the agreement has no keys for this agency")?;
-        anyhow::ensure!(
-            keys.sealing == sealing.public_key()?,
-            "the sealing key is not the one that the agreement names for {}",
-            config.agency
-        );
-
-        let store = Store::open(config.data.as_path(), &store_key)?;
-        let origin =
-            Origin::new(trust_domain.as_str(), Party::Agency(config.agency.clone()), LOG_SHARD)?;
-        let log_key = keyfile::read_signing_key(config.keys.log.as_path())?;
-        let mut options =
-            LogOptions::new(config.data.as_path().join("log"), origin, log_key, Arc::clone(&clock));
-        if agreement.agreement().environment() == Environment::Test {
-            options = options.in_test_environment();
-        }
-        options = (surroundings.log_options)(options);
-        #[cfg(feature = "test-util")]
-        if let Some(switch) = surroundings.log_faults {
-            options = options.faults(switch);
-        }
-        let (log, replay) = open_log(options, &clock).await?;
+        let Ground {
+            config,
+            clock,
+            agreement,
+            trust_domain,
+            realm,
+            statements,
+            sealing,
+            store,
+            log,
+            replay,
+        } = Ground::open(config, clock, |options| {
+            let options = (surroundings.log_options)(options);
+            #[cfg(feature = "test-util")]
+            if let Some(switch) = surroundings.log_faults {
+                return options.faults(switch);
+            }
+            options
+        })
+        .await?;
         let index = TokenIndex::open_if_any(&config.data.as_path().join("tokens"))?;
 
         let files = config.tls.files();
@@ -207,6 +200,7 @@ impl Node {
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
+        let metrics = Metrics::new("brag_node");
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -218,10 +212,12 @@ impl Node {
             log,
             index,
             replay,
+            requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
             outbox: Notify::new(),
             screened: Mutex::default(),
         });
-        Ok(Self { shared, listener, server_tls, client_tls, limits: surroundings.limits })
+        let limits = surroundings.limits;
+        Ok(Self { shared, listener, server_tls, client_tls, metrics, limits })
     }
 
     /// Where the hub and the staff reach the node.
@@ -247,9 +243,8 @@ impl Node {
         shutdown: CancellationToken,
         started: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        let Self { shared, listener, server_tls, client_tls, limits } = self;
+        let Self { shared, listener, server_tls, client_tls, metrics, limits } = self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
-        let metrics = Metrics::new("brag_node");
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
         let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());
@@ -286,12 +281,4 @@ impl Node {
         admin.ended().await;
         Ok(())
     }
-}
-
-fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Result<SignedAgreement> {
-    let path = config.agreement.as_path();
-    let note = std::fs::read(path)
-        .with_context(|| format!("can not read the agreement `{}`", path.display()))?;
-    SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
-        .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use brag_common::{
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
-    status::to_status,
+    status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
         self, MAX_MESSAGE_BYTES, WireError, id, optional_id, pb,
@@ -57,48 +57,62 @@ pub struct ForHub(Arc<Shared>);
 #[derive(Debug)]
 pub struct ForStaff(Arc<Shared>);
 
-fn refused(refusal: impl Into<Refusal>) -> Status {
+fn refused<R: Into<Refusal>>(refusal: R) -> Status {
     to_status(&refusal.into())
 }
 
-fn wire_refused(error: WireError) -> Status {
-    to_status(&error)
-}
-
 impl ForHub {
-    fn from_hub<T>(&self, request: Request<T>) -> Result<T, Status> {
-        self.0.hub(peer_of(&request)?).map_err(refused)?;
+    fn asked_by_hub<T>(&self, request: Request<T>) -> Result<T, Refusal> {
+        let peer = peer_of(&request).map_err(|_| Refusal::NotTheHub)?;
+        self.0.hub(peer)?;
         Ok(request.into_inner())
     }
-}
 
-#[tonic::async_trait]
-impl NodeService for ForHub {
-    async fn screen(
+    /// Counts how a call ended; a refusal is recorded before it is told.
+    async fn ended<T>(
+        &self,
+        rpc: &'static str,
+        exchange: &str,
+        outcome: Result<T, Refusal>,
+    ) -> Result<Response<T>, Status> {
+        match outcome {
+            Ok(message) => {
+                self.0.requests.count(rpc, "ok");
+                Ok(Response::new(message))
+            }
+            Err(refusal) => {
+                self.0.requests.count(rpc, refusal.code());
+                self.0.record_refusal(exchange, &refusal).await;
+                Err(to_status(&refusal))
+            }
+        }
+    }
+
+    async fn answer_screen(
         &self,
         request: Request<pb::ScreenRequest>,
-    ) -> Result<Response<pb::ScreenResponse>, Status> {
-        let query: ScreenQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
-        let answers = answer_screen(&self.0, query).await.map_err(refused)?;
-        Ok(Response::new(pb::ScreenResponse { answers: answers.into_inner().into_slots() }))
+    ) -> Result<pb::ScreenResponse, Refusal> {
+        let query: ScreenQuery = self.asked_by_hub(request)?.try_into()?;
+        let answers = answer_screen(&self.0, query).await?;
+        Ok(pb::ScreenResponse { answers: answers.into_inner().into_slots() })
     }
 
-    async fn rate(
+    async fn answer_rate(
         &self,
         request: Request<pb::RateRequest>,
-    ) -> Result<Response<pb::RateResponse>, Status> {
-        let query: RateQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
-        let answers = answer_round(&self.0, query).await.map_err(refused)?;
+    ) -> Result<pb::RateResponse, Refusal> {
+        let query: RateQuery = self.asked_by_hub(request)?.try_into()?;
+        let answers = answer_round(&self.0, query).await?;
         let answers = answers.iter().map(|answer| answer.get().into()).collect();
-        Ok(Response::new(pb::RateResponse { answers }))
+        Ok(pb::RateResponse { answers })
     }
 
-    async fn release(
+    async fn answer_release(
         &self,
         request: Request<pb::ReleaseRequest>,
-    ) -> Result<Response<pb::ReleaseResponse>, Status> {
-        let query: ReleaseQuery = self.from_hub(request)?.try_into().map_err(wire_refused)?;
-        let replies = answer_release(&self.0, query).await.map_err(refused)?;
+    ) -> Result<pb::ReleaseResponse, Refusal> {
+        let query: ReleaseQuery = self.asked_by_hub(request)?.try_into()?;
+        let replies = answer_release(&self.0, query).await?;
         let decisions = replies
             .into_iter()
             .map(|reply| pb::RecipientDecision {
@@ -109,28 +123,66 @@ impl NodeService for ForHub {
                 contact_route: reply.contact_route.unwrap_or_default(),
             })
             .collect();
-        Ok(Response::new(pb::ReleaseResponse { decisions }))
+        Ok(pb::ReleaseResponse { decisions })
+    }
+
+    async fn answer_receive(
+        &self,
+        request: Request<pb::ReceiveRequest>,
+    ) -> Result<pb::ReceiveResponse, Refusal> {
+        let message = self.asked_by_hub(request)?;
+        let envelope = round::envelope(
+            &message.request_id,
+            &message.agreement_digest,
+            message.valid_until_unix_ms,
+        )?;
+        let release = message.release.ok_or(WireError::Missing("release"))?;
+        if release.sealed.len() > MAX_SEALED_BYTES {
+            return Err(WireError::invalid("sealed", "at most 128 KiB").into());
+        }
+        let permit = release.permit.ok_or(WireError::Missing("permit"))?;
+        let permit = permit.try_into()?;
+        receive::receive(&self.0, &envelope, permit, release.sealed).await?;
+        Ok(pb::ReceiveResponse {})
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for ForHub {
+    async fn screen(
+        &self,
+        request: Request<pb::ScreenRequest>,
+    ) -> Result<Response<pb::ScreenResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_screen(request).await;
+        self.ended("screen", &exchange, outcome).await
+    }
+
+    async fn rate(
+        &self,
+        request: Request<pb::RateRequest>,
+    ) -> Result<Response<pb::RateResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_rate(request).await;
+        self.ended("rate", &exchange, outcome).await
+    }
+
+    async fn release(
+        &self,
+        request: Request<pb::ReleaseRequest>,
+    ) -> Result<Response<pb::ReleaseResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_release(request).await;
+        self.ended("release", &exchange, outcome).await
     }
 
     async fn receive(
         &self,
         request: Request<pb::ReceiveRequest>,
     ) -> Result<Response<pb::ReceiveResponse>, Status> {
-        let message = self.from_hub(request)?;
-        let envelope = round::envelope(
-            &message.request_id,
-            &message.agreement_digest,
-            message.valid_until_unix_ms,
-        )
-        .map_err(refused)?;
-        let release = message.release.ok_or(WireError::Missing("release")).map_err(refused)?;
-        if release.sealed.len() > MAX_SEALED_BYTES {
-            return Err(refused(WireError::invalid("sealed", "at most 128 KiB")));
-        }
-        let permit = release.permit.ok_or(WireError::Missing("permit")).map_err(refused)?;
-        let permit = permit.try_into().map_err(wire_refused)?;
-        receive::receive(&self.0, &envelope, permit, release.sealed).await.map_err(refused)?;
-        Ok(Response::new(pb::ReceiveResponse {}))
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_receive(request).await;
+        self.ended("receive", &exchange, outcome).await
     }
 }
 

@@ -7,7 +7,9 @@ use std::{path::Path, sync::Arc};
 
 use brag_common::{
     durable::{Batch, Durable, StoreError},
+    enquiry::RatedAnswer,
     id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, WorkRef},
+    rating::SaltedAnalysis,
     release::DetailKey,
     secret::SecretBytes,
     statement::SignedStatement,
@@ -18,8 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement, PersonRecord, Review,
-    StandingRating,
+    AnalysisRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement,
+    PersonRecord, Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -211,6 +213,19 @@ impl Store {
         Ok(kept.into_iter().map(|(_, kept)| kept.signed).collect())
     }
 
+    /// The analysis of a rating that this node has signed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn analysis(
+        &self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+    ) -> Result<Option<SaltedAnalysis>, StoreError> {
+        let kept = self.get::<AnalysisRecord>(&format!("analysis/{enquiry}/{id}"))?;
+        Ok(kept.map(|AnalysisRecord { salt, text }| SaltedAnalysis { salt, text }))
+    }
+
     /// A release that waits, or waited, for people.
     ///
     /// # Errors
@@ -361,6 +376,21 @@ impl Change {
     ) -> Result<(), StoreError> {
         let kept = KeptStatement { signed: signed.clone() };
         self.put(&format!("statement/{enquiry}/{id}"), &kept)
+    }
+
+    /// A rating this node has signed, with its analysis.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn rating(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        rated: &RatedAnswer,
+    ) -> Result<(), StoreError> {
+        self.statement(enquiry, id, &rated.signed)?;
+        let SaltedAnalysis { salt, text } = rated.analysis.clone();
+        self.put(&format!("analysis/{enquiry}/{id}"), &AnalysisRecord { salt, text })
     }
 
     /// A release that waits, or waited, for people.

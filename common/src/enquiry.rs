@@ -8,6 +8,7 @@ use crate::{
         AgencyId, AgreementDigest, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId,
         StaffName,
     },
+    rating::SaltedAnalysis,
     statement::{PersonIn, PersonRole, SignedStatement},
     time::Timestamp,
 };
@@ -111,7 +112,7 @@ pub struct ClaimedLink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A colour and an analysis, signed.
-    Rated(SignedStatement),
+    Rated(RatedAnswer),
     /// Searched; no record.
     NotKnown,
     /// Perhaps known; a person has to compare first.
@@ -122,6 +123,15 @@ pub enum Answer {
     Declined(Why),
     /// Known; an assessor has been asked.
     Pending,
+}
+
+/// A signed rating and the analysis whose digest it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RatedAnswer {
+    /// The rating.
+    pub signed: SignedStatement,
+    /// The analysis.
+    pub analysis: SaltedAnalysis,
 }
 
 /// A stable word for why there is no colour: 1 to 64 letters, digits or `_`.

@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod id;
 pub mod keyfile;
 pub mod keys;
+pub mod lifecycle;
 pub mod matching;
 pub mod peer;
 pub mod profile;

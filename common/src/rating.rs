@@ -7,7 +7,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::PersonRef;
+use crate::{
+    id::PersonRef,
+    secret::{NoRandomness, random_bytes},
+};
 
 /// A BRAG colour, from the least to the most worried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -155,6 +158,44 @@ fn is_control(c: char) -> bool {
 impl fmt::Debug for Analysis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Analysis([personal])")
+    }
+}
+
+/// An analysis with the salt of its digest. The digest is what is signed; text and salt go only to those who
+/// may read the analysis, and erasing them leaves a digest that says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SaltedAnalysis {
+    /// Random.
+    pub salt: [u8; 32],
+    /// The text of the analysis.
+    pub text: String,
+}
+
+impl SaltedAnalysis {
+    /// A new salt for `text`.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn new(text: &str) -> Result<Self, NoRandomness> {
+        Ok(Self { salt: random_bytes()?, text: text.to_owned() })
+    }
+
+    /// The digest that a rating carries.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        context.update(b"brag-exchange/v1/analysis\0");
+        context.update(&self.salt);
+        context.update(self.text.as_bytes());
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
+}
+
+impl fmt::Debug for SaltedAnalysis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SaltedAnalysis([personal])")
     }
 }
 

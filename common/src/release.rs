@@ -188,7 +188,7 @@ impl fmt::Debug for Released {
 impl Released {
     /// Joins several entries of one category into one text, one behind the other.
     #[must_use]
-    pub fn join(parts: Vec<Self>) -> Self {
+    pub fn join(parts: &[Self]) -> Self {
         let mut text = Zeroizing::new(Vec::new());
         for (n, part) in parts.iter().enumerate() {
             if n > 0 {

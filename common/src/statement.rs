@@ -31,16 +31,15 @@ pub struct PersonIn {
     pub commitment: Commitment,
 }
 
-/// A rating as signed. The analysis is the signer's text; its bounds were checked when it was written
-/// and are checked again where it is shown.
+/// A rating as signed. The analysis is not in it, only its salted digest: as evidence the colour is enough.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rating {
     /// Who is rated.
     pub person: PersonIn,
     /// The colour.
     pub colour: Colour,
-    /// The short analysis.
-    pub analysis: String,
+    /// Digest of the short analysis, see [`SaltedAnalysis`](crate::rating::SaltedAnalysis).
+    pub analysis_digest: [u8; 32],
     /// What it is about.
     pub topics: BTreeSet<Topic>,
     /// When the assessor judged.

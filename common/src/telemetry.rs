@@ -11,7 +11,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::{Metric, Registry},
+};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{
     EnvFilter, Layer as _, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
@@ -123,6 +127,35 @@ pub fn start_log(config: LogConfig) -> Result<LogHandle, LogError> {
 /// The one line that says what has started and from which configuration.
 pub fn log_start(program: &str, version: &str, config: &Path) {
     tracing::info!(program, version, config = %config.display(), "starting");
+}
+
+/// How requests ended, by call and stable code; `ok` when nothing was refused.
+#[derive(Debug, Clone, Default)]
+pub struct RequestMetrics(Family<RequestLabels, Counter>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    rpc: &'static str,
+    code: &'static str,
+}
+
+impl RequestMetrics {
+    /// Counters for these calls, at zero, shown by `metrics`.
+    #[must_use]
+    pub fn register(metrics: &Metrics, rpcs: &[&'static str]) -> Self {
+        let new = Self::default();
+        for rpc in rpcs {
+            // So that "never happened" differs from "not there".
+            drop(new.0.get_or_create(&RequestLabels { rpc, code: "ok" }));
+        }
+        metrics.register("requests", "Requests by call and how they ended", new.0.clone());
+        new
+    }
+
+    /// Counts one request.
+    pub fn count(&self, rpc: &'static str, code: &'static str) {
+        self.0.get_or_create(&RequestLabels { rpc, code }).inc();
+    }
 }
 
 /// The metrics of a program, all under its prefix. Clones share one registry.

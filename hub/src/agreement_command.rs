@@ -7,8 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, anyhow};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use anyhow::Context as _;
 use brag_common::{
     agreement::{
         self, Agreement, AgreementFaults, NoteError, Outcome, RecipientDecision, Signatory, Step,
@@ -16,8 +15,7 @@ use brag_common::{
         cases::{Case, CaseFile},
     },
     id::AgencyId,
-    keys::SigningKey,
-    secret::SecretBytes,
+    keyfile,
     time::Timestamp,
 };
 use clap::{Args, Subcommand};
@@ -26,7 +24,12 @@ use serde_json::{Value, json};
 /// What to do with an agreement.
 #[derive(Debug, Subcommand)]
 pub enum AgreementCommand {
-    /// Validate an agreement and say what it still lacks. Prints every fault with its line
+    /// Validate an agreement and say what it still lacks
+    ///
+    /// Prints every fault with its line and what is expected there. Exit 0: no faults; 1: faults.
+    ///
+    /// Example: hub agreement check agreement.toml
+    #[command(verbatim_doc_comment)]
     Check {
         /// The agreement: its text, or a signed note
         file: PathBuf,
@@ -35,8 +38,20 @@ pub enum AgreementCommand {
         json: bool,
     },
     /// Add one signature to an agreement
+    ///
+    /// Each party signs with the key whose public half the agreement gives it; the hub signs too. Others'
+    /// signatures are kept. Exit 4: the key is not the one in the agreement.
+    ///
+    /// Example: hub agreement sign agreement.toml --hub --key keys/statements.key --out agreement.signed
+    #[command(verbatim_doc_comment)]
     Sign(SignArgs),
     /// Decide the requests of a case file
+    ///
+    /// Shows for every request what would be decided for each recipient, and by which rules. Nothing is
+    /// sent and nothing is logged. Exit 1 with --check: something differs from what the file expects.
+    ///
+    /// Example: hub agreement decide agreement.toml cases/s1.json --check
+    #[command(verbatim_doc_comment)]
     Decide(DecideArgs),
 }
 
@@ -45,17 +60,17 @@ pub enum AgreementCommand {
 pub struct SignArgs {
     /// The agreement: its text, or a note that others have signed
     file: PathBuf,
-    /// Sign as this party
+    /// Sign as this party, for example `--agency CSC`
     #[arg(long, value_name = "ID", conflicts_with = "hub", required_unless_present = "hub")]
     agency: Option<AgencyId>,
     /// Sign as the hub
     #[arg(long)]
     hub: bool,
-    /// File with the signing key
+    /// File with the signing key, mode 0600; `init` made it
     #[arg(long, value_name = "KEYFILE")]
     key: PathBuf,
     /// Where to write the signed note; standard output by default
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
@@ -69,7 +84,8 @@ pub struct DecideArgs {
     /// Compare with what the file expects; exit with 1 when anything differs
     #[arg(long)]
     check: bool,
-    /// Decide as of this time (RFC 3339); by default the start of the agreement's validity
+    /// Decide as of this time (RFC 3339), for example 2026-03-02T09:00:00Z; by default the start of the
+    /// agreement's validity
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// Print one JSON document
@@ -177,7 +193,7 @@ fn faults_json(faults: &AgreementFaults) -> Value {
 
 fn sign(args: &SignArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let input = read(&args.file)?;
-    let key = load_signing_key(&args.key)?;
+    let key = keyfile::read_signing_key(&args.key)?;
     // Clap has seen to it that exactly one of the two is there.
     let signatory = args.agency.clone().map_or(Signatory::Hub, Signatory::Party);
     let note = match agreement::sign(&input, &signatory, &key) {
@@ -341,19 +357,6 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn read_text(path: &Path) -> anyhow::Result<String> {
     agreement::text_of(&read(path)?).with_context(|| format!("reading {}", path.display()))
-}
-
-/// A key file is one line: `brag-signing-key-v1`, a space, the base64 text of the seed.
-fn load_signing_key(path: &Path) -> anyhow::Result<SigningKey> {
-    let text = String::from_utf8(read(path)?).unwrap_or_default();
-    let seed = text
-        .trim_end()
-        .strip_prefix("brag-signing-key-v1 ")
-        .and_then(|seed| BASE64_STANDARD.decode(seed).ok())
-        .and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-    // The content is not repeated: it may be a secret in another form.
-    let seed = seed.ok_or_else(|| anyhow!("{} is not a signing key file", path.display()))?;
-    Ok(SigningKey::from_seed(SecretBytes::new(seed))?)
 }
 
 #[cfg(test)]

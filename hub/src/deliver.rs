@@ -32,6 +32,7 @@ pub async fn deliver(
     agency: &AgencyId,
     message: pb::DeliverRequest,
 ) -> Result<(), Refusal> {
+    shared.in_force()?;
     let request: RequestId = id("request_id", &message.request_id)?;
     let enquiry: EnquiryRef = id("enquiry", &message.enquiry)?;
     if AgreementDigest::try_from(message.agreement_digest.as_slice())

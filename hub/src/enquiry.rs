@@ -87,7 +87,7 @@ fn parse(
         _ => return Err(WireError::invalid("answer_within_s", "at most 30 days").into()),
     };
     let mut people = Vec::with_capacity(message.people.len());
-    for person in message.people {
+    for person in &message.people {
         people.push(parse_person(person)?);
     }
     let by_label: BTreeMap<&str, &PersonRef> =
@@ -148,7 +148,7 @@ fn parse_referral(
     })
 }
 
-fn parse_person(person: pb::EnquiryPerson) -> Result<PersonRecord, Refusal> {
+fn parse_person(person: &pb::EnquiryPerson) -> Result<PersonRecord, Refusal> {
     let label: PersonRef = id("people.label", &person.label)?;
     let identity = CanonicalIdentity::decode(&person.identity)
         .map_err(|_| WireError::invalid("people.identity", "a canonical identity"))?;

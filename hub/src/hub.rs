@@ -17,7 +17,8 @@ use brag_common::{
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     statement::Realm,
-    telemetry::Metrics,
+    status::PeerFacing as _,
+    telemetry::{Metrics, RequestMetrics},
     time::SharedClock,
     tls::{ClientTls, ServerTls, connect},
     wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse},
@@ -32,7 +33,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{config::Config, locks::Locks, round, service, store::Store};
+use crate::{config::Config, guard::Refusal, locks::Locks, round, service, store::Store};
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
 const EVENTS_KEPT: usize = 1024;
@@ -54,6 +55,8 @@ pub struct Shared {
     pub log: AuditLog,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
+    /// How requests ended.
+    pub requests: RequestMetrics,
     /// A channel to each agency's node.
     pub nodes: BTreeMap<AgencyId, Channel>,
     /// Calls to nodes under way.
@@ -88,6 +91,19 @@ impl Shared {
         let mut draft = EntryDraft::new(action);
         draft.agreement = Some(self.stamp());
         draft
+    }
+
+    /// Records that a call by an agency was refused.
+    pub async fn record_refusal(&self, agency: &AgencyId, exchange: &str, refusal: &Refusal) {
+        if matches!(refusal, Refusal::Log(_)) {
+            return;
+        }
+        let mut draft = self.draft(Action::RequestRefused);
+        draft.exchange = exchange.parse().ok();
+        draft.peer = Some(Party::Agency(agency.clone()));
+        draft.decision = refusal.code().parse().ok();
+        // A refusal leaves nothing; that it could not be recorded shows as the log being unavailable.
+        let _ = self.log.record(draft).await;
     }
 
     /// Tells those who watch. Nobody watching is no error.
@@ -130,6 +146,7 @@ pub struct Hub {
     shared: Arc<Shared>,
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
+    metrics: Metrics,
     limits: Limits,
 }
 
@@ -179,6 +196,7 @@ impl Hub {
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let calls = Semaphore::new(usize::from(config.fan_out.calls_at_once.clamp(1, 1024)));
+        let metrics = Metrics::new("brag_hub");
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -187,6 +205,7 @@ impl Hub {
             store,
             log,
             replay,
+            requests: RequestMetrics::register(&metrics, &["evaluate", "deliver"]),
             nodes,
             calls,
             events: broadcast::channel(EVENTS_KEPT).0,
@@ -195,7 +214,7 @@ impl Hub {
             enrolling: Mutex::default(),
             shutdown,
         });
-        Ok(Self { shared, listener, server_tls, limits: surroundings.limits })
+        Ok(Self { shared, listener, server_tls, metrics, limits: surroundings.limits })
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -217,10 +236,9 @@ impl Hub {
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(self, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
-        let Self { shared, listener, server_tls, limits } = self;
+        let Self { shared, listener, server_tls, metrics, limits } = self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
-        let metrics = Metrics::new("brag_hub");
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
         let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());

@@ -2,6 +2,7 @@
 //! not read.
 
 pub mod agreement_command;
+pub mod cli;
 pub mod config;
 pub mod deliver;
 pub mod enquiry;
@@ -13,6 +14,7 @@ pub mod matrix;
 pub mod release;
 pub mod round;
 pub mod screening;
+pub mod serve_command;
 pub mod service;
 pub mod store;
 pub mod take;

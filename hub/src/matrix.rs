@@ -17,6 +17,8 @@ use brag_common::{
 pub struct Rated {
     /// The colour.
     pub colour: Colour,
+    /// When the assessor judged.
+    pub rated_at: Timestamp,
     /// The analysis.
     pub analysis: String,
     /// Its topics.
@@ -164,8 +166,14 @@ mod tests {
     }
 
     fn rated(colour: Colour) -> State {
-        let rated =
-            Rated { colour, analysis: String::new(), topics: Vec::new(), via: None, by: None };
+        let rated = Rated {
+            colour,
+            rated_at: Timestamp::UNIX_EPOCH,
+            analysis: String::new(),
+            topics: Vec::new(),
+            via: None,
+            by: None,
+        };
         State::Answered { said: Said::Rated(rated), late: false }
     }
 

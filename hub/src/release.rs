@@ -1,7 +1,7 @@
 //! Requests for detail: the hub gathers the signed evidence and asks the holder, who decides. The hub never
 //! sees detail; what passes through it is sealed to the recipient, and it keeps none of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use brag_common::{
     agreement::LawfulBasis,
@@ -26,7 +26,7 @@ use crate::{
         shapes::{OutcomeRecord, ReleaseRecord, TraceRecord},
     },
     take::verify,
-    view,
+    view::{self, Whole},
 };
 
 /// What a co-ordinator asks for.
@@ -57,6 +57,7 @@ pub async fn request(
     who: &SignedIn,
     wanted: Wanted,
 ) -> Result<Vec<pb::ReleaseView>, Refusal> {
+    shared.in_force()?;
     let channel = shared.nodes.get(&wanted.holder).cloned();
     let channel = channel.ok_or(Refusal::NotFound("holder among the parties"))?;
     let whole = enquiry::whole(shared, &wanted.enquiry).await?;
@@ -77,7 +78,7 @@ pub async fn request(
         purpose,
         basis: wanted.basis.clone(),
         requested_by: who.name().clone(),
-        evidence: whole.statements.iter().map(|kept| kept.signed.clone()).collect(),
+        evidence: current_evidence(&whole),
     };
     let mut draft = asked(shared, &query, Action::ReleaseAsked, &wanted.holder);
     if let Ok(role) = who.role().word().parse::<Word>() {
@@ -111,6 +112,33 @@ pub async fn request(
         }
     }
     settle(shared, &query, &wanted.holder, records).await
+}
+
+/// The newest rating of every agency about every person, and every other fact. Ratings that were replaced
+/// prove nothing, and the request has a size.
+fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
+    let mut ratings = BTreeMap::new();
+    let mut evidence = Vec::new();
+    for kept in &whole.statements {
+        let Ok(statement) = kept.signed.read_unverified() else { continue };
+        match statement.body {
+            Body::Rating(rating) => {
+                let key = (statement.signer, rating.person.person);
+                let newer = ratings.get(&key).is_none_or(|(at, _)| *at <= rating.rated_at);
+                if newer {
+                    ratings.insert(key, (rating.rated_at, kept.signed.clone()));
+                }
+            }
+            Body::Release(_) => {}
+            Body::Link { .. }
+            | Body::Role { .. }
+            | Body::Assertion(_)
+            | Body::Consent(_)
+            | Body::Action { .. } => evidence.push(kept.signed.clone()),
+        }
+    }
+    evidence.extend(ratings.into_values().map(|(_, signed)| signed));
+    evidence
 }
 
 async fn ask(

@@ -4,8 +4,8 @@ use std::{pin::Pin, sync::Arc};
 
 use brag_common::{
     audit::entry::{Action, EntryDraft, Word},
-    id::EnquiryRef,
-    status::to_status,
+    id::{AgencyId, EnquiryRef},
+    status::{PeerFacing as _, to_status},
     tls::{Caller, peer_of},
     wire::{
         MAX_MESSAGE_BYTES, WireError, bounded, id,
@@ -60,25 +60,59 @@ fn refused(refusal: impl Into<Refusal>) -> Status {
     to_status(&refusal.into())
 }
 
+impl ForAgencies {
+    fn agency<T>(&self, request: Request<T>, rpc: &'static str) -> Result<(AgencyId, T), Status> {
+        match self.0.party(peer_of(&request)?) {
+            Ok(agency) => Ok((agency, request.into_inner())),
+            Err(refusal) => {
+                self.0.requests.count(rpc, refusal.code());
+                Err(to_status(&refusal))
+            }
+        }
+    }
+
+    /// Counts how a call ended; a refusal is recorded before it is told.
+    async fn ended<T>(
+        &self,
+        rpc: &'static str,
+        agency: &AgencyId,
+        exchange: &str,
+        outcome: Result<T, Refusal>,
+    ) -> Result<Response<T>, Status> {
+        match outcome {
+            Ok(message) => {
+                self.0.requests.count(rpc, "ok");
+                Ok(Response::new(message))
+            }
+            Err(refusal) => {
+                self.0.requests.count(rpc, refusal.code());
+                self.0.record_refusal(agency, exchange, &refusal).await;
+                Err(to_status(&refusal))
+            }
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl HubService for ForAgencies {
     async fn evaluate(
         &self,
         request: Request<pb::EvaluateRequest>,
     ) -> Result<Response<pb::EvaluateResponse>, Status> {
-        let agency = self.0.party(peer_of(&request)?).map_err(refused)?;
-        let response =
-            evaluate::evaluate(&self.0, &agency, request.into_inner()).await.map_err(refused)?;
-        Ok(Response::new(response))
+        let (agency, message) = self.agency(request, "evaluate")?;
+        let exchange = message.request_id.clone();
+        let outcome = evaluate::evaluate(&self.0, &agency, message).await;
+        self.ended("evaluate", &agency, &exchange, outcome).await
     }
 
     async fn deliver(
         &self,
         request: Request<pb::DeliverRequest>,
     ) -> Result<Response<pb::DeliverResponse>, Status> {
-        let agency = self.0.party(peer_of(&request)?).map_err(refused)?;
-        deliver::deliver(&self.0, &agency, request.into_inner()).await.map_err(refused)?;
-        Ok(Response::new(pb::DeliverResponse {}))
+        let (agency, message) = self.agency(request, "deliver")?;
+        let exchange = message.request_id.clone();
+        let outcome = deliver::deliver(&self.0, &agency, message).await;
+        self.ended("deliver", &agency, &exchange, outcome.map(|()| pb::DeliverResponse {})).await
     }
 }
 

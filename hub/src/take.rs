@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use brag_common::{
     audit::entry::{Action, Digest, EntryDraft, Party},
-    enquiry::{Answer, Why},
+    enquiry::{Answer, RatedAnswer, Why},
     id::{AgencyId, EnquiryRef, PersonRef, RequestId},
+    rating::Analysis,
     reason::Reason,
     statement::{Body, SignedStatement, Statement},
     time::Timestamp,
@@ -74,7 +75,7 @@ impl Taken {
             Answer::IdentityReview => Self::said(person, Said::IdentityReview),
             Answer::Unable(why) => Self::said(person, Said::Unable(why)),
             Answer::Declined(why) => Self::said(person, Said::Declined(why)),
-            Answer::Rated(signed) => {
+            Answer::Rated(RatedAnswer { signed, analysis }) => {
                 let statement = verify(shared, enquiry, agency, &signed)?;
                 let Body::Rating(rating) = &statement.body else {
                     return Err(Refusal::Statement("it is not a rating"));
@@ -82,9 +83,18 @@ impl Taken {
                 if rating.person.person != person {
                     return Err(Refusal::Statement("it is about another person"));
                 }
+                if analysis.digest() != rating.analysis_digest {
+                    return Err(Refusal::Statement(
+                        "the analysis is not the one it was signed with",
+                    ));
+                }
+                let bounds = shared.agreement.agreement().rating().analysis;
+                let analysis = Analysis::parse(&analysis.text, bounds)
+                    .map_err(|_| Refusal::Statement("the analysis is not within the agreement"))?;
                 let rated = Rated {
                     colour: rating.colour,
-                    analysis: rating.analysis.clone(),
+                    rated_at: rating.rated_at,
+                    analysis: analysis.as_str().to_owned(),
                     topics: rating.topics.iter().copied().collect(),
                     via: rating.via.as_ref().map(|via| via.person.clone()),
                     by: statement.made_by.clone(),
@@ -183,9 +193,10 @@ pub async fn take_with(
 fn gives_way(known: &CellState, next: &NewState) -> bool {
     match (known, next) {
         // A rating gives way to a newer rating only; both versions stay as statements.
-        (CellState::Answered { said: SaidRecord::Rated { .. }, .. }, NewState::Said(said)) => {
-            matches!(said, Said::Rated(_))
-        }
+        (
+            CellState::Answered { said: SaidRecord::Rated { rated_at, .. }, .. },
+            NewState::Said(said),
+        ) => matches!(said, Said::Rated(newer) if newer.rated_at >= *rated_at),
         // What failed says nothing about what was said before.
         (
             CellState::Answered {
@@ -247,8 +258,8 @@ fn stored(state: NewState, late: bool) -> CellState {
         NewState::Said(said) => said,
     };
     let said = match said {
-        Said::Rated(Rated { colour, analysis, topics, via, by }) => {
-            SaidRecord::Rated { colour, analysis, topics, via, by }
+        Said::Rated(Rated { colour, rated_at, analysis, topics, via, by }) => {
+            SaidRecord::Rated { colour, rated_at, analysis, topics, via, by }
         }
         Said::NotKnown => SaidRecord::NotKnown,
         Said::IdentityReview => SaidRecord::IdentityReview,
@@ -267,8 +278,8 @@ pub fn cell(record: &CellRecord) -> Cell {
         CellState::Answered { said, late } => State::Answered {
             late: *late,
             said: match said.clone() {
-                SaidRecord::Rated { colour, analysis, topics, via, by } => {
-                    Said::Rated(Rated { colour, analysis, topics, via, by })
+                SaidRecord::Rated { colour, rated_at, analysis, topics, via, by } => {
+                    Said::Rated(Rated { colour, rated_at, analysis, topics, via, by })
                 }
                 SaidRecord::NotKnown => Said::NotKnown,
                 SaidRecord::IdentityReview => Said::IdentityReview,

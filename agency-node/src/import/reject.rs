@@ -16,13 +16,15 @@ use brag_common::{
 pub const MAX_FIELD_BYTES: usize = 64 * 1024;
 /// Longest row, in bytes.
 pub const MAX_ROW_BYTES: usize = 256 * 1024;
-/// Longest payload of an entry, in bytes: sealed, it still fits a store whose values stay under 64 KiB.
-pub(super) const MAX_TEXT_BYTES: usize = 60 * 1024;
+/// Longest payload of an entry, in bytes: what can be kept is what can be released.
+pub(super) const MAX_TEXT_BYTES: usize = brag_common::release::MAX_DETAIL_BYTES;
+/// Longest identity, in bytes of its canonical form: as text it still fits a store whose values stay under 63 KiB.
+pub(super) const MAX_IDENTITY_BYTES: usize = 40 * 1024;
 
 /// Why a row, or one of its fields, is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// Longer than [`MAX_FIELD_BYTES`], or 60 KiB for the text of an entry.
+    /// Longer than [`MAX_FIELD_BYTES`], or 32 KiB for the text of an entry.
     #[error("the field is too long: at most {0} bytes")]
     FieldTooLong(usize),
     /// Longer than [`MAX_ROW_BYTES`].
@@ -87,6 +89,11 @@ pub enum Reason {
     /// Wrong as part of an identity.
     #[error(transparent)]
     Identity(IdentityProblem),
+    /// Many names, identifiers and addresses, all of them long.
+    #[error(
+        "the names, identifiers and addresses together are too long: at most {MAX_IDENTITY_BYTES} bytes"
+    )]
+    IdentityTooLong,
     /// Not a kind of name.
     #[error("expected `kind:name` with kind `current`, `former`, `alias` or `known_as`")]
     BadName,

@@ -56,6 +56,9 @@ pub struct EntryRecord {
     /// Sharing would harm the person more than not sharing.
     #[serde(default)]
     pub more_detrimental: bool,
+    /// Blinded digest of text and markings, so that an import sees a change without opening the text.
+    #[serde(default, with = "stored::bytes")]
+    pub digest: [u8; 16],
 }
 
 /// A rating that stands until it is too old, whoever asks.
@@ -158,6 +161,16 @@ pub struct KeptStatement {
     pub signed: SignedStatement,
 }
 
+/// An analysis of this node's, with the salt of its digest.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalysisRecord {
+    /// The salt.
+    #[serde(with = "stored::bytes")]
+    pub salt: [u8; 32],
+    /// The text.
+    pub text: String,
+}
+
 /// A release that waits for people.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
@@ -209,6 +222,7 @@ pub struct InboxRecord {
 no_debug!(
     PersonRecord,
     EntryRecord,
+    AnalysisRecord,
     StandingRating,
     EnquiryPerson,
     Opened,

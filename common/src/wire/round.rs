@@ -4,9 +4,10 @@ use super::{MAX_PEOPLE, WireError, bounded, id, pb, statement, time, words};
 use crate::{
     enquiry::{
         Answer, ClaimedLink, Envelope, LinkedPerson, PersonAnswer, RatePerson, RateQuery,
-        SLOT_TAGS, SLOTS_STEP, ScreenQuery, SlotTags, Why,
+        RatedAnswer, SLOT_TAGS, SLOTS_STEP, ScreenQuery, SlotTags, Why,
     },
     id::AgreementDigest,
+    rating::SaltedAnalysis,
 };
 
 /// The most bytes of one sealed identity.
@@ -207,8 +208,10 @@ impl From<&PersonAnswer> for pb::PersonAnswer {
     fn from(said: &PersonAnswer) -> Self {
         let mut message = Self { person: said.person.to_string(), ..Self::default() };
         let status = match &said.answer {
-            Answer::Rated(rating) => {
-                message.rating = Some(rating.into());
+            Answer::Rated(rated) => {
+                message.rating = Some((&rated.signed).into());
+                message.analysis.clone_from(&rated.analysis.text);
+                message.analysis_salt = rated.analysis.salt.to_vec();
                 pb::AnswerStatus::Rated
             }
             Answer::NotKnown => pb::AnswerStatus::NotKnown,
@@ -237,9 +240,17 @@ impl TryFrom<pb::PersonAnswer> for PersonAnswer {
                 .ok_or(WireError::invalid("reason", "1 to 64 letters, digits or `_`"))
         };
         let answer = match message.status() {
-            pb::AnswerStatus::Rated => Answer::Rated(
-                message.rating.clone().ok_or(WireError::Missing("rating"))?.try_into()?,
-            ),
+            pb::AnswerStatus::Rated => Answer::Rated(RatedAnswer {
+                signed: message.rating.clone().ok_or(WireError::Missing("rating"))?.try_into()?,
+                analysis: SaltedAnalysis {
+                    salt: message
+                        .analysis_salt
+                        .as_slice()
+                        .try_into()
+                        .map_err(|_| WireError::invalid("analysis_salt", "32 bytes"))?,
+                    text: message.analysis.clone(),
+                },
+            }),
             pb::AnswerStatus::NotKnown => Answer::NotKnown,
             pb::AnswerStatus::IdentityReview => Answer::IdentityReview,
             pb::AnswerStatus::Unable => Answer::Unable(why()?),

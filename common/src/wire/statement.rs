@@ -101,7 +101,7 @@ fn encode_body(body: &Body) -> pb::statement_payload::Body {
         Body::Rating(rating) => Wire::Rating(pb::RatingBody {
             person: Some(person(&rating.person)),
             colour: words::colour(rating.colour).into(),
-            analysis: rating.analysis.clone(),
+            analysis_digest: rating.analysis_digest.to_vec(),
             topics: rating.topics.iter().map(|topic| topic.word().to_owned()).collect(),
             rated_at_unix_ms: rating.rated_at.as_millisecond(),
             via: rating.via.as_ref().map(person),
@@ -185,7 +185,7 @@ fn encode_release(decision: &ReleaseDecision) -> pb::ReleaseBody {
 fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
     use pb::statement_payload::Body as Wire;
     Ok(match body {
-        Wire::Rating(rating) => Body::Rating(decode_rating(rating)?),
+        Wire::Rating(rating) => Body::Rating(decode_rating(&rating)?),
         Wire::Link(link) => Body::Link {
             from: to_person(link.from.as_ref())?,
             to: to_person(link.to.as_ref())?,
@@ -205,7 +205,7 @@ fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
     })
 }
 
-fn decode_rating(rating: pb::RatingBody) -> Result<Rating, WireError> {
+fn decode_rating(rating: &pb::RatingBody) -> Result<Rating, WireError> {
     bounded("topics", &rating.topics, 0..=Topic::ALL.len(), "at most 11, each once")?;
     Ok(Rating {
         person: to_person(rating.person.as_ref())?,
@@ -216,7 +216,11 @@ fn decode_rating(rating: pb::RatingBody) -> Result<Rating, WireError> {
             .map(|word| Topic::from_word(word))
             .collect::<Option<_>>()
             .ok_or(WireError::invalid("topics", "topics this version knows"))?,
-        analysis: rating.analysis,
+        analysis_digest: rating
+            .analysis_digest
+            .as_slice()
+            .try_into()
+            .map_err(|_| WireError::invalid("analysis_digest", "32 bytes"))?,
         rated_at: time("rated_at_unix_ms", rating.rated_at_unix_ms)?,
         via: rating.via.as_ref().map(|via| to_person(Some(via))).transpose()?,
         subject_is_child: rating.subject_is_child,

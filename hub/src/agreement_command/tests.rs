@@ -1,3 +1,6 @@
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use brag_common::{keys::SigningKey, secret::SecretBytes};
+
 use super::*;
 
 fn corpus(name: &str) -> PathBuf {
@@ -34,17 +37,6 @@ fn check_says_whose_keys_are_missing() {
     let (_, out) = ran(&AgreementCommand::Check { file, json: true });
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["missing_keys"].as_array().unwrap().len(), 15);
-}
-
-#[test]
-fn a_key_file_in_another_form_is_refused_without_showing_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
-    fs::write(&key, "brag-sealing-key-v1 c2VjcmV0\n").unwrap();
-    let error = load_signing_key(&key).unwrap_err();
-    assert!(!format!("{error:?}").contains("c2VjcmV0"));
-    fs::write(&key, format!("brag-signing-key-v1 {}\n", BASE64_STANDARD.encode([7; 32]))).unwrap();
-    assert!(load_signing_key(&key).is_ok());
 }
 
 #[test]
@@ -117,8 +109,7 @@ fn sign_refuses_another_partys_key_and_adds_one_signature_at_a_time() {
     let path = |name: &str| folder.path().join(name);
     fs::write(path("agreement.toml"), agreement_with_keys()).unwrap();
     for (name, seed) in [("csc.key", 1_u8), ("pol.key", 2)] {
-        let seed = BASE64_STANDARD.encode([seed; 32]);
-        fs::write(path(name), format!("brag-signing-key-v1 {seed}\n")).unwrap();
+        keyfile::write_signing_key(&path(name), &key_of(seed)).unwrap();
     }
     let sign = |file: &str, id: &str, key: &str, out: &str| {
         ran(&AgreementCommand::Sign(SignArgs {

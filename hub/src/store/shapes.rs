@@ -123,6 +123,8 @@ pub enum SaidRecord {
     Rated {
         /// The colour.
         colour: Colour,
+        /// When the assessor judged.
+        rated_at: Timestamp,
         /// The analysis.
         analysis: String,
         /// Its topics.

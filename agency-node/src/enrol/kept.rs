@@ -1,0 +1,243 @@
+//! What of an enrolment is durable: the pinned key, and every batch that the hub has answered.
+//!
+//! | place | value |
+//! |---|---|
+//! | `enrolment/pinned` | epoch and the hub's public key |
+//! | `enrolled/<epoch>/<number>` | one batch: its people and their tokens |
+//!
+//! A batch is one value of about 25 KiB, so that a million people are some fifteen thousand places. When a person
+//! changes, the earlier tokens stay behind in their batch, and the index leaves them out.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use brag_common::{
+    durable::{self, StoreError},
+    matching::{
+        index::{Entry, write_index as write_file},
+        token::{ElementBytes, Epoch, Output},
+    },
+    secret::SecretBytes,
+};
+use zeroize::Zeroizing;
+
+use super::people::{Batch, IdentityDigest, digest};
+use crate::store::Store;
+
+const PINNED: &[u8] = b"enrolment/pinned";
+const BATCHES: &[u8] = b"enrolled/";
+
+/// The hub's key of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pinned {
+    pub(super) epoch: Epoch,
+    pub(super) public_key: ElementBytes,
+}
+
+impl Pinned {
+    fn encode(&self) -> Vec<u8> {
+        [self.epoch.0.to_be_bytes().as_slice(), &self.public_key].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (epoch, key) = bytes.split_first_chunk()?;
+        let public_key = key.try_into().ok()?;
+        Some(Self { epoch: Epoch(u64::from_be_bytes(*epoch)), public_key })
+    }
+}
+
+/// Who is done, sorted by record.
+#[derive(Debug, Default)]
+pub(super) struct Done(Vec<(u64, IdentityDigest)>);
+
+impl Done {
+    pub(super) fn contains(&self, record: u64, digest: &IdentityDigest) -> bool {
+        self.0.binary_search(&(record, *digest)).is_ok()
+    }
+}
+
+/// What earlier runs, or this one, have done.
+pub(super) struct Kept {
+    pinned: Option<Pinned>,
+    done: Done,
+    next_number: u64,
+}
+
+impl Kept {
+    /// Reads what there is.
+    pub(super) fn open(store: &Store) -> Result<Self, StoreError> {
+        let pinned = match store.durable().get(PINNED)? {
+            Some(bytes) => Some(Pinned::decode(&bytes).ok_or_else(damaged)?),
+            None => None,
+        };
+        let mut done = Vec::new();
+        let mut next_number = 0;
+        if let Some(pinned) = &pinned {
+            for batch in batches(store, pinned.epoch) {
+                let (number, enrolled) = batch?;
+                next_number = next_number.max(number.saturating_add(1));
+                done.extend(enrolled.0.iter().map(|person| (person.record, person.digest)));
+            }
+        }
+        done.sort_unstable();
+        Ok(Self { pinned, done: Done(done), next_number })
+    }
+
+    pub(super) const fn pinned(&self) -> Option<&Pinned> {
+        self.pinned.as_ref()
+    }
+
+    pub(super) fn set_pinned(&mut self, pinned: Pinned) {
+        self.pinned = Some(pinned);
+    }
+
+    /// Who was done when this was opened; gives it away.
+    pub(super) fn done(&mut self) -> Done {
+        std::mem::take(&mut self.done)
+    }
+
+    pub(super) const fn next_number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number = number.saturating_add(1);
+        number
+    }
+}
+
+/// One person with their tokens.
+struct EnrolledPerson {
+    record: u64,
+    digest: IdentityDigest,
+    tokens: Vec<Output>,
+}
+
+/// One batch.
+pub(super) struct Enrolled(Vec<EnrolledPerson>);
+
+impl Enrolled {
+    pub(super) fn new(batch: &Batch, outputs: &[Output]) -> Self {
+        let mut outputs = outputs.iter().cloned();
+        let people = batch.people.iter().map(|(record, digest, n_keys)| EnrolledPerson {
+            record: *record,
+            digest: *digest,
+            tokens: outputs.by_ref().take(*n_keys).collect(),
+        });
+        Self(people.collect())
+    }
+
+    /// For each person: record 8, digest 16, number of tokens 1, then tag 16 and secret 16 of each.
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(32 * 1024));
+        for person in &self.0 {
+            bytes.extend_from_slice(&person.record.to_be_bytes());
+            bytes.extend_from_slice(&person.digest);
+            bytes.push(u8::try_from(person.tokens.len()).unwrap_or(u8::MAX));
+            for token in person.tokens.iter().take(usize::from(u8::MAX)) {
+                bytes.extend_from_slice(&token.tag);
+                bytes.extend_from_slice(token.secret.expose());
+            }
+        }
+        bytes
+    }
+
+    fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut people = Vec::new();
+        while !bytes.is_empty() {
+            let (record, rest) = bytes.split_first_chunk()?;
+            let (digest, rest) = rest.split_first_chunk()?;
+            let (n_tokens, mut rest) = rest.split_first()?;
+            let mut tokens = Vec::with_capacity(usize::from(*n_tokens));
+            for _ in 0..*n_tokens {
+                let (tag, after) = rest.split_first_chunk()?;
+                let (secret, after) = after.split_first_chunk()?;
+                tokens.push(Output { tag: *tag, secret: SecretBytes::new(*secret) });
+                rest = after;
+            }
+            let (record, digest) = (u64::from_be_bytes(*record), *digest);
+            people.push(EnrolledPerson { record, digest, tokens });
+            bytes = rest;
+        }
+        Some(Self(people))
+    }
+}
+
+fn batches(
+    store: &Store,
+    epoch: Epoch,
+) -> impl Iterator<Item = Result<(u64, Enrolled), StoreError>> + use<> {
+    let prefix = place(epoch, "");
+    let n_prefix = prefix.len();
+    store.durable().scan(prefix.as_bytes()).map(move |row| {
+        let (place, bytes) = row?;
+        let number = place
+            .get(n_prefix..)
+            .and_then(|rest| std::str::from_utf8(rest).ok())
+            .and_then(|rest| u64::from_str_radix(rest, 16).ok())
+            .ok_or_else(damaged)?;
+        Ok((number, Enrolled::decode(&bytes).ok_or_else(damaged)?))
+    })
+}
+
+fn place(epoch: Epoch, number: &str) -> String {
+    format!("enrolled/{:016x}/{number}", epoch.0)
+}
+
+const fn damaged() -> StoreError {
+    StoreError::Corrupt { what: "a kept batch of the enrolment does not read back" }
+}
+
+/// Pins the hub's key of an epoch.
+pub(super) fn pin(store: &Store, pinned: &Pinned) -> Result<(), StoreError> {
+    let mut batch = durable::Batch::new();
+    batch.put(PINNED, pinned.encode());
+    store.durable().commit(batch)
+}
+
+/// Drops every batch, then pins the hub's key of a later epoch.
+pub(super) fn start_again(store: &Store, pinned: &Pinned) -> Result<(), StoreError> {
+    let mut batch = durable::Batch::new();
+    for place in store.durable().keys(BATCHES) {
+        batch.remove(place?);
+        if batch.len() >= 500 {
+            store.durable().commit(std::mem::take(&mut batch))?;
+        }
+    }
+    store.durable().commit(batch)?;
+    pin(store, pinned)
+}
+
+/// Keeps one batch.
+pub(super) fn keep(
+    store: &Store,
+    epoch: Epoch,
+    number: u64,
+    enrolled: &Enrolled,
+) -> Result<(), StoreError> {
+    let mut batch = durable::Batch::new();
+    batch.put(place(epoch, &format!("{number:016x}")), enrolled.encode().to_vec());
+    store.durable().commit(batch)
+}
+
+/// Writes the index of everybody's present identity; gives the number of its tokens.
+pub(super) fn write_index(store: &Store, path: &Path, epoch: Epoch) -> anyhow::Result<u64> {
+    let mut present = Vec::new();
+    for person in store.people() {
+        let (record, person) = person?;
+        present.push((record, digest(store, &person.identity)));
+    }
+    // The store gives people by record number, so they are in order.
+    let present = Done(present);
+    let mut entries = Vec::new();
+    for batch in batches(store, epoch) {
+        let (_, enrolled) = batch?;
+        for person in enrolled.0 {
+            if present.contains(person.record, &person.digest) {
+                entries.extend(person.tokens.iter().map(|token| Entry::new(token, person.record)));
+            }
+        }
+    }
+    entries.sort_unstable();
+    entries.dedup();
+    let n_tokens = entries.len() as u64;
+    write_file(path, epoch, entries).context("the token index")?;
+    Ok(n_tokens)
+}

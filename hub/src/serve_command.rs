@@ -1,0 +1,51 @@
+//! `hub serve`: runs the hub until a signal stops it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use brag_common::{
+    lifecycle::{stop_on_signals, write_ready_file},
+    telemetry,
+    time::SystemClock,
+};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Hub, Surroundings};
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "./hub.toml")]
+    pub config: PathBuf,
+    /// Write {"listen":"ip:port","admin":"ip:port"} to this file once serving
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// Serves until SIGINT or SIGTERM, then lets calls under way finish.
+///
+/// # Errors
+/// When something the hub needs is missing or wrong, or a part of it ends by itself.
+pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.config)?;
+    telemetry::start_log(config.log)?;
+    telemetry::log_start("hub", env!("CARGO_PKG_VERSION"), &args.config);
+    let shutdown = CancellationToken::new();
+    stop_on_signals(shutdown.clone())?;
+    let around = Surroundings::of_this_machine(Arc::new(SystemClock));
+    let hub = Hub::build(config, around, shutdown.clone()).await?;
+    let listen = hub.addr()?;
+    let mut written = Ok(());
+    hub.run(|admin| {
+        if let Some(path) = &args.ready_file {
+            written = write_ready_file(path, listen, admin);
+            if written.is_err() {
+                // Whoever waits for the file would wait for ever.
+                shutdown.cancel();
+            }
+        }
+    })
+    .await?;
+    written
+}
