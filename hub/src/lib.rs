@@ -12,6 +12,7 @@ pub mod hub;
 pub mod locks;
 pub mod matrix;
 pub mod release;
+pub mod render;
 pub mod round;
 pub mod screening;
 pub mod serve_command;
