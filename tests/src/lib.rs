@@ -2,4 +2,6 @@
 
 pub mod partnership;
 pub mod people;
+pub mod processes;
 pub mod scenario;
+pub mod sweep;
