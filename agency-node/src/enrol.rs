@@ -39,6 +39,9 @@ use crate::{config::Config, ground::Ground, store::Store};
 mod kept;
 mod people;
 
+#[cfg(test)]
+mod tests;
+
 use kept::{Enrolled, Kept, Pinned};
 use people::{Batch, Counts};
 
@@ -96,6 +99,8 @@ pub enum EnrolFailure {
         code: String,
         /// The hub's words.
         message: String,
+        /// Whether a rule says no, so that trying again changes nothing.
+        is_rule: bool,
     },
     /// The hub answered with another public key than before in the same epoch.
     #[error(
@@ -318,7 +323,11 @@ impl Caller {
                         ToOwned::to_owned,
                     );
                     let message = status.message().to_owned();
-                    return Err(EnrolFailure::Refused { code, message }.into());
+                    let is_rule = matches!(
+                        status.code(),
+                        tonic::Code::FailedPrecondition | tonic::Code::PermissionDenied
+                    );
+                    return Err(EnrolFailure::Refused { code, message, is_rule }.into());
                 }
             }
         }

@@ -4,16 +4,22 @@
 pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;
+pub mod check_command;
+pub mod cli;
 pub mod config;
 pub mod desk;
+pub mod desk_command;
 pub mod enrol;
 pub mod ground;
 pub mod guard;
 pub mod import;
+pub mod init_command;
 pub mod node;
 pub mod outbox;
 pub mod receive;
 pub mod records;
+pub mod records_command;
+pub mod serve_command;
 pub mod service;
 pub mod store;
 

@@ -36,6 +36,9 @@ use crate::{
 
 mod load;
 
+#[cfg(test)]
+mod tests;
+
 pub use load::{ImportJob, ImportProgress, Imported, import_files, import_into};
 
 /// Record numbers taken from the counter at a time.

@@ -1,0 +1,302 @@
+//! `agency-node check-config`: everything that would keep a node from serving, at once, with what to do about it.
+
+use std::{
+    io::{ErrorKind, Write},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+};
+
+use brag_common::{
+    agreement::SignedAgreement,
+    keyfile::{self, KeyKind},
+    time::{SharedClock, SystemClock},
+    tls::{ClientTls, ServerTls},
+};
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use tonic::transport::Endpoint;
+
+use crate::{
+    Config,
+    cli::{ConfigArg, Exit, print_json},
+    ground,
+};
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something that was found.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// What it is about, for example `keys.statements`.
+    pub subject: &'static str,
+    /// What is so.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// All that was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Findings {
+    /// What keeps the node from serving.
+    pub problems: Vec<Finding>,
+    /// What is worth knowing and does not.
+    pub notes: Vec<Finding>,
+}
+
+impl Findings {
+    fn problem(
+        &mut self,
+        subject: &'static str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let (what, remedy) = (what.into(), remedy.into());
+        self.problems.push(Finding { subject, what, remedy });
+    }
+
+    fn note(&mut self, subject: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        let (what, remedy) = (what.into(), remedy.into());
+        self.notes.push(Finding { subject, what, remedy });
+    }
+}
+
+/// Checks and says what was found.
+///
+/// # Errors
+/// When standard output can not be written.
+pub fn run(args: &CheckArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    let mut findings = Findings::default();
+    match Config::load(args.config.path()) {
+        Ok(config) => check(&config, &(Arc::new(SystemClock) as SharedClock), &mut findings),
+        Err(error) => findings.problem(
+            "configuration",
+            format!("{:#}", anyhow::Error::new(error)),
+            "correct the file; deploy/config/agency-node/advanced.toml explains every option",
+        ),
+    }
+    let exit = if findings.problems.is_empty() { Exit::Done } else { Exit::Failed };
+    if args.json {
+        let ok = findings.problems.is_empty();
+        print_json(
+            stdout,
+            &json!({ "ok": ok, "problems": findings.problems, "notes": findings.notes }),
+        )?;
+        return Ok(exit);
+    }
+    match findings.problems.len() {
+        0 => writeln!(stdout, "{}: everything is in order", args.config.path().display())?,
+        1 => writeln!(stdout, "{}: 1 problem", args.config.path().display())?,
+        n => writeln!(stdout, "{}: {n} problems", args.config.path().display())?,
+    }
+    for (heading, found) in [("problem", &findings.problems), ("note", &findings.notes)] {
+        for finding in found {
+            writeln!(stdout, "{heading}: {}: {}", finding.subject, finding.what)?;
+            writeln!(stdout, "    to do: {}", finding.remedy)?;
+        }
+    }
+    Ok(exit)
+}
+
+/// Checks a configuration that has been read.
+pub fn check(config: &Config, clock: &SharedClock, findings: &mut Findings) {
+    let agreement = check_keys_and_agreement(config, clock, findings);
+    check_tls(config, agreement.as_ref(), clock, findings);
+    check_data(config.data.as_path(), findings);
+    check_addresses(config, findings);
+    if config.staff.is_empty() {
+        findings.note(
+            "staff",
+            "nobody is listed, so nobody can rate, approve or open detail",
+            "add a [[staff]] block for each assessor and approver",
+        );
+    }
+    for (place, person) in config.staff.iter().enumerate() {
+        if person.roles.is_empty() {
+            findings.note(
+                "staff",
+                format!("entry {} has no role", place + 1),
+                "give the person `assessor`, `approver` or both, or take the block out",
+            );
+        }
+    }
+}
+
+fn check_keys_and_agreement(
+    config: &Config,
+    clock: &SharedClock,
+    findings: &mut Findings,
+) -> Option<SignedAgreement> {
+    let remedy = "run `agency-node init` for new keys, or put the key file back; mode 0600, owned by the node's user";
+    let paths = &config.keys;
+    let statements = keyfile::read_signing_key(paths.statements.as_path());
+    let rest = [
+        ("keys.sealing", keyfile::read(paths.sealing.as_path(), KeyKind::Sealing).map(drop)),
+        ("keys.store", keyfile::read(paths.store.as_path(), KeyKind::Store).map(drop)),
+        ("keys.log", keyfile::read_signing_key(paths.log.as_path()).map(drop)),
+    ];
+    let sealing_reads = rest.first().is_some_and(|(_, read)| read.is_ok());
+    for (subject, read) in rest {
+        if let Err(error) = read {
+            findings.problem(subject, format!("{:#}", anyhow::Error::new(error)), remedy);
+        }
+    }
+    let statements = match statements {
+        Ok(key) => key,
+        Err(error) => {
+            let what = format!("{:#}", anyhow::Error::new(error));
+            findings.problem("keys.statements", what, remedy);
+            if let Err(error) = std::fs::metadata(config.agreement.as_path()) {
+                let what = format!("`{}`: {error}", config.agreement.as_path().display());
+                findings.problem("agreement", what, "put the signed agreement there");
+            }
+            return None;
+        }
+    };
+    let agreement = match ground::read_agreement(config, &statements) {
+        Ok(agreement) => agreement,
+        Err(error) => {
+            findings.problem(
+                "agreement",
+                format!("{error:#}"),
+                "get the note that every party and the hub have signed; if it names another key for this agency, the \
+                 partnership signs anew with the key that `agency-node init` printed",
+            );
+            return None;
+        }
+    };
+    if sealing_reads && let Err(error) = ground::read_sealing_key(config, &agreement) {
+        let remedy =
+            "put back the key whose public half the agreement names, or have the agreement changed";
+        findings.problem("keys.sealing", format!("{error:#}"), remedy);
+    }
+    let (model, now) = (agreement.agreement(), clock.now());
+    if !model.in_force(now) {
+        findings.problem(
+            "agreement",
+            format!("{} version {} is not in force today", model.id(), model.version()),
+            "put the signed successor there; without an agreement in force every request is refused",
+        );
+    }
+    if !model.party(&config.agency).is_some_and(|party| party.in_force(now)) {
+        findings.problem(
+            "agency",
+            format!("{} is not a party any more", config.agency),
+            "an agency that has withdrawn does not serve",
+        );
+    }
+    Some(agreement)
+}
+
+fn check_tls(
+    config: &Config,
+    agreement: Option<&SignedAgreement>,
+    clock: &SharedClock,
+    findings: &mut Findings,
+) {
+    let files = config.tls.files();
+    let Some(agreement) = agreement else {
+        // Without the agreement nobody knows which names count; whether the files are there shows all the same.
+        let all = [&files.certificate, &files.private_key, &files.roots];
+        for path in all.into_iter().chain(files.crls.as_ref()) {
+            if let Err(error) = std::fs::File::open(path) {
+                let what = format!("`{}`: {error}", path.display());
+                findings.problem(
+                    "tls",
+                    what,
+                    "put the PEM file there, readable by the node's user",
+                );
+            }
+        }
+        return;
+    };
+    let loaded = ground::trust_domain(agreement).and_then(|domain| {
+        ServerTls::load(files.clone(), domain.clone(), Arc::clone(clock))?;
+        Ok(ClientTls::load(files, domain, Arc::clone(clock))?)
+    });
+    let tls = match loaded {
+        Ok(tls) => tls,
+        Err(error) => {
+            let remedy =
+                "correct [tls]: PEM files, a private key of mode 0600 that fits the certificate";
+            findings.problem("tls", format!("{error:#}"), remedy);
+            return;
+        }
+    };
+    let expected = agreement.agreement().party(&config.agency).and_then(|party| party.keys());
+    if let Some(expected) = expected.map(|keys| keys.tls.as_str())
+        && tls.name().to_string() != expected
+    {
+        findings.problem(
+            "tls.certificate",
+            format!("its name is `{}`, the agreement says `{expected}`", tls.name()),
+            "get a certificate with the name that the agreement gives this agency",
+        );
+    }
+    if tls.expires() <= clock.now() {
+        let what = format!("it expired at {}", tls.expires());
+        findings.problem("tls.certificate", what, "get a new certificate");
+    }
+}
+
+fn check_data(data: &Path, findings: &mut Findings) {
+    // The folder may not be there yet; then the one that would hold it has to be writable.
+    let Some(folder) = data.ancestors().find(|folder| folder.exists()) else { return };
+    let probe = folder.join(format!(".agency-node-check-{}", std::process::id()));
+    let written =
+        std::fs::write(&probe, b"may be deleted\n").and_then(|()| std::fs::remove_file(&probe));
+    if let Err(error) = written {
+        findings.problem(
+            "data",
+            format!("`{}` can not be written: {error}", folder.display()),
+            "give the node's user the folder, on a local disk with space left",
+        );
+    }
+}
+
+fn check_addresses(config: &Config, findings: &mut Findings) {
+    if !config.admin_listen.ip().is_loopback() {
+        findings.problem(
+            "admin_listen",
+            format!("`{}` is not a loopback address, and it has no sign-in", config.admin_listen),
+            "use 127.0.0.1 or [::1]",
+        );
+    } else {
+        check_bind("admin_listen", config.admin_listen, findings);
+    }
+    check_bind("listen", config.listen, findings);
+    let endpoint = &config.hub.endpoint;
+    if !endpoint.starts_with("https://") || Endpoint::from_shared(endpoint.clone()).is_err() {
+        findings.problem(
+            "hub.endpoint",
+            format!("`{endpoint}` is not `https://host:port`"),
+            "write the address that the hub's operator gave you",
+        );
+    }
+}
+
+fn check_bind(subject: &'static str, address: SocketAddr, findings: &mut Findings) {
+    match TcpListener::bind(address) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AddrInUse => findings.note(
+            subject,
+            format!("something listens on {address} already"),
+            "if it is this node, all is well; otherwise choose another port",
+        ),
+        Err(error) => findings.problem(
+            subject,
+            format!("can not listen on {address}: {error}"),
+            "use an address of this machine, and a port that the node's user may open",
+        ),
+    }
+}

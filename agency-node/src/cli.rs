@@ -1,0 +1,158 @@
+//! The commands of the `agency-node` program, and how they end.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use brag_common::audit::command::{self as log_command, LogCommand};
+use clap::{Args, Parser};
+use serde::Serialize;
+
+use crate::{
+    check_command::{self, CheckArgs},
+    desk_command::{self, DeskCommand},
+    init_command::{self, InitArgs},
+    records_command::{self, EnrolArgs, ImportArgs},
+    serve_command::{self, ServeArgs},
+};
+
+/// The BRAG exchange's agency node: keeps the agency's records, answers the hub with colours, and releases
+/// detail only when the signed agreement allows it.
+///
+/// Exit codes: 0 done, 1 failed, 2 not a valid command, 3 refused by the agreement or a rule, 4 a signature
+/// or the log does not verify. With --json, a command prints one JSON document on standard output.
+#[derive(Debug, Parser)]
+#[command(name = "agency-node", version, max_term_width = 100)]
+pub enum Cli {
+    /// Make the configuration and keys of a new node
+    ///
+    /// Writes DIR/agency-node.toml and four key files in DIR/keys, and prints the block that the partnership
+    /// puts into the agreement for this agency. Never overwrites anything.
+    ///
+    /// Example: agency-node init /etc/brag --agency CSC --trust-domain exampleshire
+    #[command(verbatim_doc_comment)]
+    Init(InitArgs),
+    /// Check everything a node needs before it serves
+    ///
+    /// Looks at the configuration, keys, agreement, certificates, data folder and addresses, and says all that
+    /// is wrong at once, with what to do about it. Changes nothing.
+    ///
+    /// Example: agency-node check-config --config /etc/brag/agency-node.toml
+    #[command(verbatim_doc_comment)]
+    CheckConfig(CheckArgs),
+    /// Serve the hub and the agency's staff until SIGINT or SIGTERM
+    ///
+    /// Messages go to standard error. On a signal no new calls are taken, those under way may finish, and the
+    /// program exits with 0.
+    ///
+    /// Example: agency-node serve --config /etc/brag/agency-node.toml
+    #[command(verbatim_doc_comment)]
+    Serve(ServeArgs),
+    /// Load people, entries and standing ratings from files
+    ///
+    /// The node has to be stopped. A bad row is rejected with file, line and reason, and the rest loads; then
+    /// the exit code is 1. Running it twice changes nothing. docs/agency-it.md describes the files.
+    ///
+    /// Example: agency-node import people.csv entries.jsonl --rejects rejects.csv
+    #[command(verbatim_doc_comment)]
+    Import(ImportArgs),
+    /// Enrol new and changed people with the hub, so that its queries can find them
+    ///
+    /// The node has to be stopped. The hub evaluates keys that it can not read. A run that was interrupted goes
+    /// on where it was.
+    ///
+    /// Example: agency-node enrol --config /etc/brag/agency-node.toml
+    #[command(verbatim_doc_comment)]
+    Enrol(EnrolArgs),
+    /// What assessors and approvers do
+    #[command(flatten)]
+    Desk(DeskCommand),
+    /// Verify or show the audit log; needs no running node
+    ///
+    /// Example: agency-node log verify data/log
+    #[command(subcommand, verbatim_doc_comment)]
+    Log(LogCommand),
+}
+
+/// The option that names the configuration.
+#[derive(Debug, Args)]
+pub struct ConfigArg {
+    /// The node's configuration
+    #[arg(long, value_name = "FILE", default_value = "./agency-node.toml")]
+    config: PathBuf,
+}
+
+impl ConfigArg {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.config
+    }
+}
+
+/// How a command ended, as an exit code that scripts rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Failed, or done in part: a row was rejected, a check found something.
+    Failed,
+    /// Not a valid command.
+    Usage,
+    /// Refused by the agreement or a rule.
+    Refused,
+    /// A log or a signature does not verify.
+    NotVerified,
+}
+
+impl Exit {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::NotVerified => 4,
+        }
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// When it fails; the error says what and where.
+pub fn run(cli: Cli, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    match cli {
+        Cli::Init(args) => init_command::run(&args, stdout),
+        Cli::CheckConfig(args) => check_command::run(&args, stdout),
+        Cli::Serve(args) => {
+            runtime()?.block_on(serve_command::run(&args))?;
+            Ok(Exit::Done)
+        }
+        Cli::Import(args) => runtime()?.block_on(records_command::import(args, stdout)),
+        Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, stdout)),
+        Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
+        Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
+            log_command::DONE => Exit::Done,
+            log_command::NOT_VERIFIED => Exit::NotVerified,
+            _ => Exit::Failed,
+        }),
+    }
+}
+
+/// Prints the one document of a command with `--json`.
+///
+/// # Errors
+/// When standard output can not be written.
+pub(crate) fn print_json(stdout: &mut dyn Write, document: &impl Serialize) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *stdout, document)?;
+    writeln!(stdout)?;
+    Ok(())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
