@@ -2,6 +2,7 @@
 
 pub mod partnership;
 pub mod people;
+pub mod player;
 pub mod processes;
 pub mod scenario;
 pub mod sweep;

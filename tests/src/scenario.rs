@@ -19,8 +19,6 @@ mod check;
 mod expect;
 mod people;
 
-pub(crate) use check::BASIS_FIELDS;
-
 pub use expect::{Cell, Check, Decided, Expected, Gates, Level, letter, status_words};
 pub use people::Event;
 
@@ -471,6 +469,13 @@ impl Scenario {
     #[must_use]
     pub fn markers(&self) -> Vec<String> {
         self.holding.iter().map(|holding| holding.marker.get_ref().clone()).collect()
+    }
+
+    /// NHS numbers of the people, as they are written and without spaces.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<String> {
+        let written = self.person.iter().filter_map(|person| person.nhs.as_ref());
+        written.flat_map(|nhs| [nhs.get_ref().clone(), nhs.get_ref().replace(' ', "")]).collect()
     }
 
     /// Full names of the people, also as agencies spell them.

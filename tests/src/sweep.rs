@@ -4,11 +4,12 @@
 //! every alignment. What is encrypted does not show, and does not have to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
@@ -43,16 +44,9 @@ pub struct Swept {
 #[derive(Debug)]
 pub struct Sweep {
     words: Vec<String>,
-    /// Disguised words by their first two bytes; most places of a file are ruled out by those alone.
-    needles: BTreeMap<u16, Vec<Needle>>,
-    begins: Vec<bool>,
-}
-
-#[derive(Debug)]
-struct Needle {
-    bytes: Vec<u8>,
-    word: usize,
-    form: &'static str,
+    /// Word and form of each pattern of `finder`.
+    forms: Vec<(usize, &'static str)>,
+    finder: AhoCorasick,
 }
 
 impl Sweep {
@@ -63,16 +57,17 @@ impl Sweep {
     #[must_use]
     pub fn new(words: impl IntoIterator<Item = String>) -> Self {
         let words: Vec<String> = words.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        let mut sweep = Self { words, needles: BTreeMap::new(), begins: vec![false; 1 << 16] };
-        for (word, text) in sweep.words.iter().enumerate() {
+        let mut forms = Vec::new();
+        let mut patterns = Vec::new();
+        for (word, text) in words.iter().enumerate() {
             assert!(text.len() >= 4, "a word of the sweep is too short");
             for (form, bytes) in disguises(text) {
-                let begin = u16::from_be_bytes([bytes[0], bytes[1]]);
-                sweep.begins[usize::from(begin)] = true;
-                sweep.needles.entry(begin).or_default().push(Needle { bytes, word, form });
+                forms.push((word, form));
+                patterns.push(bytes);
             }
         }
-        sweep
+        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(patterns);
+        Self { words, forms, finder: finder.expect("a few hundred short words fit") }
     }
 
     /// Looks through every file below `folder` for which `wanted` says so.
@@ -100,18 +95,11 @@ impl Sweep {
     pub fn bytes(&self, name: &Path, bytes: &[u8], swept: &mut Swept) {
         swept.n_files += 1;
         swept.n_bytes += bytes.len() as u64;
-        let mut found = BTreeSet::new();
-        for (at, pair) in bytes.windows(2).enumerate() {
-            let begin = u16::from_be_bytes([pair[0], pair[1]]);
-            if !self.begins[usize::from(begin)] {
-                continue;
-            }
-            for needle in &self.needles[&begin] {
-                if bytes[at..].starts_with(&needle.bytes) {
-                    found.insert((needle.word, needle.form));
-                }
-            }
-        }
+        let found: BTreeSet<_> = self
+            .finder
+            .find_overlapping_iter(bytes)
+            .map(|hit| self.forms[hit.pattern().as_usize()])
+            .collect();
         swept.leaks.extend(found.into_iter().map(|(word, form)| Leak {
             file: name.to_owned(),
             word: self.words[word].clone(),

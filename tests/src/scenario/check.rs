@@ -21,7 +21,7 @@ const MARKER_MIN_CHARS: usize = 12;
 const ANALYSIS: AnalysisBounds = AnalysisBounds { min_chars: 20, max_chars: 600 };
 
 /// Fields of a request's lawful basis.
-pub(crate) const BASIS_FIELDS: [&str; 10] = [
+const BASIS_FIELDS: [&str; 10] = [
     "art6",
     "art9_condition",
     "art10_authority",

@@ -1,12 +1,10 @@
 //! Faults of scenario files, each with its place; and that S1 has none.
 
 use super::*;
-use crate::partnership::AGREEMENT;
+use crate::partnership::sample_parties;
 
 fn agencies() -> Vec<AgencyId> {
-    let document: toml::Table = AGREEMENT.parse().unwrap();
-    let parties = document["party"].as_array().unwrap();
-    parties.iter().map(|party| party["id"].as_str().unwrap().parse().unwrap()).collect()
+    sample_parties().unwrap()
 }
 
 fn faults(text: &str) -> String {
