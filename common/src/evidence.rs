@@ -200,7 +200,9 @@ const fn rejection(refused: Refused) -> Rejection {
     }
 }
 
-fn named(body: &Body) -> Vec<&PersonIn> {
+/// Everyone a statement names, each with the commitment that its signer opened.
+#[must_use]
+pub fn named(body: &Body) -> Vec<&PersonIn> {
     match body {
         Body::Rating(rating) => std::iter::once(&rating.person).chain(&rating.via).collect(),
         Body::Link { from, to, .. } => vec![from, to],
@@ -237,3 +239,6 @@ fn assertion_kind(threshold: &Threshold) -> AssertionKind {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,10 @@ use crate::{
     hub::Shared,
     release::{decision_of, fill, outcome},
     round::{client, envelope},
-    store::{Change, shapes::StatementRecord},
+    store::{
+        Change,
+        shapes::{EnquiryRecord, StatementRecord},
+    },
     take::{self, Taken, verify},
     view,
 };
@@ -85,7 +88,7 @@ impl Delivery<'_> {
                 return Err(Refusal::Statement("it is not a fact"));
             }
         };
-        self.known_enquiry().await?;
+        take::about_its_people(&self.known_enquiry().await?, &statement.body)?;
         let mut draft = self.draft(action);
         draft.evidence = vec![Digest::of(&signed.payload)];
         self.shared.log.record(draft).await?;
@@ -191,9 +194,9 @@ impl Delivery<'_> {
         Ok(change)
     }
 
-    async fn known_enquiry(&self) -> Result<(), Refusal> {
+    async fn known_enquiry(&self) -> Result<EnquiryRecord, Refusal> {
         let name = self.enquiry.clone();
         let found = self.shared.store.run(move |store| store.enquiry(&name)).await?;
-        found.map(|_| ()).ok_or(Refusal::NotFound("enquiry"))
+        found.ok_or(Refusal::NotFound("enquiry"))
     }
 }

@@ -149,7 +149,7 @@ pub fn matrix_table(show: &pb::ShowResponse, paint: Paint) -> String {
         rows.push(std::iter::once(Piece::plain(safe(agency))).chain(cells).collect());
     }
     let level = show.people.iter().map(|person| match colour(person.level) {
-        Some(colour) => Piece::coloured(colour, String::new()),
+        Some(colour) => Piece::coloured(colour, ""),
         None => Piece::plain("not rated".to_owned()),
     });
     rows.push(std::iter::once(Piece::plain("level".to_owned())).chain(level).collect());
@@ -329,7 +329,7 @@ impl Piece {
         Self { text, colour: None }
     }
 
-    fn coloured(colour: Colour, before: String) -> Self {
+    fn coloured(colour: Colour, before: &str) -> Self {
         let text = format!("{before}{} {}", colour.letter(), colour.word());
         Self { text, colour: Some(colour) }
     }
@@ -362,7 +362,7 @@ fn status_piece(status: pb::AnswerStatus, cell: &pb::MatrixCell, before: &str) -
     let words = match status {
         pb::AnswerStatus::Rated => {
             return match colour(cell.colour) {
-                Some(colour) => Piece::coloured(colour, before.to_owned()),
+                Some(colour) => Piece::coloured(colour, before),
                 // Never shown as any colour: the hub sends none without.
                 None => Piece::plain(format!("{before}! rated without a colour")),
             };
@@ -409,7 +409,7 @@ fn colour(number: i32) -> Option<Colour> {
 }
 
 fn colour_words(colour: Colour, paint: Paint) -> String {
-    Piece::coloured(colour, String::new()).painted(paint)
+    Piece::coloured(colour, "").painted(paint)
 }
 
 fn level_words(number: i32, paint: Paint) -> String {

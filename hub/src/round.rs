@@ -139,6 +139,7 @@ impl From<Refusal> for Missed {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Log(_) => Self::NoResponse("HUB_LOG_UNAVAILABLE"),
+            Refusal::Statement(_) => Self::NoResponse("INVALID_ANSWER"),
             _ => Self::NoResponse("HUB_FAILED"),
         }
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use brag_common::{
     audit::entry::{Action, Digest, EntryDraft, Party},
     enquiry::{Answer, RatedAnswer, Why},
+    evidence::named,
     id::{AgencyId, EnquiryRef, PersonRef, RequestId},
     rating::Analysis,
     reason::Reason,
-    statement::{Body, SignedStatement, Statement},
+    statement::{Body, PersonIn, SignedStatement, Statement},
     time::Timestamp,
 };
 
@@ -19,7 +20,7 @@ use crate::{
     matrix::{Cell, Rated, Said, State},
     store::{
         Change,
-        shapes::{CellRecord, CellState, SaidRecord, StatementRecord},
+        shapes::{CellRecord, CellState, EnquiryRecord, SaidRecord, StatementRecord},
     },
     view,
 };
@@ -128,6 +129,24 @@ pub fn verify(
     }
 }
 
+/// Everyone the statement names is in the enquiry, under the commitment that the hub made. One that is not would be
+/// refused by every holder as forged, and spoil every request for detail of the enquiry.
+///
+/// # Errors
+/// When somebody is not.
+pub fn about_its_people(enquiry: &EnquiryRecord, body: &Body) -> Result<(), Refusal> {
+    let here = |named: &PersonIn| {
+        enquiry.person(&named.person).is_some_and(|known| known.commitment == named.commitment)
+    };
+    if named(body).into_iter().all(here) {
+        Ok(())
+    } else {
+        Err(Refusal::Statement(
+            "it names somebody who is not in this enquiry under this commitment",
+        ))
+    }
+}
+
 /// Takes answers of one agency: records them, keeps them, and tells those who watch.
 ///
 /// # Errors
@@ -154,20 +173,26 @@ pub async fn take_with(
     taken: Vec<Taken>,
     mut change: Change,
 ) -> Result<(), Refusal> {
+    let name = enquiry.clone();
+    let record = shared.store.run(move |store| store.enquiry(&name)).await?;
+    let record = record.ok_or(Refusal::NotFound("enquiry"))?;
+    for Taken { person, rating, .. } in &taken {
+        if record.person(person).is_none() {
+            return Err(Refusal::NotFound("person in this enquiry"));
+        }
+        if let Some((statement, _)) = rating {
+            about_its_people(&record, &statement.body)?;
+        }
+    }
     let drafts = taken.iter().map(|t| entry(shared, enquiry, agency, exchange, t)).collect();
     shared.log.record_all::<EntryDraft>(drafts).await?;
     let now = shared.clock.now();
     // Read, compare and write as one: two answers of one agency may come at the same time.
     let _cells = shared.cell_locks.of(enquiry, agency).await;
     let (name, by) = (enquiry.clone(), agency.clone());
-    let (record, before) =
-        shared.store.run(move |store| Ok((store.enquiry(&name)?, store.cells(&name)?))).await?;
-    let record = record.ok_or(Refusal::NotFound("enquiry"))?;
+    let before = shared.store.run(move |store| store.cells(&name)).await?;
     let mut told = Vec::new();
     for Taken { person, state, rating } in taken {
-        if record.person(&person).is_none() {
-            return Err(Refusal::NotFound("person in this enquiry"));
-        }
         if let Some((statement, signed)) = rating {
             let kept = StatementRecord { signed, received_at: now };
             change.statement(enquiry, &statement.id, &kept)?;

@@ -1,1 +1,11 @@
-//! placeholder
+//! Whole-system tests: hub and nodes in this process, on real sockets with real TLS.
+//!
+//! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
+//! - [`release`]: detail from request to the recipient's eyes, with reviews and expiry
+
+mod malicious_hub;
+mod malicious_node;
+mod release;
+mod round;
+mod scene;
+mod stand_in;

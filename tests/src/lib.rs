@@ -1,5 +1,6 @@
 //! What the whole-system tests and the demo share.
 
+pub mod federation;
 pub mod partnership;
 pub mod people;
 pub mod player;

@@ -1,0 +1,91 @@
+//! Servers that take a node's place, with its address and certificate, and do not do what a node does.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use brag_common::{
+    secret::random_bytes,
+    wire::pb::{
+        self,
+        node_service_server::{NodeService, NodeServiceServer},
+    },
+};
+use tonic::{Request, Response, Status, service::Routes};
+
+/// What it does when it is screened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screening {
+    /// Answers in the right form, with proofs that are random: it claims hits that it did not enrol.
+    ClaimsEverybody,
+    /// Never answers.
+    Hangs,
+}
+
+/// A server in a node's place.
+#[derive(Debug, Clone)]
+pub struct StandIn {
+    screening: Screening,
+    screened: Arc<AtomicUsize>,
+    disclosed: Arc<AtomicUsize>,
+}
+
+impl StandIn {
+    pub fn new(screening: Screening) -> Self {
+        Self { screening, screened: Arc::default(), disclosed: Arc::default() }
+    }
+
+    pub fn routes(&self) -> Routes {
+        Routes::new(NodeServiceServer::new(self.clone()))
+    }
+
+    /// How often it was screened.
+    pub fn n_screened(&self) -> usize {
+        self.screened.load(Ordering::SeqCst)
+    }
+
+    /// How many identities it was told.
+    pub fn n_disclosed(&self) -> usize {
+        self.disclosed.load(Ordering::SeqCst)
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for StandIn {
+    async fn screen(
+        &self,
+        request: Request<pb::ScreenRequest>,
+    ) -> Result<Response<pb::ScreenResponse>, Status> {
+        self.screened.fetch_add(1, Ordering::SeqCst);
+        if self.screening == Screening::Hangs {
+            std::future::pending::<()>().await;
+        }
+        let n_slots = request.into_inner().slots.len();
+        let answers = (0..n_slots).map(|_| random_bytes::<1088>().unwrap().to_vec()).collect();
+        Ok(Response::new(pb::ScreenResponse { answers }))
+    }
+
+    async fn rate(
+        &self,
+        request: Request<pb::RateRequest>,
+    ) -> Result<Response<pb::RateResponse>, Status> {
+        let request = request.into_inner();
+        self.disclosed.fetch_add(request.people.len() + request.linked.len(), Ordering::SeqCst);
+        Err(Status::unavailable("a stand-in"))
+    }
+
+    async fn release(
+        &self,
+        _: Request<pb::ReleaseRequest>,
+    ) -> Result<Response<pb::ReleaseResponse>, Status> {
+        Err(Status::unavailable("a stand-in"))
+    }
+
+    async fn receive(
+        &self,
+        _: Request<pb::ReceiveRequest>,
+    ) -> Result<Response<pb::ReceiveResponse>, Status> {
+        Err(Status::unavailable("a stand-in"))
+    }
+}

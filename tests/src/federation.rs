@@ -1,0 +1,437 @@
+//! A partnership in this process: hub and nodes on real sockets with real TLS, their own folder, one clock that the
+//! test sets, and a switch under each log that makes its disk fail.
+//!
+//! It panics where a test would: what fails here is the test.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use brag_agency_node::{self as agency_node, Node};
+use brag_common::{
+    audit::{FaultSwitch, LogOptions},
+    id::{AgencyId, RequestId, StaffName},
+    peer::PeerName,
+    secret::random_bytes,
+    serve::{Limits, ServeMetrics, Serving},
+    statement::Realm,
+    telemetry::Metrics,
+    testing::TestCert,
+    time::{Clock as _, SettableClock, SharedClock, SignedDuration, Timestamp},
+    tls::{ClientTls, ServerTls, connect},
+    wire::pb::{
+        coordinator_service_client::CoordinatorServiceClient,
+        desk_service_client::DeskServiceClient, hub_service_client::HubServiceClient,
+        node_service_client::NodeServiceClient,
+    },
+};
+use brag_hub::{self as hub, Hub};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Channel, Endpoint},
+};
+
+use crate::partnership::{COORDINATOR, Partnership};
+
+mod asking;
+mod builder;
+mod logs;
+mod ports;
+mod records;
+
+pub use asking::{ANALYSIS, Enquiry, cell, lawful_basis, level, person_of, status_of};
+pub use builder::Builder;
+pub use ports::ReservedPort;
+pub use records::Holding;
+
+/// When every federation begins: a working day, well inside the agreement's time.
+pub const START: &str = "2027-02-09T09:00:00Z";
+
+/// The longest that a condition may take to come about: generous, for a machine that is shared.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client of the co-ordinator's calls.
+pub type Coordinator = CoordinatorServiceClient<Channel>;
+/// A client of a node's desk.
+pub type Desk = DeskServiceClient<Channel>;
+/// A client of the calls that the hub makes.
+pub type NodeClient = NodeServiceClient<Channel>;
+/// A client of the calls that nodes make.
+pub type HubClient = HubServiceClient<Channel>;
+
+/// A program that runs in this process.
+#[derive(Debug)]
+struct Running {
+    stop: CancellationToken,
+    ended: JoinHandle<anyhow::Result<()>>,
+    /// Absent for a server that stands in for a node.
+    admin: Option<SocketAddr>,
+}
+
+/// A program, running or not, at an address that stays its own.
+#[derive(Debug)]
+struct Program {
+    port: ReservedPort,
+    config: PathBuf,
+    faults: FaultSwitch,
+    running: Option<Running>,
+}
+
+/// A whole partnership in this process.
+#[derive(Debug)]
+pub struct Federation {
+    folder: TempDir,
+    partnership: Partnership,
+    clock: Arc<SettableClock>,
+    realm: Realm,
+    hub: Program,
+    nodes: BTreeMap<AgencyId, Program>,
+    inside: BTreeMap<AgencyId, Weak<agency_node::node::Shared>>,
+    inside_hub: Weak<hub::hub::Shared>,
+    enrolled: BTreeSet<AgencyId>,
+    extra_staff: BTreeMap<AgencyId, Vec<agency_node::config::Staff>>,
+    call_within: String,
+    certificates: AtomicU32,
+    /// Whether an exchange may have only one side, because a side was stopped, failed, or was not asked by the hub.
+    one_sided: AtomicBool,
+}
+
+impl Federation {
+    /// What to start.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock of everybody.
+    pub fn advance(&self, step: SignedDuration) {
+        self.clock.advance(step);
+    }
+
+    /// The files behind it, and its certificate authority.
+    #[must_use]
+    pub const fn partnership(&self) -> &Partnership {
+        &self.partnership
+    }
+
+    /// Where signatures hold.
+    #[must_use]
+    pub const fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    /// Every byte of every file below a folder of the partnership, for example `hub`.
+    #[must_use]
+    pub fn bytes_below(&self, folder: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut folders = vec![self.folder.path().join(folder)];
+        while let Some(folder) = folders.pop() {
+            for item in std::fs::read_dir(folder).unwrap() {
+                let path = item.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
+            }
+        }
+        bytes
+    }
+
+    /// What a running node's handlers share. Do not keep it: the node can not stop while it is held.
+    #[must_use]
+    pub fn inside(&self, agency: &str) -> Arc<agency_node::node::Shared> {
+        self.inside[&id::<AgencyId>(agency)].upgrade().unwrap()
+    }
+
+    /// What the running hub's handlers share. Do not keep it: the hub can not stop while it is held.
+    #[must_use]
+    pub fn inside_hub(&self) -> Arc<hub::hub::Shared> {
+        self.inside_hub.upgrade().unwrap()
+    }
+
+    /// The switch under a node's log.
+    #[must_use]
+    pub fn fault_switch(&self, agency: &str) -> &FaultSwitch {
+        self.one_sided();
+        &self.program(agency).faults
+    }
+
+    /// The switch under the hub's log.
+    #[must_use]
+    pub fn hub_fault_switch(&self) -> &FaultSwitch {
+        self.one_sided();
+        &self.hub.faults
+    }
+
+    fn program(&self, agency: &str) -> &Program {
+        self.nodes.get(&id(agency)).unwrap()
+    }
+
+    fn one_sided(&self) {
+        self.one_sided.store(true, Ordering::SeqCst);
+    }
+
+    /// Stops one node and waits until it has let go of everything.
+    pub async fn stop_node(&mut self, agency: &str) {
+        self.one_sided();
+        self.nodes.get_mut(&id(agency)).unwrap().stop().await;
+    }
+
+    /// Starts one node, at the address it had.
+    pub async fn start_node(&mut self, agency: &str) {
+        let agency = id(agency);
+        let clock: SharedClock = self.clock.clone();
+        let mut config = self.node_config(&agency);
+        config.staff.extend(self.extra_staff.get(&agency).into_iter().flatten().cloned());
+        let surroundings = agency_node::Surroundings {
+            clock,
+            limits: limits(),
+            log_options,
+            log_faults: Some(self.nodes[&agency].faults.clone()),
+        };
+        let node = Node::build(config, surroundings).await.unwrap();
+        self.inside.insert(agency.clone(), Arc::downgrade(&node.shared()));
+        let program = self.nodes.get_mut(&agency).unwrap();
+        let stop = CancellationToken::new();
+        let (tell, told) = oneshot::channel();
+        let stopping = stop.clone();
+        let ended = tokio::spawn(node.run(stopping, |admin| _ = tell.send(admin)));
+        program.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
+    }
+
+    /// Starts another server in a node's place, at its address and with its certificate.
+    pub async fn stand_in(&mut self, agency: &str, routes: Routes) {
+        self.one_sided();
+        let files = self.node_config(&id(agency)).tls.files();
+        let domain = self.partnership.ca().trust_domain().clone();
+        let tls = ServerTls::load(files, domain, self.clock.clone()).unwrap();
+        let program = self.nodes.get_mut(&id(agency)).unwrap();
+        let listener = TcpListener::bind(program.port.address()).await.unwrap();
+        let stop = CancellationToken::new();
+        let metrics = ServeMetrics::register(&Metrics::new("stand_in"));
+        let serving =
+            Serving::start(listener, tls, limits(), metrics, routes, stop.clone()).unwrap();
+        let ended = tokio::spawn(async move { Ok(serving.ended().await?) });
+        program.running = Some(Running { stop, ended, admin: None });
+    }
+
+    fn node_config(&self, agency: &AgencyId) -> agency_node::Config {
+        let mut config = agency_node::Config::load(&self.nodes[agency].config).unwrap();
+        config.deliver_retry_at_most = "300ms".parse().unwrap();
+        config
+    }
+
+    /// Stops the hub and waits until it has let go of everything.
+    pub async fn stop_hub(&mut self) {
+        self.one_sided();
+        self.hub.stop().await;
+    }
+
+    /// Starts the hub, at the address it had.
+    pub async fn start_hub(&mut self) {
+        let mut config = hub::Config::load(&self.hub.config).unwrap();
+        config.fan_out.ask_again_after = "200ms".parse().unwrap();
+        config.fan_out.call_within = self.call_within.parse().unwrap();
+        config.fan_out.answer_within = "1h".parse().unwrap();
+        let surroundings = hub::Surroundings {
+            clock: self.clock.clone(),
+            limits: limits(),
+            log_options,
+            log_faults: Some(self.hub.faults.clone()),
+        };
+        let stop = CancellationToken::new();
+        let hub = Hub::build(config, surroundings, stop.clone()).await.unwrap();
+        self.inside_hub = Arc::downgrade(&hub.shared());
+        let (tell, told) = oneshot::channel();
+        let ended = tokio::spawn(hub.run(|admin| _ = tell.send(admin)));
+        self.hub.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
+    }
+
+    /// A channel to `server` at `address` for whoever holds `certificate`, over TLS.
+    #[must_use]
+    pub fn channel(
+        &self,
+        certificate: &TestCert,
+        server: PeerName,
+        address: SocketAddr,
+    ) -> Channel {
+        let folder = self.folder.path().join("people");
+        std::fs::create_dir_all(&folder).unwrap();
+        let n = self.certificates.fetch_add(1, Ordering::Relaxed);
+        let files = certificate.write(self.partnership.ca(), &folder, &format!("client-{n}"));
+        let domain = self.partnership.ca().trust_domain().clone();
+        let tls = ClientTls::load(files, domain, self.clock.clone()).unwrap();
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
+        connect(&endpoint, server, tls)
+    }
+
+    /// A channel to a node.
+    #[must_use]
+    pub fn to_node(&self, certificate: &TestCert, agency: &str) -> Channel {
+        let name = self.partnership.ca().trust_domain().agency(id(agency));
+        self.channel(certificate, name, self.node_address(agency))
+    }
+
+    /// A channel to the hub.
+    #[must_use]
+    pub fn to_hub(&self, certificate: &TestCert) -> Channel {
+        let name = self.partnership.ca().trust_domain().hub();
+        self.channel(certificate, name, self.hub.port.address())
+    }
+
+    /// Where a node listens, or would.
+    #[must_use]
+    pub fn node_address(&self, agency: &str) -> SocketAddr {
+        self.program(agency).port.address()
+    }
+
+    /// Where the hub listens, or would.
+    #[must_use]
+    pub fn hub_address(&self) -> SocketAddr {
+        self.hub.port.address()
+    }
+
+    /// A good certificate of a person.
+    #[must_use]
+    pub fn person(&self, name: &str) -> TestCert {
+        let name: StaffName = name.parse().unwrap();
+        self.partnership.ca().person(&name)
+    }
+
+    /// The co-ordinator's client.
+    #[must_use]
+    pub fn coordinator(&self) -> Coordinator {
+        CoordinatorServiceClient::new(self.to_hub(&self.person(COORDINATOR)))
+    }
+
+    /// A node's desk, for one of its staff.
+    #[must_use]
+    pub fn desk(&self, agency: &str, person: &str) -> Desk {
+        DeskServiceClient::new(self.to_node(&self.person(person), agency))
+    }
+
+    /// A node's desk, for its assessor.
+    #[must_use]
+    pub fn assessor(&self, agency: &str) -> Desk {
+        self.desk(agency, &Partnership::assessor(&id(agency)))
+    }
+
+    /// A node's desk, for its first or second approver.
+    #[must_use]
+    pub fn approver(&self, agency: &str, n: u8) -> Desk {
+        self.desk(agency, &Partnership::approver(&id(agency), n))
+    }
+
+    /// The hub's own calls to a node, made by the test with the hub's real certificate. The hub knows nothing of them.
+    #[must_use]
+    pub fn as_hub(&self, agency: &str) -> NodeClient {
+        self.one_sided();
+        NodeServiceClient::new(self.to_node(&self.partnership.ca().hub(), agency))
+    }
+
+    /// A node's own calls to the hub, made by the test with the agency's real certificate.
+    #[must_use]
+    pub fn as_node(&self, agency: &str) -> HubClient {
+        self.one_sided();
+        HubServiceClient::new(self.to_hub(&self.partnership.ca().agency(&id(agency))))
+    }
+
+    /// A node's `/ready`: status and text.
+    pub async fn ready(&self, agency: &str) -> (u16, String) {
+        fetch(self.program(agency).running.as_ref().unwrap().admin.unwrap(), "/ready").await
+    }
+
+    /// The hub's `/ready`: status and text.
+    pub async fn hub_ready(&self) -> (u16, String) {
+        fetch(self.hub.running.as_ref().unwrap().admin.unwrap(), "/ready").await
+    }
+
+    /// Stops everything and checks every log: that it verifies, and that both sides have every exchange.
+    pub async fn finish(mut self) {
+        self.hub.stop().await;
+        for program in self.nodes.values_mut() {
+            program.stop().await;
+        }
+        logs::check(&self, !self.one_sided.load(Ordering::SeqCst));
+    }
+}
+
+impl Program {
+    fn new(port: ReservedPort, config: PathBuf) -> Self {
+        Self { port, config, faults: FaultSwitch::default(), running: None }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.cancel();
+            let ended = tokio::time::timeout(PATIENCE, running.ended).await;
+            ended.expect("it stops").expect("it does not panic").expect("it ends well");
+        }
+    }
+}
+
+/// Waits until `look` gives something, or until [`PATIENCE`] is over.
+///
+/// # Panics
+/// When it does not come about.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let waited = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, waited).await;
+    found.unwrap_or_else(|_| panic!("it did not come about that {what}"))
+}
+
+/// A reference that was never used.
+#[must_use]
+pub fn fresh() -> String {
+    RequestId::from_random(random_bytes().unwrap()).to_string()
+}
+
+/// Parses an identifier of a test.
+#[must_use]
+pub fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn limits() -> Limits {
+    Limits { drain: Duration::from_secs(2), ..Limits::default() }
+}
+
+fn log_options(options: LogOptions) -> LogOptions {
+    options.back_off(Duration::from_millis(20), Duration::from_millis(100))
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+    (status, body)
+}
