@@ -3,3 +3,7 @@
 pub mod federation;
 pub mod partnership;
 pub mod people;
+pub mod player;
+pub mod processes;
+pub mod scenario;
+pub mod sweep;

@@ -315,6 +315,14 @@ fn parties(document: &DocumentMut) -> anyhow::Result<Vec<AgencyId>> {
     parties.iter().map(|party| Ok(party["id"].as_str().context("no id")?.parse()?)).collect()
 }
 
+/// The parties of the sample agreement, in its order.
+///
+/// # Errors
+/// When the sample does not read.
+pub fn sample_parties() -> anyhow::Result<Vec<AgencyId>> {
+    parties(&AGREEMENT.parse()?)
+}
+
 fn party_mut<'a>(
     document: &'a mut DocumentMut,
     agency: &AgencyId,

@@ -1,0 +1,331 @@
+//! Real programs as child processes: started, waited for until they serve, stopped, and never left behind.
+//!
+//! Everything a child prints is captured in files, so that it can be searched afterwards.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep, timeout},
+};
+
+/// How long a program has to serve: a loaded machine and an unoptimised build.
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a program has to end after it was told to: it lets calls under way finish.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How much of a child's last words is shown.
+const TAIL_BYTES: u64 = 2000;
+
+/// Where the programs are, and where what they print goes.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    folder: PathBuf,
+    captured: PathBuf,
+}
+
+impl Programs {
+    /// The programs beside this one, which come from the same build. `captured` is made.
+    ///
+    /// # Errors
+    /// When they are not there.
+    pub fn beside_this(captured: PathBuf) -> anyhow::Result<Self> {
+        let this = std::env::current_exe().context("this program has no path")?;
+        let mut folder = this.parent().context("this program lies nowhere")?.to_owned();
+        // Test programs lie one folder below.
+        if folder.ends_with("deps") {
+            folder.pop();
+        }
+        for program in ["agency-node", "hub"] {
+            anyhow::ensure!(
+                folder.join(program).is_file(),
+                "`{program}` is not beside this program in `{}`; run: cargo build --workspace --bins",
+                folder.display()
+            );
+        }
+        fs::create_dir_all(&captured)?;
+        Ok(Self { folder, captured })
+    }
+
+    /// Path of a program.
+    #[must_use]
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+
+    /// The folder with everything that children printed.
+    #[must_use]
+    pub fn captured(&self) -> &Path {
+        &self.captured
+    }
+
+    /// Runs a program to its end. `name` names its captured output.
+    ///
+    /// # Errors
+    /// When it can not be started.
+    pub async fn run(&self, name: &str, program: &str, args: &[&str]) -> anyhow::Result<Ended> {
+        let mut child = self.spawn(name, program, args)?;
+        let status = child.wait().await?;
+        let stdout = fs::read_to_string(self.captured_file(name, "stdout"))?;
+        Ok(Ended { status, stdout, tail: self.tail(name) })
+    }
+
+    /// Starts a server and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends before it serves, with its last words; or does not serve in time.
+    pub async fn serve(&self, name: &str, program: &str, config: &Path) -> anyhow::Result<Server> {
+        let ready_file = self.captured_file(name, "ready");
+        let _ = fs::remove_file(&ready_file);
+        let (config, ready) = (config.display().to_string(), ready_file.display().to_string());
+        let args = ["serve", "--config", &config, "--ready-file", &ready];
+        let mut child = self.spawn(name, program, &args)?;
+        let deadline = Instant::now() + START_WITHIN;
+        let ready: Ready = loop {
+            if let Some(status) = child.try_wait()? {
+                anyhow::bail!("{name} ended ({status}) before it served:\n{}", self.tail(name));
+            }
+            if let Ok(text) = fs::read_to_string(&ready_file) {
+                break serde_json::from_str(&text).context("the ready file does not read")?;
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{name} did not serve within {START_WITHIN:?}:\n{}",
+                self.tail(name)
+            );
+            sleep(LOOK_EVERY).await;
+        };
+        Ok(Server { name: name.to_owned(), child, listen: ready.listen, admin: ready.admin })
+    }
+
+    fn spawn(&self, name: &str, program: &str, args: &[&str]) -> anyhow::Result<Child> {
+        let capture = |stream| {
+            let mut options = fs::OpenOptions::new();
+            options.create(true).append(true).open(self.captured_file(name, stream))
+        };
+        Command::new(self.path(program))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(capture("stdout")?)
+            .stderr(capture("stderr")?)
+            // Ctrl-C in a terminal is for this program, which then stops the others in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("can not start `{program}`"))
+    }
+
+    fn captured_file(&self, name: &str, stream: &str) -> PathBuf {
+        self.captured.join(format!("{name}.{stream}"))
+    }
+
+    /// The last words of a child.
+    fn tail(&self, name: &str) -> String {
+        let read = || -> std::io::Result<String> {
+            let mut file = File::open(self.captured_file(name, "stderr"))?;
+            let n_bytes = file.metadata()?.len();
+            file.seek(SeekFrom::Start(n_bytes.saturating_sub(TAIL_BYTES)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        read().unwrap_or_default()
+    }
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    tail: String,
+}
+
+impl Ended {
+    /// The exit code; `None` when a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// That it ended with 0.
+    ///
+    /// # Errors
+    /// When it did not, with its last words.
+    pub fn done(&self, what: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(self.status.success(), "{what} failed ({}):\n{}", self.status, self.tail);
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    listen: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// A server that runs. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// What it is called, for example `CSC`.
+    pub name: String,
+    child: Child,
+    /// Where it serves.
+    pub listen: SocketAddr,
+    /// Where its metrics are.
+    pub admin: SocketAddr,
+}
+
+/// Servers that run together.
+#[derive(Debug)]
+pub struct Fleet {
+    programs: Programs,
+    /// The servers, in the order in which they started.
+    pub servers: Vec<Server>,
+}
+
+impl Fleet {
+    /// Nothing runs yet.
+    #[must_use]
+    pub const fn new(programs: Programs) -> Self {
+        Self { programs, servers: Vec::new() }
+    }
+
+    /// Starts a server and waits until it serves.
+    ///
+    /// # Errors
+    /// As [`Programs::serve`].
+    pub async fn start(&mut self, name: &str, program: &str, config: &Path) -> anyhow::Result<()> {
+        let server = self.programs.serve(name, program, config).await?;
+        self.servers.push(server);
+        Ok(())
+    }
+
+    /// Waits until a server ends that nobody told to, and says which, with its last words.
+    pub async fn one_has_died(&mut self) -> anyhow::Error {
+        loop {
+            for server in &mut self.servers {
+                if let Ok(Some(status)) = server.child.try_wait() {
+                    let tail = self.programs.tail(&server.name);
+                    return anyhow::anyhow!("{} ended by itself ({status}):\n{tail}", server.name);
+                }
+            }
+            sleep(LOOK_EVERY * 5).await;
+        }
+    }
+
+    /// Keeps every server's metrics beside what it printed.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub fn keep_metrics(&self) -> anyhow::Result<()> {
+        for Server { name, admin, .. } in &self.servers {
+            let metrics = fetch(*admin, "/metrics")
+                .with_context(|| format!("the metrics of {name} can not be read"))?;
+            fs::write(self.programs.captured_file(name, "metrics"), metrics)?;
+        }
+        Ok(())
+    }
+
+    /// Tells every server to stop, and waits until all have.
+    ///
+    /// # Errors
+    /// When one does not end in time (it is killed), or not with 0; all have ended in any case.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let mut servers = std::mem::take(&mut self.servers);
+        for server in &servers {
+            server.signal(Signal::TERM);
+        }
+        let mut trouble = Vec::new();
+        for server in &mut servers {
+            match timeout(STOP_WITHIN, server.child.wait()).await {
+                Ok(Ok(status)) if status.success() => {}
+                Ok(Ok(status)) => {
+                    let how = status.signal().map_or_else(
+                        || status.to_string(),
+                        |signal| format!("ended by signal {signal}"),
+                    );
+                    trouble.push(format!(
+                        "{} did not stop cleanly: {how}\n{}",
+                        server.name,
+                        self.programs.tail(&server.name)
+                    ));
+                }
+                Ok(Err(error)) => trouble.push(format!("{}: {error}", server.name)),
+                Err(_) => {
+                    let _ = server.child.kill().await;
+                    trouble.push(format!("{} did not stop within {STOP_WITHIN:?}", server.name));
+                }
+            }
+        }
+        anyhow::ensure!(trouble.is_empty(), "{}", trouble.join("\n"));
+        Ok(())
+    }
+}
+
+impl Server {
+    fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(id) = id {
+            // It may have ended meanwhile, which is what is wanted.
+            let _ = kill_process(id, signal);
+        }
+    }
+}
+
+/// Ports of this machine that nobody else takes until they are given out.
+#[derive(Debug, Default)]
+pub struct Ports(Vec<TcpListener>);
+
+impl Ports {
+    /// Reserves `n` ports.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn reserve(n: usize) -> std::io::Result<Self> {
+        (0..n)
+            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The addresses.
+    ///
+    /// # Errors
+    /// When the machine does not know them.
+    pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        self.0.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Lets go of one, for the program that it is for.
+    pub fn give_out(&mut self, address: SocketAddr) {
+        self.0.retain(|listener| listener.local_addr().ok() != Some(address));
+    }
+}
+
+/// Fetches a page over plain HTTP from this machine.
+fn fetch(address: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200"), "not the answer that was expected");
+    Ok(answer)
+}

@@ -1,0 +1,199 @@
+//! People of a scenario as identities, and as rows that an agency imports.
+
+use std::io::{self, Write};
+
+use brag_common::{
+    id::AgencyId,
+    matching::identity::{
+        Address, BirthDate, Identifier, IdentifierKind, Identity, IdentityParts, Name, NameKind,
+    },
+    time::Timestamp,
+};
+use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::{At, Part, Person, Record, Scenario};
+
+/// Days after their last birthday that people with an age have: any number that keeps the age for a while.
+const DAYS_SINCE_BIRTHDAY: i32 = 137;
+
+impl Person {
+    /// The person's birth as it is written, for a start.
+    ///
+    /// # Panics
+    /// When it is outside the calendar, which the reading of the file rules out.
+    #[must_use]
+    pub fn birth(&self, start: Timestamp) -> String {
+        match (&self.born, self.age) {
+            (Some(born), _) => born.clone(),
+            (None, Some(age)) => {
+                let today: Date = start.to_zoned(TimeZone::UTC).date();
+                let born = today
+                    .checked_sub(i32::from(age).years())
+                    .and_then(|day| day.checked_sub(DAYS_SINCE_BIRTHDAY.days()))
+                    .unwrap();
+                born.to_string()
+            }
+            (None, None) => String::new(),
+        }
+    }
+
+    /// The identity as the co-ordinator enters it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn identity(&self, start: Timestamp) -> Result<Identity, String> {
+        let several = |problems: Vec<_>| {
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let several =
+            |problems: Vec<brag_common::matching::identity::IdentityProblem>| several(problems);
+        let mut parts = IdentityParts::default();
+        for (kind, given, family) in self.names(None) {
+            parts.names.push(Name::new(kind, given, family).map_err(several)?);
+        }
+        parts.birth = BirthDate::parse(&self.birth(start)).map_err(|error| error.to_string())?;
+        parts.sex = self.sex;
+        if let Some(nhs) = &self.nhs {
+            let nhs = Identifier::new(IdentifierKind::Nhs, nhs.get_ref()).map_err(several)?;
+            parts.identifiers.push(nhs);
+        }
+        for address in &self.addresses {
+            let (house, postcode) = (address.house.as_deref(), address.postcode.as_deref());
+            parts.addresses.push(Address::new(house, postcode, None, None).map_err(several)?);
+        }
+        Identity::new(parts).map_err(several)
+    }
+
+    /// Names as the co-ordinator or, with a record, an agency has them.
+    fn names<'a>(&'a self, record: Option<&'a Record>) -> Vec<(NameKind, &'a str, &'a str)> {
+        let given = record.and_then(|record| record.given.as_deref()).unwrap_or(&self.given);
+        let family = record.and_then(|record| record.family.as_deref()).unwrap_or(&self.family);
+        let others = self.other_names.iter().map(|other| {
+            (
+                other.kind,
+                other.given.as_deref().unwrap_or(&self.given),
+                other.family.as_deref().unwrap_or(&self.family),
+            )
+        });
+        std::iter::once((NameKind::Current, given, family)).chain(others).collect()
+    }
+}
+
+impl Scenario {
+    /// Writes what an agency has on its records of this scenario, in the JSON Lines layout of the import: people, what
+    /// is held about them, standing ratings. Gives the number of people.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_records(
+        &self,
+        agency: &AgencyId,
+        assessor: &str,
+        start: Timestamp,
+        mut out: impl Write,
+    ) -> io::Result<usize> {
+        let mut n_people = 0;
+        for record in self.record.iter().filter(|record| record.agency.get_ref() == agency) {
+            n_people += 1;
+            writeln!(out, "{}", self.person_row(record, start))?;
+        }
+        let held = self.holding.iter().filter(|holding| holding.agency.get_ref() == agency);
+        for (n, holding) in (1..).zip(held) {
+            let row = json!({
+                "record": "entry",
+                "id": self.record_id(agency, holding.person.get_ref()),
+                "entry": format!("E{n}"),
+                "category": holding.category.get_ref().to_string(),
+                "text": holding.payload(),
+                "flags": holding.flags,
+                "handling_code": holding.handling_code,
+            });
+            writeln!(out, "{row}")?;
+        }
+        let standing = self
+            .rating
+            .iter()
+            .filter(|rating| rating.agency.get_ref() == agency && rating.at.is_before_start());
+        for rating in standing {
+            for (person, colour) in &rating.colours {
+                let row = json!({
+                    "record": "rating",
+                    "id": self.record_id(agency, person.get_ref()),
+                    "colour": colour.word(),
+                    "analysis": rating.analysis,
+                    "tags": rating.topics,
+                    "rated_by": assessor,
+                    "rated_at": rating.at.after(start).to_string(),
+                });
+                writeln!(out, "{row}")?;
+            }
+        }
+        out.flush()?;
+        Ok(n_people)
+    }
+
+    fn person_row(&self, record: &Record, start: Timestamp) -> Value {
+        let person = self.person(record.person.get_ref());
+        let has = |part| !record.without.contains(&part);
+        let names: Vec<Value> = person
+            .names(Some(record))
+            .into_iter()
+            .map(|(kind, given, family)| {
+                json!({ "kind": kind.word(), "given": given, "family": family })
+            })
+            .collect();
+        let nhs = person.nhs.iter().filter(|_| has(Part::Nhs));
+        let identifiers: Vec<Value> =
+            nhs.map(|nhs| json!({ "kind": "nhs", "value": nhs.get_ref() })).collect();
+        let addresses = person.addresses.iter().filter(|_| has(Part::Addresses));
+        let addresses: Vec<Value> = addresses
+            .map(|address| json!({ "house": address.house, "postcode": address.postcode }))
+            .collect();
+        json!({
+            "record": "person",
+            "id": record.id,
+            "names": names,
+            "born": has(Part::Born).then(|| person.birth(start)),
+            "sex": person.sex.map(brag_common::matching::identity::Sex::word),
+            "identifiers": identifiers,
+            "addresses": addresses,
+        })
+    }
+
+    fn record_id(&self, agency: &AgencyId, label: &str) -> &str {
+        self.record
+            .iter()
+            .find(|record| record.agency.get_ref() == agency && record.person.get_ref() == label)
+            .map_or("", |record| &record.id)
+    }
+
+    /// Everything that happens, in order of time; of the same time, in the order: links, ratings, assertions, checks,
+    /// releases, reviews.
+    #[must_use]
+    pub fn events(&self) -> Vec<(At, Event<'_>)> {
+        let mut events: Vec<(At, Event<'_>)> = Vec::new();
+        events.extend(self.confirm.iter().map(|e| (e.at, Event::Confirm(e))));
+        let given = self.rating.iter().filter(|rating| !rating.at.is_before_start());
+        events.extend(given.map(|e| (e.at, Event::Rating(e))));
+        events.extend(self.assertion.iter().map(|e| (e.at, Event::Assertion(e))));
+        events.extend(self.check.iter().map(|e| (e.at, Event::Check(e))));
+        events.extend(self.release.iter().map(|e| (e.at, Event::Release(e))));
+        events.extend(self.review.iter().map(|e| (e.at, Event::Review(e))));
+        // Stable: what has the same time keeps its order.
+        events.sort_by_key(|(at, _)| *at);
+        events
+    }
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "each is the word itself")]
+pub enum Event<'a> {
+    Confirm(&'a super::Confirm),
+    Rating(&'a super::Rating),
+    Assertion(&'a super::Assertion),
+    Check(&'a super::Check),
+    Release(&'a super::Release),
+    Review(&'a super::Review),
+}
