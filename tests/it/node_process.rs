@@ -214,4 +214,5 @@ async fn an_assessor_rates_and_another_opens_detail_from_a_terminal() {
     assert!(!federation.log_of("CSC").iter().any(|entry| entry.action == Action::DetailOpened));
     let (exit, detail) = desk(&federation, "CSC", &["open", release, "--accept-obligations"]).await;
     assert_eq!((exit, &detail["text"]), (0, &DETAIL.into()));
+    federation.finish().await;
 }
