@@ -1,6 +1,11 @@
 //! The `agency-node` program as its operator meets it: a process, its exit codes, its texts and its files.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails here is the test"
+)]
 
 use std::{
     collections::BTreeSet,
