@@ -10,6 +10,7 @@ use std::{
 use brag_common::{
     agreement::SignedAgreement,
     keyfile::{self, KeyKind},
+    program::realm,
     time::{SharedClock, SystemClock},
     tls::{ClientTls, ServerTls},
 };
@@ -220,7 +221,7 @@ fn check_tls(
         }
         return;
     };
-    let loaded = ground::trust_domain(agreement).and_then(|domain| {
+    let loaded = realm(agreement).and_then(|(domain, _)| {
         ServerTls::load(files.clone(), domain.clone(), Arc::clone(clock))?;
         Ok(ClientTls::load(files, domain, Arc::clone(clock))?)
     });

@@ -1,11 +1,12 @@
 //! The node's configuration file. Nothing sensitive is in it: keys are files of their own.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path};
 
 use brag_common::{
     config::{self, ConfigError, ConfigPath, DurationText},
-    id::{AgencyId, StaffName},
+    id::AgencyId,
     profile::TlsPaths,
+    staff,
     telemetry::LogConfig,
 };
 use serde::Deserialize;
@@ -66,14 +67,7 @@ pub struct KeyPaths {
 }
 
 /// One member of staff.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Staff {
-    /// As in their certificate.
-    pub name: StaffName,
-    /// What they may do.
-    pub roles: BTreeSet<Role>,
-}
+pub type Staff = staff::Staff<Role>;
 
 /// What a member of staff may do at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -85,10 +79,8 @@ pub enum Role {
     Approver,
 }
 
-impl Role {
-    /// The word for the role.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+impl staff::Role for Role {
+    fn word(self) -> &'static str {
         match self {
             Self::Assessor => "assessor",
             Self::Approver => "approver",
@@ -108,15 +100,5 @@ impl Config {
     /// When it can not be read or a key is wrong; the error names file, line and key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config::load(path)
-    }
-
-    /// The roles of a member of staff; none when they are not listed.
-    #[must_use]
-    pub fn roles_of(&self, name: &StaffName) -> BTreeSet<Role> {
-        self.staff
-            .iter()
-            .filter(|staff| staff.name == *name)
-            .flat_map(|staff| staff.roles.iter().copied())
-            .collect()
     }
 }

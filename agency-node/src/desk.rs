@@ -7,7 +7,7 @@ use brag_common::{
     agreement::{LinkKind, Outcome, PartyType},
     audit::{
         Recordable,
-        entry::{Action, Digest, EntryDraft, Party, Word},
+        entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
     id::{EnquiryRef, PersonRef, RequestId, WorkRef},
@@ -342,10 +342,7 @@ impl Recordable for Stated {
 fn by(shared: &Shared, action: Action, who: &SignedIn) -> EntryDraft {
     let mut draft = shared.draft(action);
     draft.peer = Some(Party::Hub);
-    match who.role().word().parse::<Word>() {
-        Ok(role) => draft.by(who.name().clone(), role),
-        Err(_) => draft,
-    }
+    who.signs(draft)
 }
 
 async fn send(shared: &Arc<Shared>, change: Change) -> Result<(), Refusal> {

@@ -3,16 +3,16 @@
 
 use anyhow::Context as _;
 use brag_common::{
-    agreement::{Environment, SignedAgreement},
+    agreement::SignedAgreement,
     audit::{
-        AuditLog, LogOptions, Origin,
-        entry::{Action, AgreementStamp, EntryDraft, Party},
+        AuditLog, LogOptions,
+        entry::{Action, EntryDraft, Party},
     },
     durable::StoreError,
     keyfile::{self, KeyKind},
     keys::SigningKey,
     peer::TrustDomain,
-    program::{LOG_SHARD, open_log},
+    program::{log_options, open_log, realm, stamp},
     replay::ReplayGuard,
     seal::SealingKey,
     statement::Realm,
@@ -54,16 +54,11 @@ impl Ground {
     pub async fn open(
         config: Config,
         clock: SharedClock,
-        log_options: impl FnOnce(LogOptions) -> LogOptions,
+        change_log: impl FnOnce(LogOptions) -> LogOptions,
     ) -> anyhow::Result<Self> {
         let statements = keyfile::read_signing_key(config.keys.statements.as_path())?;
         let agreement = read_agreement(&config, &statements)?;
-        let trust_domain = trust_domain(&agreement)?;
-        let realm = Realm {
-            trust_domain: trust_domain.to_string(),
-            environment: agreement.agreement().environment().word().to_owned(),
-            agreement: agreement.digest(),
-        };
+        let (trust_domain, realm) = realm(&agreement)?;
         let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
         let sealing = read_sealing_key(&config, &agreement)?;
         let store = Store::open(config.data.as_path(), &store_key).map_err(|error| {
@@ -71,15 +66,14 @@ impl Ground {
             let error = anyhow::Error::new(error);
             if stop { error.context("stop the node first") } else { error }
         })?;
-        let origin =
-            Origin::new(trust_domain.as_str(), Party::Agency(config.agency.clone()), LOG_SHARD)?;
-        let log_key = keyfile::read_signing_key(config.keys.log.as_path())?;
-        let mut options =
-            LogOptions::new(config.data.as_path().join("log"), origin, log_key, clock.clone());
-        if agreement.agreement().environment() == Environment::Test {
-            options = options.in_test_environment();
-        }
-        let (log, replay) = open_log(log_options(options), &clock).await?;
+        let options = log_options(
+            config.data.as_path(),
+            config.keys.log.as_path(),
+            &agreement,
+            Party::Agency(config.agency.clone()),
+            &clock,
+        )?;
+        let (log, replay) = open_log(change_log(options), &clock).await?;
         Ok(Self {
             config,
             clock,
@@ -103,14 +97,6 @@ impl Ground {
     }
 }
 
-/// The agreement as log entries name it.
-#[must_use]
-pub fn stamp(agreement: &SignedAgreement) -> AgreementStamp {
-    let digest = agreement.digest();
-    let agreement = agreement.agreement();
-    AgreementStamp { id: agreement.id().clone(), version: agreement.version(), digest }
-}
-
 /// Reads the signed agreement as this agency.
 ///
 /// # Errors
@@ -121,15 +107,6 @@ pub fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Resul
         .with_context(|| format!("can not read the agreement `{}`", path.display()))?;
     SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
         .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
-}
-
-/// The trust domain of everybody's TLS name.
-///
-/// # Errors
-/// When the agreement gives nobody one.
-pub fn trust_domain(agreement: &SignedAgreement) -> anyhow::Result<TrustDomain> {
-    let name = agreement.agreement().trust_domain();
-    Ok(name.context("the agreement gives nobody a TLS name")?.parse()?)
 }
 
 /// Reads the key that opens what is sealed to the agency.

@@ -23,5 +23,6 @@ pub mod serve_command;
 pub mod service;
 pub mod store;
 
+pub use brag_common::program::Surroundings;
 pub use config::Config;
-pub use node::{Node, Surroundings};
+pub use node::Node;

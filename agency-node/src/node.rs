@@ -11,13 +11,13 @@ use brag_common::{
     admin::{Admin, Readiness},
     agreement::SignedAgreement,
     audit::{
-        AuditLog, LogOptions,
+        AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::RequestId,
     keys::SigningKey,
     matching::index::TokenIndex,
-    program::watch_readiness,
+    program::{Surroundings, stamp, watch_readiness},
     replay::ReplayGuard,
     seal::SealingKey,
     serve::{self, Limits, ServeMetrics, Serving},
@@ -37,7 +37,7 @@ use tonic::service::Routes;
 
 use crate::{
     config::Config,
-    ground::{self, Ground},
+    ground::Ground,
     guard::Refusal,
     outbox, service,
     store::{Store, shapes::Screened},
@@ -80,7 +80,7 @@ impl Shared {
     /// The agreement as log entries name it.
     #[must_use]
     pub fn stamp(&self) -> AgreementStamp {
-        ground::stamp(&self.agreement)
+        stamp(&self.agreement)
     }
 
     /// An entry under this agreement.
@@ -126,34 +126,6 @@ impl Shared {
     }
 }
 
-/// What a node is given besides its configuration; tests give their own.
-#[derive(Debug)]
-pub struct Surroundings {
-    /// The source of time.
-    pub clock: SharedClock,
-    /// Bounds on what callers may do.
-    pub limits: Limits,
-    /// Changes the log's options before it is opened.
-    pub log_options: fn(LogOptions) -> LogOptions,
-    /// Makes the log's disk fail on demand.
-    #[cfg(feature = "test-util")]
-    pub log_faults: Option<brag_common::audit::FaultSwitch>,
-}
-
-impl Surroundings {
-    /// The machine's clock, the default limits.
-    #[must_use]
-    pub fn of_this_machine(clock: SharedClock) -> Self {
-        Self {
-            clock,
-            limits: Limits::default(),
-            log_options: |options| options,
-            #[cfg(feature = "test-util")]
-            log_faults: None,
-        }
-    }
-}
-
 /// A node that is ready to run.
 #[derive(Debug)]
 pub struct Node {
@@ -183,15 +155,7 @@ impl Node {
             store,
             log,
             replay,
-        } = Ground::open(config, clock, |options| {
-            let options = (surroundings.log_options)(options);
-            #[cfg(feature = "test-util")]
-            if let Some(switch) = surroundings.log_faults {
-                return options.faults(switch);
-            }
-            options
-        })
-        .await?;
+        } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
         let index = TokenIndex::open_if_any(&config.data.as_path().join("tokens"))?;
 
         let files = config.tls.files();

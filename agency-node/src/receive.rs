@@ -6,7 +6,7 @@ use std::sync::Arc;
 use brag_common::{
     audit::{
         Recordable, Recorded,
-        entry::{Action, Digest, EntryDraft, Party, Word},
+        entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::Envelope,
     id::{EnquiryRef, ReleaseRef},
@@ -171,11 +171,7 @@ pub async fn open_detail(
     if view.expires <= now {
         return Err(Refusal::rule("view_expired", "VIEW_EXPIRED: ask for the detail again"));
     }
-    let role: Option<Word> = who.role().word().parse().ok();
-    let mut draft = view.draft(shared, Action::DetailOpened);
-    if let Some(role) = role {
-        draft = draft.by(who.name().clone(), role);
-    }
+    let draft = who.signs(view.draft(shared, Action::DetailOpened));
     let opening = shared.log.record(Opening { draft }).await?;
     let text = unseal(shared, &view, &sealed, &opening)?;
     Ok((view, text))

@@ -46,7 +46,7 @@ pub use facts::{
 };
 pub use faults::{AgreementFaults, Fault};
 pub use hypothesis::Hypothesis;
-pub use lawful::{AskedSubject, LawfulBasis};
+pub use lawful::{ART6, AskedSubject, GATEWAYS, LawfulBasis};
 pub use model::{Agreement, KeyHolder, KeysMissing, NEVER_CARRIED};
 pub use moment::{Holding, Identity, Moment, Request};
 pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text_of};

@@ -64,6 +64,12 @@ pub const MAX_BATCH_CHANGES: usize = 10_000;
 /// [`Durable::load`] makes what it loaded durable each time it has loaded so many.
 const LOAD_SYNC_EVERY: usize = 10_000;
 
+/// How sled 0.34.7 begins to say that its file is locked; it has no kind of error for that.
+const SLED_LOCKED: &str = "could not acquire lock";
+/// How often, and how far apart, that lock is looked at: five seconds in all.
+const SLED_LOCK_LOOKS: u32 = 500;
+const SLED_LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// First byte of the keys of this module, so that no place of a caller is one of them.
 const META: u8 = b'm';
 /// First byte of the keys of callers.
@@ -130,9 +136,7 @@ impl Durable {
             .cache_capacity(cache_bytes)
             .flush_every_ms(None)
             .segment_size(SEGMENT_BYTES);
-        // sled 0.34 panics on some damaged files instead of returning an error.
-        let db = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
-            .map_err(|_| StoreError::Corrupt { what: "sled can not read its files" })??;
+        let db = open_sled(&config, path)?;
         let store = Self {
             inner: Arc::new(Inner {
                 db,
@@ -345,6 +349,25 @@ impl fmt::Debug for Durable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Durable").finish_non_exhaustive()
     }
+}
+
+/// Opens sled's own database under our lock.
+///
+/// Our lock is free, so whoever still has sled's is a handle of this process that was dropped: sled's threads let
+/// go of the file a moment after the last handle. That moment is waited for.
+fn open_sled(config: &sled::Config, path: &Path) -> Result<sled::Db, StoreError> {
+    for _ in 0..SLED_LOCK_LOOKS {
+        // sled 0.34 panics on some damaged files instead of returning an error.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
+            .map_err(|_| StoreError::Corrupt { what: "sled can not read its files" })?;
+        match opened {
+            Err(sled::Error::Io(error)) if error.to_string().starts_with(SLED_LOCKED) => {
+                std::thread::sleep(SLED_LOCK_PAUSE);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+    Err(StoreError::Locked { path: path.to_owned() })
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

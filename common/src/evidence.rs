@@ -239,3 +239,6 @@ fn assertion_kind(threshold: &Threshold) -> AssertionKind {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ pub mod replay;
 pub mod seal;
 pub mod secret;
 pub mod serve;
+pub mod staff;
 pub mod statement;
 pub mod status;
 pub mod stored;

@@ -1,14 +1,23 @@
 //! What both programs do when they start and while they run: open the log with the replay check behind it,
 //! and say whether they are ready.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 
 use crate::{
     admin::Readiness,
-    audit::{AuditLog, LogOptions, entries},
+    agreement::{Environment, SignedAgreement},
+    audit::{
+        AuditLog, LogOptions, Origin, entries,
+        entry::{AgreementStamp, Party},
+    },
+    keyfile,
+    peer::TrustDomain,
     replay::{MAX_SKEW, MAX_VALIDITY, ReplayGuard},
+    serve::Limits,
+    statement::Realm,
     time::SharedClock,
 };
 
@@ -17,6 +26,90 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The log's shard: a new one is begun after a restore, not by the program alone.
 pub const LOG_SHARD: &str = "1";
+
+/// What a program is given besides its configuration; tests give their own.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The source of time.
+    pub clock: SharedClock,
+    /// Bounds on what callers may do.
+    pub limits: Limits,
+    /// Changes the log's options before it is opened.
+    pub log_options: fn(LogOptions) -> LogOptions,
+    /// Makes the log's disk fail on demand.
+    #[cfg(feature = "test-util")]
+    pub log_faults: Option<crate::audit::FaultSwitch>,
+}
+
+impl Surroundings {
+    /// The machine's clock, the default limits.
+    #[must_use]
+    pub fn of_this_machine(clock: SharedClock) -> Self {
+        Self {
+            clock,
+            limits: Limits::default(),
+            log_options: |options| options,
+            #[cfg(feature = "test-util")]
+            log_faults: None,
+        }
+    }
+
+    /// The log's options as these surroundings want them.
+    #[must_use]
+    pub fn change(&self, options: LogOptions) -> LogOptions {
+        let options = (self.log_options)(options);
+        #[cfg(feature = "test-util")]
+        if let Some(switch) = self.log_faults.clone() {
+            return options.faults(switch);
+        }
+        options
+    }
+}
+
+/// The trust domain of everybody's TLS name, and where statements hold.
+///
+/// # Errors
+/// When the agreement gives nobody a TLS name.
+pub fn realm(agreement: &SignedAgreement) -> anyhow::Result<(TrustDomain, Realm)> {
+    let name = agreement.agreement().trust_domain();
+    let trust_domain: TrustDomain =
+        name.context("the agreement gives nobody a TLS name")?.parse()?;
+    let realm = Realm {
+        trust_domain: trust_domain.to_string(),
+        environment: agreement.agreement().environment().word().to_owned(),
+        agreement: agreement.digest(),
+    };
+    Ok((trust_domain, realm))
+}
+
+/// The agreement as log entries name it.
+#[must_use]
+pub fn stamp(agreement: &SignedAgreement) -> AgreementStamp {
+    let digest = agreement.digest();
+    let agreement = agreement.agreement();
+    AgreementStamp { id: agreement.id().clone(), version: agreement.version(), digest }
+}
+
+/// The options of a party's log in `data`, signed with the key in `key_file`.
+///
+/// # Errors
+/// When the key can not be read.
+pub fn log_options(
+    data: &Path,
+    key_file: &Path,
+    agreement: &SignedAgreement,
+    party: Party,
+    clock: &SharedClock,
+) -> anyhow::Result<LogOptions> {
+    let (trust_domain, _) = realm(agreement)?;
+    let origin = Origin::new(trust_domain.as_str(), party, LOG_SHARD)?;
+    let key = keyfile::read_signing_key(key_file)?;
+    let options = LogOptions::new(data.join("log"), origin, key, Arc::clone(clock));
+    Ok(match agreement.agreement().environment() {
+        Environment::Test => options.in_test_environment(),
+        Environment::Production => options,
+    })
+}
 
 /// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart.
 /// Reads the whole log, off the runtime's threads.

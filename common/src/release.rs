@@ -319,3 +319,6 @@ pub fn binding(what: &SealedFor<'_>) -> Binding {
         &what.expires.as_millisecond().to_be_bytes(),
     ])
 }
+
+#[cfg(test)]
+mod tests;

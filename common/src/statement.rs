@@ -377,3 +377,72 @@ impl SignedStatement {
         Ok(statement)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretBytes;
+
+    /// The bytes that every signature in the field is over: they must not change by accident.
+    #[test]
+    fn the_signed_bytes_of_a_rating_are_these() {
+        let person = |byte| PersonIn {
+            person: "P1".parse().unwrap(),
+            commitment: Commitment::from_bytes([byte; 32]),
+        };
+        let statement = Statement {
+            id: "s1".parse().unwrap(),
+            signer: "DAS".parse().unwrap(),
+            agreement: AgreementDigest::from_bytes([1; 32]),
+            enquiry: "e1".parse().unwrap(),
+            made_at: Timestamp::from_millisecond(1_000).unwrap(),
+            made_by: Some("a.b".parse().unwrap()),
+            body: Body::Rating(Rating {
+                person: person(2),
+                colour: Colour::Red,
+                analysis_digest: [3; 32],
+                topics: [Topic::Stalking].into(),
+                rated_at: Timestamp::from_millisecond(500).unwrap(),
+                via: None,
+                subject_is_child: true,
+            }),
+        };
+        let payload = crate::wire::statement::encode(&statement);
+        let expected = [
+            b"\x0a\x02s1".as_slice(), // 1: statement_id
+            b"\x12\x03DAS",           // 2: signer
+            b"\x1a\x20",              // 3: agreement_digest
+            &[1; 32],
+            b"\x22\x02e1",                 // 4: enquiry
+            b"\x28\xe8\x07",               // 5: made_at_unix_ms
+            b"\x32\x03a.b",                // 6: made_by
+            b"\x3a\x5b",                   // 7: rating, 91 bytes
+            b"\x0a\x26\x0a\x02P1\x12\x20", //   1: person
+            &[2; 32],
+            b"\x10\x04", //   2: colour red
+            b"\x1a\x20", //   3: analysis_digest
+            &[3; 32],
+            b"\x22\x08stalking", //   4: topics
+            b"\x28\xf4\x03",     //   5: rated_at_unix_ms
+            b"\x38\x01",         //   7: subject_is_child
+        ]
+        .concat();
+        assert_eq!(payload, expected);
+        assert_eq!(crate::wire::statement::decode(&payload).unwrap(), statement);
+
+        let realm = Realm {
+            trust_domain: "t".to_owned(),
+            environment: "test".to_owned(),
+            agreement: AgreementDigest::from_bytes([1; 32]),
+        };
+        let key = SigningKey::from_seed(SecretBytes::new([4; 32])).unwrap();
+        let signed = SignedStatement::sign(&statement, &realm, &key);
+        let length = |part: &[u8]| (part.len() as u64).to_be_bytes().to_vec();
+        let mut message = b"brag-exchange/v1/statement\0".to_vec();
+        for part in [b"t".as_slice(), b"test", &[1; 32], &payload] {
+            message.extend(length(part));
+            message.extend_from_slice(part);
+        }
+        assert_eq!(key.verifying_key().verify_note(&message, &signed.signature), Ok(()));
+    }
+}

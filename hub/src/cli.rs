@@ -1,12 +1,16 @@
 //! The commands of the `hub` program, and how they end.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use brag_common::audit::command::{self as log_command, LogCommand};
 use clap::Parser;
 
 use crate::{
     agreement_command::{self, AgreementCommand, Exit},
+    check_command::{self, CheckArgs},
+    enquiry_command::{self, EnquiryCommand, Output},
+    init_command::{self, InitArgs},
+    render::Paint,
     serve_command::{self, ServeArgs},
 };
 
@@ -18,6 +22,21 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "hub", version, max_term_width = 100)]
 pub enum Cli {
+    /// Set up a hub's folder: configuration and new keys
+    ///
+    /// Prints the [hub.keys] block for the agreement. Nothing that is there is overwritten.
+    ///
+    /// Example: hub init /etc/brag/hub --trust-domain exampleshire
+    #[command(verbatim_doc_comment)]
+    Init(InitArgs),
+    /// Check the configuration and everything it names, without starting
+    ///
+    /// Keys and their modes, certificates, the agreement's signatures and dates, an endpoint for every party,
+    /// a data folder that can be written: all problems at once, each with what to do. Exit 1 when there are any.
+    ///
+    /// Example: hub check-config --config /etc/brag/hub/hub.toml
+    #[command(verbatim_doc_comment)]
+    CheckConfig(CheckArgs),
     /// Serve nodes and co-ordinators until SIGINT or SIGTERM
     ///
     /// Messages go to standard error. On a signal no new calls are taken, those under way may finish, and
@@ -29,6 +48,12 @@ pub enum Cli {
     /// Check, sign or try out an information sharing agreement; needs no running hub
     #[command(subcommand)]
     Agreement(AgreementCommand),
+    /// Open, show, list and follow enquiries, and request detail, at a running hub
+    ///
+    /// Needs a profile: a TOML file with `endpoint`, `server`, and `[tls]` with your certificate. Give it with
+    /// --profile or in BRAG_PROFILE.
+    #[command(subcommand, verbatim_doc_comment)]
+    Enquiry(EnquiryCommand),
     /// Verify or show the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log --key-file hub-log.pub
@@ -42,14 +67,27 @@ pub enum Cli {
 /// When it fails; the error says what and where.
 pub fn run(cli: &Cli, stdout: &mut dyn Write) -> anyhow::Result<u8> {
     let exit = match cli {
+        Cli::Init(args) => init_command::run(args, stdout)?,
+        Cli::CheckConfig(args) => check_command::run(args, stdout)?,
         Cli::Serve(args) => {
             runtime()?.block_on(serve_command::run(args))?;
             Exit::Done
         }
         Cli::Agreement(command) => agreement_command::run(command, stdout)?,
+        Cli::Enquiry(command) => {
+            let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
+            runtime()?.block_on(enquiry_command::run(command, &mut output))?
+        }
         Cli::Log(command) => return log_command::run(command, stdout),
     };
     Ok(exit.code())
+}
+
+/// Colours on a terminal only, and not where <https://no-color.org> asks for none.
+fn paint() -> Paint {
+    #[expect(clippy::disallowed_methods, reason = "the program's own command line")]
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if std::io::stdout().is_terminal() && !unwanted { Paint::Colour } else { Paint::Plain }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

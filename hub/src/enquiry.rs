@@ -7,7 +7,7 @@ use std::{
 
 use brag_common::{
     agreement::{LinkKind, Purpose},
-    audit::entry::{Action, Word},
+    audit::entry::Action,
     durable::StoreError,
     id::{EnquiryRef, PersonRef},
     matching::identity::{CanonicalIdentity, commit},
@@ -47,10 +47,7 @@ pub async fn open(
     draft.enquiry = Some(name.clone());
     draft.purpose = record.purpose.parse().ok();
     draft.count = u64::try_from(record.people.len()).ok();
-    if let Ok(role) = who.role().word().parse::<Word>() {
-        draft = draft.by(who.name().clone(), role);
-    }
-    shared.log.record(draft).await?;
+    shared.log.record(who.signs(draft)).await?;
 
     let mut change = Change::new();
     change.enquiry(&name, &record)?;

@@ -3,9 +3,10 @@
 use brag_common::{
     audit::LogError,
     durable::StoreError,
-    id::{AgencyId, StaffName},
-    peer::{PeerRole, VerifiedPeer},
+    id::AgencyId,
+    peer::VerifiedPeer,
     replay::NotAdmitted,
+    staff::{self, NotAllowed, Role as _},
     status::PeerFacing,
     wire::WireError,
 };
@@ -115,24 +116,15 @@ impl Refusal {
     }
 }
 
-/// A member of the hub's staff who has signed in with a certificate and has a role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
-    name: StaffName,
-    role: Role,
-}
+/// A member of staff who has signed in with a certificate and has a role.
+pub type SignedIn = staff::SignedIn<Role>;
 
-impl SignedIn {
-    /// Who.
-    #[must_use]
-    pub const fn name(&self) -> &StaffName {
-        &self.name
-    }
-
-    /// In which role.
-    #[must_use]
-    pub const fn role(&self) -> Role {
-        self.role
+impl From<NotAllowed<Role>> for Refusal {
+    fn from(why: NotAllowed<Role>) -> Self {
+        match why {
+            NotAllowed::NotStaff => Self::NotStaff,
+            NotAllowed::RoleMissing(role) => Self::RoleMissing(role),
+        }
     }
 }
 
@@ -158,15 +150,7 @@ impl Shared {
     /// # Errors
     /// When they are not listed, or do not have the role.
     pub fn staff(&self, peer: &VerifiedPeer, role: Role) -> Result<SignedIn, Refusal> {
-        let PeerRole::Person(name) = peer.name().role() else { return Err(Refusal::NotStaff) };
-        let roles = self.config.roles_of(name);
-        if roles.is_empty() {
-            return Err(Refusal::NotStaff);
-        }
-        if !roles.contains(&role) {
-            return Err(Refusal::RoleMissing(role));
-        }
-        Ok(SignedIn { name: name.clone(), role })
+        Ok(SignedIn::check(&self.config.staff, peer, role)?)
     }
 
     /// The agreement is in force.

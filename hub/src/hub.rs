@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
-    agreement::{Environment, SignedAgreement},
+    agreement::SignedAgreement,
     audit::{
-        AuditLog, LogOptions, Origin,
-        entry::{Action, AgreementStamp, EntryDraft, Party},
+        AuditLog,
+        entry::{Action, EntryDraft, Party},
     },
     id::{AgencyId, EnquiryRef},
     keyfile::{self, KeyKind},
     peer::TrustDomain,
-    program::{LOG_SHARD, open_log, watch_readiness},
+    program::{Surroundings, log_options, open_log, realm, stamp, watch_readiness},
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     statement::Realm,
@@ -74,22 +74,11 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The agreement as log entries name it.
-    #[must_use]
-    pub fn stamp(&self) -> AgreementStamp {
-        let agreement = self.agreement.agreement();
-        AgreementStamp {
-            id: agreement.id().clone(),
-            version: agreement.version(),
-            digest: self.agreement.digest(),
-        }
-    }
-
     /// An entry under this agreement.
     #[must_use]
     pub fn draft(&self, action: Action) -> EntryDraft {
         let mut draft = EntryDraft::new(action);
-        draft.agreement = Some(self.stamp());
+        draft.agreement = Some(stamp(&self.agreement));
         draft
     }
 
@@ -109,34 +98,6 @@ impl Shared {
     /// Tells those who watch. Nobody watching is no error.
     pub fn tell(&self, enquiry: &EnquiryRef, event: WatchResponse) {
         let _ = self.events.send((enquiry.clone(), event));
-    }
-}
-
-/// What a hub is given besides its configuration; tests give their own.
-#[derive(Debug)]
-pub struct Surroundings {
-    /// The source of time.
-    pub clock: SharedClock,
-    /// Bounds on what callers may do.
-    pub limits: Limits,
-    /// Changes the log's options before it is opened.
-    pub log_options: fn(LogOptions) -> LogOptions,
-    /// Makes the log's disk fail on demand.
-    #[cfg(feature = "test-util")]
-    pub log_faults: Option<brag_common::audit::FaultSwitch>,
-}
-
-impl Surroundings {
-    /// The machine's clock, the default limits.
-    #[must_use]
-    pub fn of_this_machine(clock: SharedClock) -> Self {
-        Self {
-            clock,
-            limits: Limits::default(),
-            log_options: |options| options,
-            #[cfg(feature = "test-util")]
-            log_faults: None,
-        }
     }
 }
 
@@ -162,30 +123,17 @@ impl Hub {
     ) -> anyhow::Result<Self> {
         let clock = Arc::clone(&surroundings.clock);
         let agreement = read_agreement(&config)?;
-        let trust_domain: TrustDomain = agreement
-            .agreement()
-            .trust_domain()
-            .context("the agreement gives nobody a TLS name")?
-            .parse()?;
-        let realm = Realm {
-            trust_domain: trust_domain.to_string(),
-            environment: agreement.agreement().environment().word().to_owned(),
-            agreement: agreement.digest(),
-        };
+        let (trust_domain, realm) = realm(&agreement)?;
         let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
         let store = Store::open(config.data.as_path(), &store_key)?;
-        let origin = Origin::new(trust_domain.as_str(), Party::Hub, LOG_SHARD)?;
-        let log_key = keyfile::read_signing_key(config.keys.log.as_path())?;
-        let mut options =
-            LogOptions::new(config.data.as_path().join("log"), origin, log_key, Arc::clone(&clock));
-        if agreement.agreement().environment() == Environment::Test {
-            options = options.in_test_environment();
-        }
-        options = (surroundings.log_options)(options);
-        #[cfg(feature = "test-util")]
-        if let Some(switch) = surroundings.log_faults {
-            options = options.faults(switch);
-        }
+        let options = log_options(
+            config.data.as_path(),
+            config.keys.log.as_path(),
+            &agreement,
+            Party::Hub,
+            &clock,
+        )?;
+        let options = surroundings.change(options);
         let (log, replay) = open_log(options, &clock).await?;
 
         let files = config.tls.files();

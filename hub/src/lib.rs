@@ -2,16 +2,23 @@
 //! not read.
 
 pub mod agreement_command;
+pub mod basis_file;
+pub mod check_command;
 pub mod cli;
 pub mod config;
 pub mod deliver;
 pub mod enquiry;
+pub mod enquiry_command;
+pub mod enquiry_file;
 pub mod evaluate;
+pub mod file_problems;
 pub mod guard;
 pub mod hub;
+pub mod init_command;
 pub mod locks;
 pub mod matrix;
 pub mod release;
+pub mod render;
 pub mod round;
 pub mod screening;
 pub mod serve_command;
@@ -20,5 +27,6 @@ pub mod store;
 pub mod take;
 pub mod view;
 
+pub use brag_common::program::Surroundings;
 pub use config::Config;
-pub use hub::{Hub, Surroundings};
+pub use hub::Hub;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use brag_common::{
     agreement::LawfulBasis,
-    audit::entry::{Action, EntryDraft, Party, Word},
+    audit::entry::{Action, EntryDraft, Party},
     enquiry::ReleaseQuery,
     id::{AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef},
     reason::Reason,
@@ -81,11 +81,8 @@ pub async fn request(
         evidence: current_evidence(&whole),
     };
     let mut draft = asked(shared, &query, Action::ReleaseAsked, &wanted.holder);
-    if let Ok(role) = who.role().word().parse::<Word>() {
-        draft = draft.by(who.name().clone(), role);
-    }
     draft.recipients = wanted.recipients.iter().cloned().map(Party::Agency).collect();
-    shared.log.record(draft).await?;
+    shared.log.record(who.signs(draft)).await?;
 
     let now = shared.clock.now();
     let unanswered = |recipient: &AgencyId| ReleaseRecord {

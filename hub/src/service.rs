@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use brag_common::{
-    audit::entry::{Action, EntryDraft, Word},
+    audit::entry::{Action, EntryDraft},
     id::{AgencyId, EnquiryRef},
     status::{PeerFacing as _, to_status},
     tls::{Caller, peer_of},
@@ -32,6 +32,10 @@ use crate::{
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] = &["brag.v1.HubService", "brag.v1.CoordinatorService"];
 
+/// The longest answer to a co-ordinator, in bytes: 24 people, every agency, an analysis in each cell, and the
+/// requests for detail with their traces. Requests keep the bound of every other message.
+pub const MAX_VIEW_BYTES: usize = 16 * 1024 * 1024;
+
 /// The service for agency nodes.
 #[must_use]
 pub fn agencies(shared: Arc<Shared>) -> HubServiceServer<ForAgencies> {
@@ -45,7 +49,7 @@ pub fn agencies(shared: Arc<Shared>) -> HubServiceServer<ForAgencies> {
 pub fn coordinators(shared: Arc<Shared>) -> CoordinatorServiceServer<ForCoordinators> {
     CoordinatorServiceServer::new(ForCoordinators(shared))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_VIEW_BYTES)
 }
 
 /// Handlers of [`HubService`].
@@ -126,10 +130,7 @@ impl ForCoordinators {
     async fn looked(&self, who: &SignedIn, enquiry: Option<&EnquiryRef>) -> Result<(), Status> {
         let mut draft: EntryDraft = self.0.draft(Action::ReportRead);
         draft.enquiry = enquiry.cloned();
-        if let Ok(role) = who.role().word().parse::<Word>() {
-            draft = draft.by(who.name().clone(), role);
-        }
-        self.0.log.record(draft).await.map_err(refused)?;
+        self.0.log.record(who.signs(draft)).await.map_err(refused)?;
         Ok(())
     }
 }

@@ -5,11 +5,11 @@ use crate::reason::Reason;
 
 /// Bases of Article 6 of the UK GDPR that a request may state: legal obligation, vital interests,
 /// public task, recognised legitimate interest.
-const ART6: [&str; 4] = ["UKGDPR_6_1_C", "UKGDPR_6_1_D", "UKGDPR_6_1_E", "UKGDPR_6_1_EA"];
+pub const ART6: [&str; 4] = ["UKGDPR_6_1_C", "UKGDPR_6_1_D", "UKGDPR_6_1_E", "UKGDPR_6_1_EA"];
 
 /// Statutory gateways that are in force. Section 16LA of the Children Act 2004 is left out until a
 /// commencement regulation brings it into force.
-const GATEWAYS: [&str; 8] = [
+pub const GATEWAYS: [&str; 8] = [
     "CA1989_S47",
     "CA1989_S17",
     "CA2004_S10_S11_S16E",

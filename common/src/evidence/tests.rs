@@ -1,0 +1,209 @@
+use super::*;
+use crate::{
+    agreement::{LinkKind, Signatory, sign},
+    id::{AgreementDigest, RequestId},
+    keys::SigningKey,
+    rating::Colour,
+    seal::SealingKey,
+    statement::Rating as RatingStatement,
+    time::Timestamp,
+};
+
+const AGREEMENT: &str =
+    include_str!("../../../tests/corpus/agreements/exampleshire/agreement.toml");
+
+/// A partnership whose every party has keys: the text of the agreement with a `[party.keys]` for each.
+struct World {
+    agreement: SignedAgreement,
+    realm: Realm,
+    keys: BTreeMap<AgencyId, SigningKey>,
+    enquiry: EnquiryRef,
+    people: People,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut keys = BTreeMap::new();
+        let mut text = String::new();
+        for line in AGREEMENT.lines() {
+            text.push_str(line);
+            text.push('\n');
+            // The last key of every party's table is one of these two, or the line after it.
+            if let Some(id) = line.strip_prefix("id = \"").and_then(|rest| rest.strip_suffix('"'))
+                && let Ok(agency) = id.parse::<AgencyId>()
+            {
+                let key = SigningKey::generate().unwrap();
+                let sealing = SealingKey::generate().unwrap().public_key().unwrap();
+                text.push_str(&format!(
+                    "keys.tls = \"spiffe://test/agency/{agency}\"\nkeys.signing = \"{}\"\nkeys.sealing = \"{sealing}\"\n",
+                    key.verifying_key()
+                ));
+                keys.insert(agency, key);
+            }
+        }
+        let hub = SigningKey::generate().unwrap();
+        text.push_str(&format!(
+            "\n[hub.keys]\ntls = \"spiffe://test/hub\"\nsigning = \"{}\"\n",
+            hub.verifying_key()
+        ));
+        let mut note = text.into_bytes();
+        for (agency, key) in &keys {
+            note = sign(&note, &Signatory::Party(agency.clone()), key).unwrap();
+        }
+        let csc: AgencyId = "CSC".parse().unwrap();
+        let own = keys[&csc].verifying_key();
+        let agreement = SignedAgreement::verify(&note, (&csc, own)).unwrap();
+        let realm = Realm {
+            trust_domain: "test".to_owned(),
+            environment: "test".to_owned(),
+            agreement: agreement.digest(),
+        };
+        let people = [("P1", 1), ("P2", 2)]
+            .map(|(name, byte)| (name.parse().unwrap(), Commitment::from_bytes([byte; 32])));
+        let enquiry = EnquiryRef::from_random([7; 16]);
+        Self { agreement, realm, keys, enquiry, people: people.into() }
+    }
+
+    fn person(&self, name: &str) -> PersonIn {
+        let person: PersonRef = name.parse().unwrap();
+        let commitment = self.people[&person];
+        PersonIn { person, commitment }
+    }
+
+    fn statement(&self, signer: &str, n: u8, body: Body) -> Statement {
+        Statement {
+            id: RequestId::from_random([n; 16]),
+            signer: signer.parse().unwrap(),
+            agreement: self.agreement.digest(),
+            enquiry: self.enquiry.clone(),
+            made_at: at(0),
+            made_by: Some("a.assessor".parse().unwrap()),
+            body,
+        }
+    }
+
+    fn rating(&self, n: u8, colour: Colour, rated_at: Timestamp) -> Statement {
+        self.statement(
+            "DAS",
+            n,
+            Body::Rating(RatingStatement {
+                person: self.person("P1"),
+                colour,
+                analysis_digest: [0; 32],
+                topics: BTreeSet::new(),
+                rated_at,
+                via: None,
+                subject_is_child: false,
+            }),
+        )
+    }
+
+    fn signed(&self, statement: &Statement) -> SignedStatement {
+        SignedStatement::sign(statement, &self.realm, &self.keys[&statement.signer])
+    }
+
+    fn verify(&self, presented: &[SignedStatement], known: &[SignedStatement]) -> Evidence {
+        Evidence::verify(
+            &self.agreement,
+            &self.realm,
+            &self.enquiry,
+            &self.people,
+            presented,
+            known,
+        )
+    }
+
+    fn rejections(&self, presented: SignedStatement) -> Vec<Rejection> {
+        let evidence = self.verify(&[presented], &[]);
+        assert!(evidence.facts.ratings.is_empty() && evidence.facts.links.is_empty());
+        evidence.facts.rejected.iter().map(|item| item.rejection).collect()
+    }
+}
+
+fn at(hours: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + hours * 3600).unwrap()
+}
+
+#[test]
+fn invariant_1_a_rating_signed_by_another_key_is_no_evidence() {
+    let world = World::new();
+    let statement = world.rating(1, Colour::Red, at(0));
+    for (agency, key) in &world.keys {
+        let signed = SignedStatement::sign(&statement, &world.realm, key);
+        if agency.as_str() != "DAS" {
+            assert_eq!(world.rejections(signed), [Rejection::Unsigned], "{agency}");
+        }
+    }
+    let mut altered = world.signed(&statement);
+    let last = altered.payload.len() - 1;
+    altered.payload[last] ^= 1;
+    assert_eq!(world.rejections(altered), [Rejection::Unsigned]);
+}
+
+#[test]
+fn a_rating_of_another_enquiry_person_or_agreement_is_no_evidence() {
+    let world = World::new();
+    let elsewhere = Statement {
+        enquiry: EnquiryRef::from_random([8; 16]),
+        ..world.rating(1, Colour::Red, at(0))
+    };
+    assert_eq!(world.rejections(world.signed(&elsewhere)), [Rejection::Unsigned]);
+
+    let mut somebody_else = world.rating(1, Colour::Red, at(0));
+    if let Body::Rating(rating) = &mut somebody_else.body {
+        rating.person.commitment = Commitment::from_bytes([9; 32]);
+    }
+    assert_eq!(world.rejections(world.signed(&somebody_else)), [Rejection::Unsigned]);
+
+    let other = AgreementDigest::from_bytes([1; 32]);
+    let statement = Statement { agreement: other, ..world.rating(1, Colour::Red, at(0)) };
+    let realm = Realm { agreement: other, ..world.realm.clone() };
+    let signed = SignedStatement::sign(&statement, &realm, &world.keys[&statement.signer]);
+    assert_eq!(world.rejections(signed), [Rejection::AgreementVersionMismatch]);
+}
+
+#[test]
+fn a_statement_of_another_trust_domain_or_environment_is_no_evidence() {
+    let world = World::new();
+    let statement = world.rating(1, Colour::Red, at(0));
+    for realm in [
+        Realm { trust_domain: "other".to_owned(), ..world.realm.clone() },
+        Realm { environment: "production".to_owned(), ..world.realm.clone() },
+    ] {
+        let signed = SignedStatement::sign(&statement, &realm, &world.keys[&statement.signer]);
+        assert_eq!(world.rejections(signed), [Rejection::Unsigned]);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_statement_are_not_silently_ignored() {
+    let world = World::new();
+    let noise = SignedStatement { payload: vec![0xff; 40], signature: vec![0; 64] };
+    assert_eq!(world.rejections(noise), [Rejection::Unsigned]);
+}
+
+#[test]
+fn an_older_rating_presented_in_place_of_a_known_newer_one_is_stale() {
+    let world = World::new();
+    let (older, newer) =
+        (world.rating(1, Colour::Red, at(0)), world.rating(2, Colour::Green, at(5)));
+    let evidence = world.verify(&[world.signed(&older)], &[world.signed(&newer)]);
+    let rejected: Vec<_> = evidence.facts.rejected.iter().map(|item| item.rejection).collect();
+    assert_eq!(rejected, [Rejection::Stale]);
+}
+
+#[test]
+fn a_genuine_rating_and_link_become_facts_once() {
+    let world = World::new();
+    let rating = world.signed(&world.rating(1, Colour::Red, at(0)));
+    let (from, to) = (world.person("P2"), world.person("P1"));
+    let link = world.statement("POL", 2, Body::Link { from, to, kind: LinkKind::PosesRiskTo });
+    let link = world.signed(&link);
+    let evidence = world.verify(&[rating.clone(), link.clone(), rating], &[link]);
+    assert_eq!(evidence.facts.rejected, []);
+    assert_eq!(evidence.facts.ratings.len(), 1);
+    assert_eq!(evidence.facts.ratings[0].colour, Colour::Red);
+    assert_eq!(evidence.facts.links.len(), 1);
+    assert!(evidence.facts.poses_risk(&"P2".parse().unwrap()));
+    assert_eq!(evidence.accepted.len(), 2);
+}

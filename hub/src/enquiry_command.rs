@@ -1,0 +1,366 @@
+//! `hub enquiry`: the co-ordinator's work at a running hub, over the same calls as any other client.
+
+use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use brag_common::{
+    id::{AgencyId, CategoryCode, EnquiryRef},
+    profile,
+    status::code_of,
+    time::SystemClock,
+    tls::{ClientTls, connect, with_deadline},
+    wire::pb::{self, coordinator_service_client::CoordinatorServiceClient},
+};
+use clap::{Args, Subcommand};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    agreement_command::Exit,
+    basis_file, enquiry_file,
+    render::{self, Analyses, Labels, Paint},
+    service::MAX_VIEW_BYTES,
+};
+
+/// For one call. The hub itself gives up on a request after 30 s.
+const CALL_WITHIN: Duration = Duration::from_secs(40);
+/// The longest that one `watch` runs.
+const WATCH_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Work on enquiries at a running hub.
+#[derive(Debug, Subcommand)]
+pub enum EnquiryCommand {
+    /// Open an enquiry: every agency is asked at once
+    ///
+    /// The file says who is asked about, why, and on whose referral; deploy/samples/enquiry.toml explains
+    /// every key. Prints the enquiry's reference. Nothing is sent when anything in the file is wrong.
+    ///
+    /// Example: hub enquiry open brookes.toml --profile me.toml
+    #[command(verbatim_doc_comment)]
+    Open {
+        /// The enquiry: TOML, or JSON when the name ends in .json
+        file: PathBuf,
+        /// Which hub
+        #[command(flatten)]
+        to: To,
+    },
+    /// Show one enquiry: people and levels, the matrix, requests for detail
+    ///
+    /// Looking is itself recorded in the hub's log.
+    ///
+    /// Example: hub enquiry show ENQUIRY --analyses --profile me.toml
+    #[command(verbatim_doc_comment)]
+    Show {
+        /// Reference of the enquiry
+        enquiry: EnquiryRef,
+        /// Also the analysis behind each colour; with --json they are always there
+        #[arg(long)]
+        analyses: bool,
+        /// Which hub
+        #[command(flatten)]
+        to: To,
+    },
+    /// List enquiries, newest first
+    ///
+    /// Example: hub enquiry list --limit 20 --profile me.toml
+    #[command(verbatim_doc_comment)]
+    List {
+        /// At most this many, 1 to 1000
+        #[arg(long, value_name = "N", default_value_t = 100,
+              value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Which hub
+        #[command(flatten)]
+        to: To,
+    },
+    /// Follow one enquiry until interrupted: first what has happened, then each thing as it happens
+    ///
+    /// One line, or with --json one JSON object on a line, for each thing.
+    ///
+    /// Example: hub enquiry watch ENQUIRY --profile me.toml
+    #[command(verbatim_doc_comment)]
+    Watch {
+        /// Reference of the enquiry
+        enquiry: EnquiryRef,
+        /// Which hub
+        #[command(flatten)]
+        to: To,
+    },
+    /// Ask the agency that holds it for one category of detail about one person
+    ///
+    /// The holder decides for each recipient, and says why; what it releases goes sealed to the recipient,
+    /// never through your hands. Exit 3: every recipient was refused.
+    ///
+    /// The basis file states the lawful basis; deploy/samples/basis.toml explains every key. Closed lists,
+    /// checked before anything is sent:
+    ///   art6               UKGDPR_6_1_C, UKGDPR_6_1_D, UKGDPR_6_1_E, UKGDPR_6_1_EA
+    ///   statutory_gateway  CA1989_S47, CA1989_S17, CA2004_S10_S11_S16E, CARE_ACT_S42, CARE_ACT_S45,
+    ///                      CDA1998_S115, DA_ACT_2021, COMMON_LAW
+    ///   confidentiality_justification  agreement, overriding_public_interest, legal_duty
+    ///
+    /// Example: hub enquiry release ENQUIRY --holder HLT --person P1 --category C06 --to CSC,POL
+    ///          --basis basis.toml --profile me.toml
+    #[command(verbatim_doc_comment)]
+    Release(ReleaseArgs),
+}
+
+/// What to ask for.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// Reference of the enquiry
+    enquiry: EnquiryRef,
+    /// The agency that holds it, for example HLT
+    #[arg(long, value_name = "AGENCY")]
+    holder: AgencyId,
+    /// Who it is about: your label, for example P1, or the reference
+    #[arg(long, value_name = "PERSON")]
+    person: String,
+    /// The category of the agreement, for example C06
+    #[arg(long, value_name = "CODE")]
+    category: CategoryCode,
+    /// Who would receive it: agencies, separated by commas
+    #[arg(long = "to", value_name = "AGENCIES", value_delimiter = ',', required = true)]
+    recipients: Vec<AgencyId>,
+    /// File with the lawful basis
+    #[arg(long, value_name = "FILE")]
+    basis: PathBuf,
+    /// Purpose, in the agreement's words; by default the enquiry's own
+    #[arg(long, value_name = "WORD")]
+    purpose: Option<String>,
+    #[command(flatten)]
+    to: To,
+}
+
+/// Which hub, as whom, and in which form the answer is wanted.
+#[derive(Debug, Args)]
+pub struct To {
+    /// Profile: the hub's address and name, and your certificate
+    #[arg(long, value_name = "FILE", env = "BRAG_PROFILE")]
+    profile: PathBuf,
+    /// Print one JSON document; `watch` prints one line for each event
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a command writes, and whether it may use colours there.
+pub struct Output<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Why something was refused.
+    pub err: &'a mut dyn Write,
+    /// Colours on `out`.
+    pub paint: Paint,
+}
+
+impl std::fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Output")
+    }
+}
+
+/// Runs a command. What the hub refuses is said on `err`.
+///
+/// # Errors
+/// When a file is wrong, the hub can not be reached, or output can not be written.
+pub async fn run(command: &EnquiryCommand, output: &mut Output<'_>) -> anyhow::Result<Exit> {
+    let Err(error) = execute(command, output).await else { return Ok(Exit::Done) };
+    match error {
+        Stop::Failed(error) => Err(error),
+        Stop::Ended(exit) => Ok(exit),
+        Stop::Refused(status) => refused(&status, output),
+    }
+}
+
+/// Why a command ended before its end.
+enum Stop {
+    Failed(anyhow::Error),
+    Ended(Exit),
+    Refused(Box<Status>),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn answered<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, Stop> {
+    answer.map(tonic::Response::into_inner).map_err(|status| Stop::Refused(Box::new(status)))
+}
+
+/// A refusal by rule has a stable code; anything else is a failure.
+fn refused(status: &Status, output: &mut Output<'_>) -> anyhow::Result<Exit> {
+    let rule = matches!(status.code(), Code::FailedPrecondition | Code::PermissionDenied);
+    match code_of(status) {
+        Some(code) if rule => {
+            writeln!(output.err, "refused: {code}: {}", status.message())?;
+            Ok(Exit::Refused)
+        }
+        Some(code) => Err(anyhow::anyhow!("the hub answered {code}: {}", status.message())),
+        None => Err(anyhow::Error::new(status.clone()).context("the hub did not answer")),
+    }
+}
+
+async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<(), Stop> {
+    // Files first: nothing is sent, and no connection made, when anything in them is wrong.
+    match command {
+        EnquiryCommand::Open { file, to } => {
+            let request = enquiry_file::load(file)?;
+            let opened = answered(hub(to)?.open(within(request)).await)?;
+            if to.json {
+                print(output, &serde_json::json!({ "enquiry": opened.enquiry }))?;
+            } else {
+                writeln!(output.out, "{}", opened.enquiry)?;
+            }
+        }
+        EnquiryCommand::Show { enquiry, analyses, to } => {
+            let shown = show(&mut hub(to)?, enquiry).await?;
+            if to.json {
+                print(output, &render::show_json(&shown))?;
+            } else {
+                let analyses = if *analyses { Analyses::Shown } else { Analyses::Hidden };
+                write!(output.out, "{}", render::show_text(&shown, analyses, output.paint))?;
+            }
+        }
+        EnquiryCommand::List { limit, to } => {
+            let list = answered(hub(to)?.list(within(pb::ListRequest { limit: *limit })).await)?;
+            if to.json {
+                print(output, &render::list_json(&list))?;
+            } else {
+                write!(output.out, "{}", render::list_text(&list, output.paint))?;
+            }
+        }
+        EnquiryCommand::Watch { enquiry, to } => watch(enquiry, to, output).await?,
+        EnquiryCommand::Release(args) => release(args, output).await?,
+    }
+    Ok(())
+}
+
+async fn watch(enquiry: &EnquiryRef, to: &To, output: &mut Output<'_>) -> Result<(), Stop> {
+    let mut hub = hub(to)?;
+    let labels = Labels::of(&show(&mut hub, enquiry).await?);
+    let request = pb::WatchRequest { enquiry: enquiry.to_string() };
+    let mut events = answered(hub.watch(with_deadline(request, WATCH_WITHIN)).await)?;
+    let stop = tokio_util::sync::CancellationToken::new();
+    brag_common::lifecycle::stop_on_signals(stop.clone())?;
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            event = events.message() => event.map_err(|status| Stop::Refused(Box::new(status)))?,
+        };
+        let Some(event) = event else {
+            // The hub stopped, or the certificate is no longer accepted.
+            return Err(Stop::Failed(anyhow::anyhow!("the hub ended the watch; watch again")));
+        };
+        if to.json {
+            writeln!(output.out, "{}", render::event_json(&labels, &event))?;
+        } else {
+            writeln!(output.out, "{}", render::event_line(&labels, &event, output.paint))?;
+        }
+        output.out.flush()?;
+    }
+}
+
+async fn release(args: &ReleaseArgs, output: &mut Output<'_>) -> Result<(), Stop> {
+    let basis = basis_file::load(&args.basis)?;
+    let mut hub = hub(&args.to)?;
+    let labels = Labels::of(&show(&mut hub, &args.enquiry).await?);
+    let person = labels.reference(&args.person).with_context(|| {
+        format!("`{}` is neither a label nor a reference in this enquiry", args.person)
+    })?;
+    let request = pb::RequestReleaseRequest {
+        enquiry: args.enquiry.to_string(),
+        holder: args.holder.to_string(),
+        person: person.to_owned(),
+        category: args.category.to_string(),
+        recipients: args.recipients.iter().map(ToString::to_string).collect(),
+        lawful_basis: Some(basis),
+        purpose: args.purpose.clone().unwrap_or_default(),
+    };
+    let decided = answered(hub.request_release(within(request)).await)?.releases;
+    if args.to.json {
+        let releases: Vec<_> =
+            decided.iter().map(|view| render::release_json(&labels, view)).collect();
+        print(output, &serde_json::json!({ "releases": releases }))?;
+    } else {
+        for view in &decided {
+            writeln!(output.out, "{}", render::release_line(&labels, view, output.paint))?;
+        }
+    }
+    match exit_of(&decided) {
+        Exit::Done => Ok(()),
+        exit => {
+            for view in &decided {
+                let text = render::reason_text(&view.reason);
+                writeln!(output.err, "{}: {}: {text}", view.recipient, view.reason)?;
+            }
+            Err(Stop::Ended(exit))
+        }
+    }
+}
+
+/// Refused when every recipient was; failed when nobody may have it and some decisions are missing.
+fn exit_of(decided: &[pb::ReleaseView]) -> Exit {
+    let all = |wanted: &[pb::Decision]| decided.iter().all(|v| wanted.contains(&v.decision()));
+    if all(&[pb::Decision::Deny]) {
+        Exit::Refused
+    } else if all(&[pb::Decision::Deny, pb::Decision::Unspecified]) {
+        Exit::Failed
+    } else {
+        Exit::Done
+    }
+}
+
+async fn show(
+    hub: &mut CoordinatorServiceClient<Channel>,
+    enquiry: &EnquiryRef,
+) -> Result<pb::ShowResponse, Stop> {
+    answered(hub.show(within(pb::ShowRequest { enquiry: enquiry.to_string() })).await)
+}
+
+fn hub(to: &To) -> anyhow::Result<CoordinatorServiceClient<Channel>> {
+    let profile = profile::load(&to.profile)
+        .with_context(|| format!("can not use the profile `{}`", to.profile.display()))?;
+    let domain = profile.server.trust_domain().clone();
+    let tls = ClientTls::load(profile.tls.files(), domain, Arc::new(SystemClock))?;
+    let endpoint = Endpoint::from_shared(profile.endpoint.clone())
+        .with_context(|| format!("`{}` is not an address", profile.endpoint))?;
+    let channel = connect(&endpoint, profile.server, tls);
+    Ok(CoordinatorServiceClient::new(channel).max_decoding_message_size(MAX_VIEW_BYTES))
+}
+
+fn within<T>(message: T) -> tonic::Request<T> {
+    with_deadline(message, CALL_WITHIN)
+}
+
+fn print(output: &mut Output<'_>, document: &serde_json::Value) -> std::io::Result<()> {
+    writeln!(output.out, "{document:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(decision: pb::Decision) -> pb::ReleaseView {
+        let mut view = pb::ReleaseView::default();
+        view.set_decision(decision);
+        view
+    }
+
+    #[test]
+    fn refused_means_that_every_recipient_was() {
+        use pb::Decision::{Deny, Release, Review, Unspecified};
+        for (decisions, exit) in [
+            (&[Deny, Deny][..], Exit::Refused),
+            (&[Deny, Unspecified], Exit::Failed),
+            (&[Unspecified], Exit::Failed),
+            (&[Deny, Review], Exit::Done),
+            (&[Deny, Release, Unspecified], Exit::Done),
+        ] {
+            let decided: Vec<_> = decisions.iter().copied().map(view).collect();
+            assert_eq!(exit_of(&decided), exit, "{decisions:?}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Enquiries as JSON, a stable shape: fields are added, never renamed. Words in snake case, times in RFC 3339,
+//! what is absent is left out.
+
+use brag_common::{
+    rating::Colour,
+    time::Timestamp,
+    wire::{pb, words},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Serialize)]
+struct Enquiry<'a> {
+    enquiry: &'a str,
+    purpose: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referral: Option<Referral<'a>>,
+    /// For display only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family_level: Option<Colour>,
+    people: Vec<Person<'a>>,
+    cells: Vec<Cell<'a>>,
+    releases: Vec<Release<'a>>,
+}
+
+#[derive(Serialize)]
+struct Referral<'a> {
+    agency: &'a str,
+    reference: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Person<'a> {
+    label: &'a str,
+    person: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial: Option<Colour>,
+    /// Absent: nobody has rated them, which is not a colour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<Colour>,
+    gates: &'a [String],
+    uprated: bool,
+    divergence: bool,
+}
+
+#[derive(Serialize)]
+struct Cell<'a> {
+    agency: &'a str,
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    status: &'static str,
+    /// With the status `late`: what the answer was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    colour: Option<Colour>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    analysis: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    topics: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    via: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    rated_by: &'a str,
+}
+
+#[derive(Serialize)]
+struct Release<'a> {
+    release: &'a str,
+    holder: &'a str,
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    category: &'a str,
+    recipient: &'a str,
+    /// `release`, `review`, `deny`, or `no_response`, which is not a decision.
+    decision: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_text: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvals_needed: Option<u32>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    gate: &'a str,
+    obligations: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view_expires_at: Option<String>,
+    relayed: bool,
+    trace: Vec<Step<'a>>,
+    would_be_released_if: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    contact_route: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    stage: &'a str,
+    rule: &'a str,
+    result: &'a str,
+    evidence: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// `cell`, `release` or `fact`, with the field of that name.
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<Cell<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<Release<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fact: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    enquiry: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_at: Option<String>,
+    people: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family_level: Option<Colour>,
+    waiting: u32,
+}
+
+/// The document of `enquiry show --json`.
+#[must_use]
+pub fn show_json(show: &pb::ShowResponse) -> Value {
+    let label = |person: &str| {
+        show.people.iter().find(|known| known.person == person).map(|known| known.label.as_str())
+    };
+    let people = show.people.iter().map(|person| Person {
+        label: &person.label,
+        person: &person.person,
+        name: &person.name,
+        role: words::to_role(person.role).ok().flatten().map(|role| role.word()),
+        initial: colour(person.initial),
+        level: colour(person.level),
+        gates: &person.gates,
+        uprated: person.uprated,
+        divergence: person.divergence,
+    });
+    value(&Enquiry {
+        enquiry: &show.enquiry,
+        purpose: &show.purpose,
+        opened_at: time(show.opened_at_unix_ms),
+        answer_by: time(show.answer_by_unix_ms),
+        referral: show.referral.as_ref().map(|referral| Referral {
+            agency: &referral.agency,
+            reference: &referral.reference,
+            incident_at: time(referral.incident_at_unix_ms),
+            received_at: time(referral.received_at_unix_ms),
+        }),
+        family_level: colour(show.family_level),
+        people: people.collect(),
+        cells: show.cells.iter().map(|c| cell(c, label(&c.person))).collect(),
+        releases: show.releases.iter().map(|r| release(r, label(&r.person))).collect(),
+    })
+}
+
+/// One request for detail, as in `enquiry show --json`.
+#[must_use]
+pub fn release_json(labels: &super::Labels, view: &pb::ReleaseView) -> Value {
+    value(&release(view, Some(labels.label(&view.person))))
+}
+
+/// One line of `enquiry watch --json`.
+#[must_use]
+pub fn event_json(labels: &super::Labels, event: &pb::WatchResponse) -> Value {
+    use pb::watch_response::Event as Happened;
+    let mut shown = Event {
+        at: time(event.at_unix_ms),
+        event: "unknown",
+        cell: None,
+        release: None,
+        fact: None,
+    };
+    match &event.event {
+        Some(Happened::Cell(c)) => {
+            shown.event = "cell";
+            shown.cell = Some(cell(c, Some(labels.label(&c.person))));
+        }
+        Some(Happened::Release(r)) => {
+            shown.event = "release";
+            shown.release = Some(release(r, Some(labels.label(&r.person))));
+        }
+        Some(Happened::Fact(kind)) => {
+            shown.event = "fact";
+            shown.fact = Some(kind);
+        }
+        None => {}
+    }
+    value(&shown)
+}
+
+/// The document of `enquiry list --json`.
+#[must_use]
+pub fn list_json(list: &pb::ListResponse) -> Value {
+    let lines = list.enquiries.iter().map(|line| Line {
+        enquiry: &line.enquiry,
+        opened_at: time(line.opened_at_unix_ms),
+        people: line.people,
+        family_level: colour(line.family_level),
+        waiting: line.waiting,
+    });
+    serde_json::json!({ "enquiries": lines.map(|line| value(&line)).collect::<Vec<_>>() })
+}
+
+fn cell<'a>(cell: &'a pb::MatrixCell, label: Option<&'a str>) -> Cell<'a> {
+    let late = cell.status() == pb::AnswerStatus::Late;
+    Cell {
+        agency: &cell.agency,
+        person: &cell.person,
+        label,
+        status: status(cell.status()),
+        late_status: late.then(|| status(cell.late_status())),
+        colour: colour(cell.colour),
+        analysis: &cell.analysis,
+        topics: &cell.topics,
+        via: &cell.via,
+        reason: &cell.reason,
+        since: time(cell.since_unix_ms),
+        rated_by: &cell.rated_by,
+    }
+}
+
+fn release<'a>(release: &'a pb::ReleaseView, label: Option<&'a str>) -> Release<'a> {
+    let decision = release.decision();
+    Release {
+        release: &release.release,
+        holder: &release.holder,
+        person: &release.person,
+        label,
+        category: &release.category,
+        recipient: &release.recipient,
+        decision: match decision {
+            pb::Decision::Release => "release",
+            pb::Decision::Review => "review",
+            pb::Decision::Deny => "deny",
+            pb::Decision::Unspecified => "no_response",
+        },
+        reason: &release.reason,
+        reason_text: (!release.reason.is_empty()).then(|| super::reason_text(&release.reason)),
+        approvals_needed: (decision == pb::Decision::Review).then_some(release.approvals_needed),
+        gate: &release.gate,
+        obligations: &release.obligations,
+        view_expires_at: time(release.view_expires_at_unix_ms),
+        relayed: release.relayed,
+        trace: release
+            .trace
+            .iter()
+            .map(|step| Step {
+                stage: &step.stage,
+                rule: &step.rule,
+                result: &step.result,
+                evidence: &step.evidence,
+            })
+            .collect(),
+        would_be_released_if: &release.would_be_released_if,
+        contact_route: &release.contact_route,
+        asked_at: time(release.asked_at_unix_ms),
+    }
+}
+
+const fn status(status: pb::AnswerStatus) -> &'static str {
+    match status {
+        pb::AnswerStatus::Unspecified => "unknown",
+        pb::AnswerStatus::Rated => "rated",
+        pb::AnswerStatus::NotKnown => "not_known",
+        pb::AnswerStatus::IdentityReview => "identity_review",
+        pb::AnswerStatus::Unable => "unable",
+        pb::AnswerStatus::Declined => "declined",
+        pb::AnswerStatus::Pending => "pending",
+        pb::AnswerStatus::NoResponse => "no_response",
+        pb::AnswerStatus::Late => "late",
+    }
+}
+
+fn colour(number: i32) -> Option<Colour> {
+    words::to_optional_colour(number).ok().flatten()
+}
+
+fn time(unix_ms: i64) -> Option<String> {
+    (unix_ms != 0)
+        .then(|| Timestamp::from_millisecond(unix_ms).ok())
+        .flatten()
+        .map(|at| at.to_string())
+}
+
+/// These shapes have text keys only, so nothing here can fail.
+fn value(shape: &impl Serialize) -> Value {
+    serde_json::to_value(shape).unwrap_or_default()
+}
