@@ -215,6 +215,11 @@ impl<'a> Case<'a> {
             // The log can take no entry: nothing is released or kept, and that is the answer (invariant 2).
             Err(_) => {
                 change = Change::new();
+                // What was weighed has no entry either, so it does not leave: a trace tells what is held.
+                for (_, _, trace, would) in &mut explained {
+                    trace.clear();
+                    would.clear();
+                }
                 vec![DecidedOutcome::Deny(Reason::LogUnavailable); explained.len()]
             }
         };

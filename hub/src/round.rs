@@ -28,7 +28,10 @@ use crate::{
     hub::Shared,
     matrix::{Said, State},
     screening::{Asked, Screening},
-    store::shapes::{EnquiryRecord, PersonRecord},
+    store::{
+        CellRow,
+        shapes::{EnquiryRecord, PersonRecord},
+    },
     take::{self, Taken},
 };
 
@@ -156,6 +159,19 @@ impl Missed {
             None if status.code() == Code::DeadlineExceeded => Self::NoResponse("DEADLINE"),
             None if status.code() == Code::Cancelled => Self::NoResponse("DEADLINE"),
             None => Self::NoResponse("UNREACHABLE"),
+        }
+    }
+}
+
+impl Missed {
+    /// Whether a cell says just this.
+    fn is(&self, state: &State) -> bool {
+        match (self, state) {
+            (Self::NoResponse(why), State::NoResponse(known))
+            | (Self::Unable(why), State::Answered { said: Said::Unable(known), .. }) => {
+                known.as_str() == *why
+            }
+            (Self::NoResponse(_) | Self::Unable(_), _) => false,
         }
     }
 }
@@ -379,15 +395,25 @@ impl<'a> Asking<'a> {
         draft
     }
 
-    /// Keeps that nothing came back, for everyone who is still open.
+    /// Keeps that nothing came back, for everyone who is still open. That it is as it was is not news: a party that
+    /// is away for a week would otherwise fill the log.
     async fn missed(&self, missed: &Missed) -> Result<(), Refusal> {
-        let open = self.open.iter().cloned();
-        let taken = match missed {
-            Missed::Unable(why) => {
-                open.map(|p| Taken::said(p, Said::Unable(take::why(why)))).collect()
-            }
-            Missed::NoResponse(why) => open.map(|p| Taken::no_response(p, why)).collect(),
+        let name = self.name.clone();
+        let cells = self.shared.store.run(move |store| store.cells(&name)).await?;
+        let as_it_was = |person: &PersonRef| {
+            let of = |(agency, about, _): &&CellRow| agency == self.agency && about == person;
+            cells.iter().find(of).is_some_and(|(_, _, cell)| missed.is(&take::cell(cell).state))
         };
+        let news = self.open.iter().filter(|person| !as_it_was(person)).cloned();
+        let taken: Vec<Taken> = match missed {
+            Missed::Unable(why) => {
+                news.map(|p| Taken::said(p, Said::Unable(take::why(why)))).collect()
+            }
+            Missed::NoResponse(why) => news.map(|p| Taken::no_response(p, why)).collect(),
+        };
+        if taken.is_empty() {
+            return Ok(());
+        }
         let exchange = random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
         take::take(self.shared, self.name, self.agency, &exchange, taken).await
     }

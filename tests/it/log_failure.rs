@@ -60,6 +60,9 @@ async fn invariant_2_a_round_says_unable_and_a_release_log_unavailable_and_no_pa
         let brag_hub::screening::Asked::Known(handle) = asked else { panic!("not known") };
         break_log(scene.federation.fault_switch(HOLDER));
         // The release goes first: the log has not yet been found out to fail.
+        let request = scene.release(std::slice::from_ref(&red));
+        let decided = scene.hub.clone().release(request).await.unwrap().into_inner().decisions;
+        assert!(decided[0].trace.is_empty(), "what could not be recorded is not told either");
         for _ in 0..2 {
             let outcome = scene.decide(std::slice::from_ref(&red)).await;
             let DecidedOutcome::Deny(reason) = outcome else { panic!("released: {outcome:?}") };

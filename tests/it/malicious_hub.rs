@@ -13,7 +13,7 @@ use brag_hub::screening::Asked;
 use brag_tests::federation::{fresh, id};
 use tonic::Code;
 
-use crate::scene::{HOLDER, Scene, link, other_agreement, permit, rating, salted, swapped};
+use crate::scene::{HOLDER, Scene, analysis, link, other_agreement, permit, rating, swapped};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_1_a_rating_that_the_hub_signed_opens_nothing() {
@@ -57,7 +57,7 @@ async fn a_rating_of_which_one_bit_was_changed_is_unsigned() {
     // Green's signature over Red's bytes, and Green's bytes with one bit of the analysis' digest changed.
     let upgraded = SignedStatement { payload: red.payload, signature: green.signature.clone() };
     let mut edited = green;
-    let digest = salted().digest();
+    let digest = analysis().digest();
     let at = edited.payload.windows(32).position(|part| part == digest).unwrap();
     edited.payload[at] ^= 1;
     for forged in [upgraded, edited] {

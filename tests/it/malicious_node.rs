@@ -10,7 +10,7 @@ use brag_tests::federation::{Federation, Holding, eventually, fresh, id, person_
 use tonic::{Code, Status};
 
 use crate::{
-    scene::{HOLDER, Scene, other_agreement, rating, salted},
+    scene::{HOLDER, Scene, analysis, other_agreement, rating},
     stand_in::{Screening, StandIn},
 };
 
@@ -50,6 +50,18 @@ async fn a_rating_over_another_commitment_than_the_enquirys_is_refused() {
     let other = PersonIn { commitment: scene.person("P2").commitment, ..scene.person("P1") };
     let red = own_red(&scene, other.clone());
     let refused = deliver(&scene, answer(&other, &red)).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("statement_refused"));
+    end_unchanged(scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_analysis_that_was_not_signed_with_the_rating_is_refused() {
+    let scene = Scene::new().await;
+    let red = own_red(&scene, scene.person("P1"));
+    let Item::Answer(mut said) = answer(&scene.person("P1"), &red) else { unreachable!() };
+    said.analysis = "Something that the assessor did not write at all.".to_owned();
+    let refused = deliver(&scene, Item::Answer(said)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
     assert_eq!(code_of(&refused), Some("statement_refused"));
     end_unchanged(scene).await;
 }
@@ -155,8 +167,8 @@ fn answer(person: &PersonIn, rating: &SignedStatement) -> Item {
     let mut answer = pb::PersonAnswer {
         person: person.person.to_string(),
         rating: Some(rating.into()),
-        analysis: salted().text,
-        analysis_salt: salted().salt.to_vec(),
+        analysis: analysis().text,
+        analysis_salt: analysis().salt.to_vec(),
         ..pb::PersonAnswer::default()
     };
     answer.set_status(AnswerStatus::Rated);

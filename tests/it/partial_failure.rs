@@ -147,3 +147,20 @@ async fn a_rating_given_while_the_hub_is_away_is_delivered_once_also_after_the_n
     assert_eq!(federation.inside_hub().store.statements(&name).unwrap().len(), 1);
     federation.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stays_away_is_asked_again_and_again_and_recorded_as_silent_once() {
+    let father = person_of(0);
+    let mut federation = Federation::builder().nodes(&["POL"]).start().await;
+    federation.stop_node("POL").await;
+    let enquiry = federation.open(&[("P1", &father)]).await;
+    federation.until_status(&enquiry, "POL", "P1", AnswerStatus::NoResponse).await;
+    let count = |word| {
+        let log = federation.hub_log().into_iter();
+        log.filter(|entry| entry.action.word() == word).count()
+    };
+    eventually("it was asked four times", async || (count("screen_asked") >= 4).then_some(()))
+        .await;
+    assert_eq!(count("no_response"), 1);
+    federation.finish().await;
+}

@@ -17,40 +17,32 @@ use std::{
 use brag_agency_node::{self as agency_node, Node};
 use brag_common::{
     audit::{FaultSwitch, LogOptions},
-    id::{AgencyId, RequestId, StaffName},
-    peer::PeerName,
+    id::{AgencyId, RequestId},
     secret::random_bytes,
     serve::{Limits, ServeMetrics, Serving},
     statement::Realm,
     telemetry::Metrics,
-    testing::TestCert,
     time::{Clock as _, SettableClock, SharedClock, SignedDuration, Timestamp},
-    tls::{ClientTls, ServerTls, connect},
-    wire::pb::{
-        coordinator_service_client::CoordinatorServiceClient,
-        desk_service_client::DeskServiceClient, hub_service_client::HubServiceClient,
-        node_service_client::NodeServiceClient,
-    },
+    tls::ServerTls,
 };
 use brag_hub::{self as hub, Hub};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Channel, Endpoint},
-};
+use tonic::service::Routes;
 
-use crate::partnership::{COORDINATOR, Partnership};
+use crate::partnership::Partnership;
 
 mod asking;
 mod builder;
+mod clients;
 mod logs;
 mod ports;
 mod records;
 
 pub use asking::{ANALYSIS, Enquiry, cell, lawful_basis, level, person_of, status_of};
 pub use builder::Builder;
+pub use clients::{Coordinator, Desk, HubClient, NodeClient};
 pub use ports::ReservedPort;
 pub use records::Holding;
 
@@ -59,15 +51,6 @@ pub const START: &str = "2027-02-09T09:00:00Z";
 
 /// The longest that a condition may take to come about: generous, for a machine that is shared.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A client of the co-ordinator's calls.
-pub type Coordinator = CoordinatorServiceClient<Channel>;
-/// A client of a node's desk.
-pub type Desk = DeskServiceClient<Channel>;
-/// A client of the calls that the hub makes.
-pub type NodeClient = NodeServiceClient<Channel>;
-/// A client of the calls that nodes make.
-pub type HubClient = HubServiceClient<Channel>;
 
 /// A program that runs in this process.
 #[derive(Debug)]
@@ -265,95 +248,6 @@ impl Federation {
         let (tell, told) = oneshot::channel();
         let ended = tokio::spawn(hub.run(|admin| _ = tell.send(admin)));
         self.hub.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
-    }
-
-    /// A channel to `server` at `address` for whoever holds `certificate`, over TLS.
-    #[must_use]
-    pub fn channel(
-        &self,
-        certificate: &TestCert,
-        server: PeerName,
-        address: SocketAddr,
-    ) -> Channel {
-        let folder = self.folder.path().join("people");
-        std::fs::create_dir_all(&folder).unwrap();
-        let n = self.certificates.fetch_add(1, Ordering::Relaxed);
-        let files = certificate.write(self.partnership.ca(), &folder, &format!("client-{n}"));
-        let domain = self.partnership.ca().trust_domain().clone();
-        let tls = ClientTls::load(files, domain, self.clock.clone()).unwrap();
-        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
-        connect(&endpoint, server, tls)
-    }
-
-    /// A channel to a node.
-    #[must_use]
-    pub fn to_node(&self, certificate: &TestCert, agency: &str) -> Channel {
-        let name = self.partnership.ca().trust_domain().agency(id(agency));
-        self.channel(certificate, name, self.node_address(agency))
-    }
-
-    /// A channel to the hub.
-    #[must_use]
-    pub fn to_hub(&self, certificate: &TestCert) -> Channel {
-        let name = self.partnership.ca().trust_domain().hub();
-        self.channel(certificate, name, self.hub.port.address())
-    }
-
-    /// Where a node listens, or would.
-    #[must_use]
-    pub fn node_address(&self, agency: &str) -> SocketAddr {
-        self.program(agency).port.address()
-    }
-
-    /// Where the hub listens, or would.
-    #[must_use]
-    pub fn hub_address(&self) -> SocketAddr {
-        self.hub.port.address()
-    }
-
-    /// A good certificate of a person.
-    #[must_use]
-    pub fn person(&self, name: &str) -> TestCert {
-        let name: StaffName = name.parse().unwrap();
-        self.partnership.ca().person(&name)
-    }
-
-    /// The co-ordinator's client.
-    #[must_use]
-    pub fn coordinator(&self) -> Coordinator {
-        CoordinatorServiceClient::new(self.to_hub(&self.person(COORDINATOR)))
-    }
-
-    /// A node's desk, for one of its staff.
-    #[must_use]
-    pub fn desk(&self, agency: &str, person: &str) -> Desk {
-        DeskServiceClient::new(self.to_node(&self.person(person), agency))
-    }
-
-    /// A node's desk, for its assessor.
-    #[must_use]
-    pub fn assessor(&self, agency: &str) -> Desk {
-        self.desk(agency, &Partnership::assessor(&id(agency)))
-    }
-
-    /// A node's desk, for its first or second approver.
-    #[must_use]
-    pub fn approver(&self, agency: &str, n: u8) -> Desk {
-        self.desk(agency, &Partnership::approver(&id(agency), n))
-    }
-
-    /// The hub's own calls to a node, made by the test with the hub's real certificate. The hub knows nothing of them.
-    #[must_use]
-    pub fn as_hub(&self, agency: &str) -> NodeClient {
-        self.one_sided();
-        NodeServiceClient::new(self.to_node(&self.partnership.ca().hub(), agency))
-    }
-
-    /// A node's own calls to the hub, made by the test with the agency's real certificate.
-    #[must_use]
-    pub fn as_node(&self, agency: &str) -> HubClient {
-        self.one_sided();
-        HubServiceClient::new(self.to_hub(&self.partnership.ca().agency(&id(agency))))
     }
 
     /// A node's `/ready`: status and text.

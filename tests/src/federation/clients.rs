@@ -1,0 +1,119 @@
+//! Who calls: any certificate, the staff, and the test in the hub's or a node's own name.
+
+use std::{net::SocketAddr, sync::atomic::Ordering};
+
+use brag_common::{
+    id::StaffName,
+    peer::PeerName,
+    testing::TestCert,
+    tls::{ClientTls, connect},
+    wire::pb::{
+        coordinator_service_client::CoordinatorServiceClient,
+        desk_service_client::DeskServiceClient, hub_service_client::HubServiceClient,
+        node_service_client::NodeServiceClient,
+    },
+};
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Federation, id};
+use crate::partnership::{COORDINATOR, Partnership};
+
+/// A client of the co-ordinator's calls.
+pub type Coordinator = CoordinatorServiceClient<Channel>;
+/// A client of a node's desk.
+pub type Desk = DeskServiceClient<Channel>;
+/// A client of the calls that the hub makes.
+pub type NodeClient = NodeServiceClient<Channel>;
+/// A client of the calls that nodes make.
+pub type HubClient = HubServiceClient<Channel>;
+
+impl Federation {
+    /// A channel to `server` at `address` for whoever holds `certificate`, over TLS.
+    #[must_use]
+    pub fn channel(
+        &self,
+        certificate: &TestCert,
+        server: PeerName,
+        address: SocketAddr,
+    ) -> Channel {
+        let folder = self.folder.path().join("people");
+        std::fs::create_dir_all(&folder).unwrap();
+        let n = self.certificates.fetch_add(1, Ordering::Relaxed);
+        let files = certificate.write(self.partnership.ca(), &folder, &format!("client-{n}"));
+        let domain = self.partnership.ca().trust_domain().clone();
+        let tls = ClientTls::load(files, domain, self.clock.clone()).unwrap();
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
+        connect(&endpoint, server, tls)
+    }
+
+    /// A channel to a node.
+    #[must_use]
+    pub fn to_node(&self, certificate: &TestCert, agency: &str) -> Channel {
+        let name = self.partnership.ca().trust_domain().agency(id(agency));
+        self.channel(certificate, name, self.node_address(agency))
+    }
+
+    /// A channel to the hub.
+    #[must_use]
+    pub fn to_hub(&self, certificate: &TestCert) -> Channel {
+        let name = self.partnership.ca().trust_domain().hub();
+        self.channel(certificate, name, self.hub.port.address())
+    }
+
+    /// Where a node listens, or would.
+    #[must_use]
+    pub fn node_address(&self, agency: &str) -> SocketAddr {
+        self.program(agency).port.address()
+    }
+
+    /// Where the hub listens, or would.
+    #[must_use]
+    pub fn hub_address(&self) -> SocketAddr {
+        self.hub.port.address()
+    }
+
+    /// A good certificate of a person.
+    #[must_use]
+    pub fn person(&self, name: &str) -> TestCert {
+        let name: StaffName = name.parse().unwrap();
+        self.partnership.ca().person(&name)
+    }
+
+    /// The co-ordinator's client.
+    #[must_use]
+    pub fn coordinator(&self) -> Coordinator {
+        CoordinatorServiceClient::new(self.to_hub(&self.person(COORDINATOR)))
+    }
+
+    /// A node's desk, for one of its staff.
+    #[must_use]
+    pub fn desk(&self, agency: &str, person: &str) -> Desk {
+        DeskServiceClient::new(self.to_node(&self.person(person), agency))
+    }
+
+    /// A node's desk, for its assessor.
+    #[must_use]
+    pub fn assessor(&self, agency: &str) -> Desk {
+        self.desk(agency, &Partnership::assessor(&id(agency)))
+    }
+
+    /// A node's desk, for its first or second approver.
+    #[must_use]
+    pub fn approver(&self, agency: &str, n: u8) -> Desk {
+        self.desk(agency, &Partnership::approver(&id(agency), n))
+    }
+
+    /// The hub's own calls to a node, made by the test with the hub's real certificate. The hub knows nothing of them.
+    #[must_use]
+    pub fn as_hub(&self, agency: &str) -> NodeClient {
+        self.one_sided();
+        NodeServiceClient::new(self.to_node(&self.partnership.ca().hub(), agency))
+    }
+
+    /// A node's own calls to the hub, made by the test with the agency's real certificate.
+    #[must_use]
+    pub fn as_node(&self, agency: &str) -> HubClient {
+        self.one_sided();
+        HubServiceClient::new(self.to_hub(&self.partnership.ca().agency(&id(agency))))
+    }
+}
