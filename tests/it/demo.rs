@@ -58,7 +58,13 @@ fn a_folder_that_is_not_empty_is_left_alone() {
 #[test]
 fn s1_comes_out_as_it_is_written() {
     let output = run(&["--json", "--people", "300"]);
-    assert_eq!(output.status.code(), Some(0), "{}\n{}", words(&output.stderr), words(&output.stdout));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}\n{}",
+        words(&output.stderr),
+        words(&output.stdout)
+    );
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
 
     let nobody = ["NK"; 6];
@@ -71,10 +77,7 @@ fn s1_comes_out_as_it_is_written() {
     assert_eq!(cells(&report, "EDU"), ["NK", "NK", "A", "G", "NK", "NK"]);
     assert_eq!(cells(&report, "HOU"), ["G", "G", "NK", "NK", "NK", "NK"]);
     assert_eq!(cells(&report, "DAS"), ["R", "R", "A", "A", "A", "NK"]);
-    assert_eq!(
-        cells(&report, "SMS"),
-        ["NK", "R", "R via P2", "R via P2", "R via P2", "NK"]
-    );
+    assert_eq!(cells(&report, "SMS"), ["NK", "R", "R via P2", "R via P2", "R via P2", "NK"]);
     let levels = report["checks"][0]["levels"].as_array().unwrap();
     let levels: Vec<&Value> = levels.iter().map(|level| &level["found"]).collect();
     assert_eq!(levels, ["R", "R", "R", "R", "R", "-"]);

@@ -3,6 +3,8 @@
 //! have recorded every exchange.
 //!
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
+//! - [`demo`]: the demo, as the program it is, on real processes
+//! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
@@ -11,9 +13,13 @@
 //! - [`authz_coverage`]: every call, and everybody who may not make it
 //! - [`tidy`]: facts about the source text and the wire format
 
+mod authz_coverage;
+mod demo;
+mod log_failure;
 mod malicious_hub;
 mod malicious_node;
 mod node_process;
+mod partial_failure;
 mod release;
 mod round;
 mod scene;

@@ -105,7 +105,7 @@ async fn raise_and_play(
     let playing = async {
         let work = narrator.begin("Playing the scenario", scenario.events().len());
         let play = Play::open(scenario, &people, stage.start).await?;
-        let report = play.to_the_end(|| work.step()).await?;
+        let report = play.play_out(|| work.step()).await?;
         work.done();
         anyhow::Ok(report)
     };

@@ -96,7 +96,9 @@ async fn run(demo: &Demo, narrator: &Narrator) -> anyhow::Result<bool> {
             () = interrupted.cancelled() => Interrupted.into(),
             died = played.one_has_died() => died,
         };
-        played.stop(narrator).await?;
+        if let Err(trouble) = played.stop(narrator).await {
+            narrator.say(&trouble.to_string());
+        }
         return Err(died);
     }
     if interrupted.is_cancelled() {

@@ -104,7 +104,7 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     /// When somebody can not act. What comes out otherwise than expected is no error but a row.
-    pub async fn to_the_end(mut self, step: impl Fn()) -> anyhow::Result<Report> {
+    pub async fn play_out(mut self, step: impl Fn()) -> anyhow::Result<Report> {
         for (at, event) in self.scenario.events() {
             match event {
                 Event::Confirm(confirm) => self.confirm(confirm).await,

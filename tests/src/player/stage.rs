@@ -192,10 +192,10 @@ impl Stage {
     }
 }
 
-/// How many of a thousand people an agency knows, roughly: universal services most, specialists few.
+/// How many of a thousand people an agency knows, roughly: universal services many, specialists few.
 fn share_known(agency: &AgencyId) -> u64 {
     match agency.as_str() {
-        "HLT" => 900,
+        "HLT" => 400,
         "POL" | "HOU" => 250,
         "EDU" => 200,
         "CSC" | "MHT" => 80,
