@@ -37,6 +37,8 @@ use crate::{
 pub struct Reply {
     /// The recipient.
     pub recipient: AgencyId,
+    /// The exchange in which it is told: the request's own, or the delivery of what people have decided since.
+    pub exchange: RequestId,
     /// The signed decision.
     pub decision: SignedStatement,
     /// Which rules were applied.
@@ -66,6 +68,7 @@ struct Parcel {
     outcome: DecidedOutcome,
     sealed: Vec<u8>,
     draft: EntryDraft,
+    exchange: RequestId,
 }
 
 impl Recordable for Parcel {
@@ -194,8 +197,18 @@ impl<'a> Case<'a> {
         let mut explained = Vec::with_capacity(decisions.len());
         for decision in decisions {
             let RecipientDecision { recipient, outcome, trace, would_be_released_if } = decision;
-            settled.push(self.to_record(&recipient, outcome, &approved_by, &mut change)?);
-            explained.push((recipient, trace, would_be_released_if));
+            let mut to_record = self.to_record(&recipient, outcome, &approved_by, &mut change)?;
+            let mut exchange = self.query.envelope.request_id.clone();
+            // After a review the caller of old has gone; a refusal is delivered, as an exchange of its own.
+            if let Err(withheld) = &mut to_record
+                && !approved_by.is_empty()
+                && matches!(withheld.outcome, DecidedOutcome::Deny(_))
+            {
+                exchange = outbox::new_exchange()?;
+                withheld.draft.exchange = Some(exchange.clone());
+            }
+            settled.push(to_record);
+            explained.push((recipient, exchange, trace, would_be_released_if));
         }
         let outcomes = match self.shared.log.record_all(settled).await {
             Ok(recorded) => self.carry_out(recorded, &mut change).await?,
@@ -206,12 +219,13 @@ impl<'a> Case<'a> {
             }
         };
         let mut replies = Vec::with_capacity(outcomes.len());
-        for ((recipient, trace, would), outcome) in explained.into_iter().zip(outcomes) {
+        for ((recipient, exchange, trace, would), outcome) in explained.into_iter().zip(outcomes) {
             let contact_route = matches!(outcome, DecidedOutcome::Deny(Reason::CategoryNever))
                 .then(|| self.shared.config.contact_route.clone());
             replies.push(Reply {
                 decision: self.sign(&recipient, outcome)?,
                 recipient,
+                exchange,
                 trace,
                 would_be_released_if: would.iter().map(ToString::to_string).collect(),
                 contact_route,
@@ -248,7 +262,8 @@ impl<'a> Case<'a> {
             let parcel = parcel.into_inner();
             let decision = self.sign(&parcel.recipient, parcel.outcome)?;
             let sealed = Some(parcel.sealed.as_slice());
-            outbox::put_outcome(self.shared, &self.query.enquiry, &decision, sealed, change)?;
+            let (exchange, enquiry) = (&parcel.exchange, &self.query.enquiry);
+            outbox::put_outcome(self.shared, exchange, enquiry, &decision, sealed, change);
         }
         Ok(outcomes)
     }
@@ -383,7 +398,10 @@ impl<'a> Case<'a> {
         let mut draft = permit.get().entry();
         draft.action = Action::DetailSealed;
         draft.payload_digest = Some(digest);
+        let exchange = outbox::new_exchange()?;
+        draft.exchange = Some(exchange.clone());
         Ok(Parcel {
+            exchange,
             recipient: recipient.clone(),
             outcome: DecidedOutcome::Release {
                 gate: allowed.gate().word().to_owned(),

@@ -70,7 +70,7 @@ pub enum Cli {
     Desk(DeskCommand),
     /// Verify or show the audit log; needs no running node
     ///
-    /// Example: agency-node log verify data/log
+    /// Example: agency-node log verify data/log/1
     #[command(subcommand, verbatim_doc_comment)]
     Log(LogCommand),
 }

@@ -187,7 +187,8 @@ pub async fn rate(
     let rated = RatedAnswer { signed, analysis };
     change.rating(&enquiry, &id, &rated)?;
     let answer = PersonAnswer { person, answer: Answer::Rated(rated) };
-    outbox::put_answer(shared, &enquiry, &answer, &mut change)?;
+    // A statement's name serves as that of its delivery.
+    outbox::put_answer(shared, &id, &enquiry, &answer, &mut change);
     send(shared, change).await?;
     Ok(id)
 }
@@ -208,6 +209,8 @@ pub async fn decline(
     draft.enquiry = Some(enquiry.clone());
     draft.person = Some(person.clone());
     draft.decision = "declined".parse().ok();
+    let exchange = outbox::new_exchange()?;
+    draft.exchange = Some(exchange.clone());
     shared.log.record(draft).await?;
     let mut change = Change::new();
     change.person_in(
@@ -216,7 +219,7 @@ pub async fn decline(
         &EnquiryPerson { standing: Standing::Declined, ..known },
     )?;
     let answer = PersonAnswer { person, answer: Answer::Declined(why) };
-    outbox::put_answer(shared, &enquiry, &answer, &mut change)?;
+    outbox::put_answer(shared, &exchange, &enquiry, &answer, &mut change);
     send(shared, change).await
 }
 
@@ -282,7 +285,7 @@ async fn state(shared: &Arc<Shared>, who: &SignedIn, act: Act<'_>) -> Result<Req
     shared.in_force()?;
     let enquiry = act.enquiry;
     let (id, signed, mut change) = act.sign_and_record(shared, who).await?;
-    outbox::put_fact(shared, enquiry, &signed, &mut change)?;
+    outbox::put_fact(shared, &id, enquiry, &signed, &mut change);
     send(shared, change).await?;
     Ok(id)
 }
@@ -315,6 +318,7 @@ impl Act<'_> {
         let mut draft = by(shared, self.action, who);
         draft.enquiry = Some(self.enquiry.clone());
         draft.person = self.person.cloned();
+        draft.exchange = Some(statement.id.clone());
         draft.evidence = vec![Digest::of(&signed.payload)];
         let recorded = shared.log.record(Stated { draft, signed }).await?.into_inner();
         let mut change = Change::new();
@@ -418,7 +422,8 @@ pub async fn approve(shared: &Arc<Shared>, who: &SignedIn, work: WorkRef) -> Res
                 return Err(Refusal::Log(brag_common::audit::LogError::Unavailable));
             }
             DecidedOutcome::Deny(_) => {
-                outbox::put_outcome(shared, &review.enquiry, &reply.decision, None, &mut change)?;
+                let (exchange, decision) = (&reply.exchange, &reply.decision);
+                outbox::put_outcome(shared, exchange, &review.enquiry, decision, None, &mut change);
             }
             DecidedOutcome::Review { approvals_needed, .. } => still_needed = approvals_needed,
         }
@@ -447,13 +452,15 @@ pub async fn refuse(
     let mut draft = reviewed(shared, Action::ReviewRefused, who, &review, &query);
     draft.decision = "deny".parse().ok();
     draft.reason = Some(Reason::ApproverRefused);
+    let exchange = outbox::new_exchange()?;
+    draft.exchange = Some(exchange.clone());
     shared.log.record(draft).await?;
     let case = Case::weigh(shared, &query).await?;
     let decision = case.sign(&review.recipient, DecidedOutcome::Deny(Reason::ApproverRefused))?;
     review.ended = Some(ReviewEnd::Refused { by: who.name().clone(), reason: reason.to_owned() });
     let mut change = Change::new();
     change.review(&work, &review)?;
-    outbox::put_outcome(shared, &review.enquiry, &decision, None, &mut change)?;
+    outbox::put_outcome(shared, &exchange, &review.enquiry, &decision, None, &mut change);
     send(shared, change).await
 }
 

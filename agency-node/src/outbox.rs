@@ -25,65 +25,66 @@ const DELIVER_WITHIN: Duration = Duration::from_secs(20);
 /// The first pause after a failed delivery; doubled each time up to the configured most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Puts an answer about a person out for delivery.
+/// The name of a delivery. It goes into the entry of what is delivered, so that the logs of both sides have it.
 ///
 /// # Errors
 /// When the machine gives no randomness.
+pub fn new_exchange() -> Result<RequestId, Refusal> {
+    random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)
+}
+
+/// Puts an answer about a person out for delivery.
 pub fn put_answer(
     shared: &Shared,
+    exchange: &RequestId,
     enquiry: &EnquiryRef,
     answer: &PersonAnswer,
     change: &mut Change,
-) -> Result<(), Refusal> {
-    put(shared, enquiry, pb::deliver_request::Item::Answer(answer.into()), change)
+) {
+    put(shared, exchange, enquiry, pb::deliver_request::Item::Answer(answer.into()), change);
 }
 
 /// Puts a signed fact out for delivery.
-///
-/// # Errors
-/// When the machine gives no randomness.
 pub fn put_fact(
     shared: &Shared,
+    exchange: &RequestId,
     enquiry: &EnquiryRef,
     fact: &SignedStatement,
     change: &mut Change,
-) -> Result<(), Refusal> {
-    put(shared, enquiry, pb::deliver_request::Item::Fact(fact.into()), change)
+) {
+    put(shared, exchange, enquiry, pb::deliver_request::Item::Fact(fact.into()), change);
 }
 
 /// Puts the outcome of a release out for delivery, with its sealed detail where there is any.
-///
-/// # Errors
-/// When the machine gives no randomness.
 pub fn put_outcome(
     shared: &Shared,
+    exchange: &RequestId,
     enquiry: &EnquiryRef,
     decision: &SignedStatement,
     sealed: Option<&[u8]>,
     change: &mut Change,
-) -> Result<(), Refusal> {
+) {
     let outcome = pb::ReleaseOutcome {
         decision: Some(decision.into()),
         sealed: sealed.unwrap_or_default().to_vec(),
     };
-    put(shared, enquiry, pb::deliver_request::Item::Outcome(outcome), change)
+    put(shared, exchange, enquiry, pb::deliver_request::Item::Outcome(outcome), change);
 }
 
 fn put(
     shared: &Shared,
+    exchange: &RequestId,
     enquiry: &EnquiryRef,
     item: pb::deliver_request::Item,
     change: &mut Change,
-) -> Result<(), Refusal> {
-    let request_id = random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
+) {
     let request = pb::DeliverRequest {
-        request_id: request_id.to_string(),
+        request_id: exchange.to_string(),
         agreement_digest: shared.agreement.digest().as_bytes().to_vec(),
         enquiry: enquiry.to_string(),
         item: Some(item),
     };
-    change.outgoing(shared.clock.now(), &request_id, &request.encode_to_vec());
-    Ok(())
+    change.outgoing(shared.clock.now(), exchange, &request.encode_to_vec());
 }
 
 /// Delivers until `shutdown`.

@@ -56,7 +56,7 @@ pub enum Cli {
     Enquiry(EnquiryCommand),
     /// Verify or show the audit log; needs no running hub
     ///
-    /// Example: hub log verify data/log --key-file hub-log.pub
+    /// Example: hub log verify data/log/1 --key-file hub-log.pub
     #[command(subcommand, verbatim_doc_comment)]
     Log(LogCommand),
 }

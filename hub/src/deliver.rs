@@ -19,7 +19,7 @@ use crate::{
     round::{client, envelope},
     store::{
         Change,
-        shapes::{EnquiryRecord, StatementRecord},
+        shapes::{EnquiryRecord, ReleaseRecord, StatementRecord},
     },
     take::{self, Taken, verify},
     view,
@@ -106,16 +106,7 @@ impl Delivery<'_> {
 
     async fn outcome(self, signed: SignedStatement, sealed: Vec<u8>) -> Result<(), Refusal> {
         let decision = decision_of(self.shared, &self.enquiry, self.agency, &signed)?;
-        let (enquiry, release) = (self.enquiry.clone(), decision.release.clone());
-        let recipient = decision.recipient.clone();
-        let asked =
-            self.shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
-        let asked = asked.filter(|asked| {
-            asked.holder == *self.agency
-                && asked.person == decision.person.person
-                && asked.category == decision.category.to_string()
-        });
-        let Some(mut record) = asked else { return Err(Refusal::NotFound("request for detail")) };
+        self.asked(&decision).await?;
         let released = matches!(decision.outcome, DecidedOutcome::Release { .. });
         if released {
             self.relay(&decision, &signed, sealed).await?;
@@ -125,6 +116,8 @@ impl Delivery<'_> {
         fill(&mut draft, &next);
         self.shared.log.record(draft).await?;
         let _cells = self.shared.cell_locks.of(&self.enquiry, self.agency).await;
+        // Read again: the answer to the request may have been kept meanwhile, with its trace.
+        let mut record = self.asked(&decision).await?;
         record.outcome = next;
         if released {
             // What would have changed a refusal no longer says anything.
@@ -137,6 +130,20 @@ impl Delivery<'_> {
         let view = view::release(&decision.release, &record);
         self.shared.tell(&self.enquiry, view::release_event(now, view));
         Ok(())
+    }
+
+    /// The request that a decision answers, as it is kept.
+    async fn asked(&self, decision: &ReleaseDecision) -> Result<ReleaseRecord, Refusal> {
+        let (enquiry, release) = (self.enquiry.clone(), decision.release.clone());
+        let recipient = decision.recipient.clone();
+        let asked =
+            self.shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
+        let asked = asked.filter(|asked| {
+            asked.holder == *self.agency
+                && asked.person == decision.person.person
+                && asked.category == decision.category.to_string()
+        });
+        asked.ok_or(Refusal::NotFound("request for detail"))
     }
 
     /// Passes sealed detail on to its recipient. It is in memory for this one call only.

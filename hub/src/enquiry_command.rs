@@ -1,17 +1,22 @@
 //! `hub enquiry`: the co-ordinator's work at a running hub, over the same calls as any other client.
 
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use brag_common::{
     id::{AgencyId, CategoryCode, EnquiryRef},
+    lifecycle::stop_on_signals,
     profile,
     status::code_of,
     time::SystemClock,
     tls::{ClientTls, connect, with_deadline},
-    wire::pb::{self, coordinator_service_client::CoordinatorServiceClient},
+    wire::pb::{
+        self, coordinator_service_client::CoordinatorServiceClient,
+        watch_response::Event as Happened,
+    },
 };
 use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
@@ -26,7 +31,11 @@ use crate::{
 
 /// For one call. The hub itself gives up on a request after 30 s.
 const CALL_WITHIN: Duration = Duration::from_secs(40);
-/// The longest that one `watch` runs.
+/// How long after a lost connection the watch begins again.
+const WATCH_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How often in a row it may fail to begin: two minutes without the hub.
+const WATCH_FAILURES_MAX: u32 = 60;
+/// The longest that one call of `watch` runs.
 const WATCH_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Work on enquiries at a running hub.
@@ -238,28 +247,83 @@ async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<()
     Ok(())
 }
 
+/// Follows an enquiry across lost connections: the hub ends each after a while, to look at certificates anew.
 async fn watch(enquiry: &EnquiryRef, to: &To, output: &mut Output<'_>) -> Result<(), Stop> {
     let mut hub = hub(to)?;
     let labels = Labels::of(&show(&mut hub, enquiry).await?);
-    let request = pb::WatchRequest { enquiry: enquiry.to_string() };
-    let mut events = answered(hub.watch(with_deadline(request, WATCH_WITHIN)).await)?;
-    let stop = tokio_util::sync::CancellationToken::new();
-    brag_common::lifecycle::stop_on_signals(stop.clone())?;
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    let mut seen = Seen::default();
+    let mut failures = 0;
     loop {
-        let event = tokio::select! {
+        let request = pb::WatchRequest { enquiry: enquiry.to_string() };
+        let lost = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            event = events.message() => event.map_err(|status| Stop::Refused(Box::new(status)))?,
+            lost = follow(&mut hub, request, to, &labels, &mut seen, output) => lost?,
         };
-        let Some(event) = event else {
-            // The hub stopped, or the certificate is no longer accepted.
-            return Err(Stop::Failed(anyhow::anyhow!("the hub ended the watch; watch again")));
+        failures = if lost.was_watching { 0 } else { failures + 1 };
+        if code_of(&lost.status).is_some() || failures > WATCH_FAILURES_MAX {
+            return Err(Stop::Refused(Box::new(lost.status)));
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(WATCH_AGAIN_AFTER) => {}
+        }
+    }
+}
+
+/// A watch that ended.
+struct Lost {
+    was_watching: bool,
+    status: Status,
+}
+
+async fn follow(
+    hub: &mut CoordinatorServiceClient<Channel>,
+    request: pb::WatchRequest,
+    to: &To,
+    labels: &Labels,
+    seen: &mut Seen,
+    output: &mut Output<'_>,
+) -> anyhow::Result<Lost> {
+    let mut events = match hub.watch(with_deadline(request, WATCH_WITHIN)).await {
+        Ok(events) => events.into_inner(),
+        Err(status) => return Ok(Lost { was_watching: false, status }),
+    };
+    loop {
+        let event = match events.message().await {
+            Ok(Some(event)) => event,
+            Ok(None) => {
+                let status = Status::unavailable("the hub ended the watch");
+                return Ok(Lost { was_watching: true, status });
+            }
+            Err(status) => return Ok(Lost { was_watching: true, status }),
         };
+        if !seen.is_new(&event) {
+            continue;
+        }
         if to.json {
-            writeln!(output.out, "{}", render::event_json(&labels, &event))?;
+            writeln!(output.out, "{}", render::event_json(labels, &event))?;
         } else {
-            writeln!(output.out, "{}", render::event_line(&labels, &event, output.paint))?;
+            writeln!(output.out, "{}", render::event_line(labels, &event, output.paint))?;
         }
         output.out.flush()?;
+    }
+}
+
+/// What was told of each cell and request last, so that a new watch does not tell it again.
+#[derive(Default)]
+struct Seen(BTreeMap<(String, String), Happened>);
+
+impl Seen {
+    fn is_new(&mut self, event: &pb::WatchResponse) -> bool {
+        let Some(happened) = &event.event else { return true };
+        let place = match happened {
+            Happened::Cell(cell) => (cell.agency.clone(), cell.person.clone()),
+            Happened::Release(view) => (view.release.clone(), view.recipient.clone()),
+            Happened::Fact(_) => return true,
+        };
+        self.0.insert(place, happened.clone()).as_ref() != Some(happened)
     }
 }
 
@@ -347,6 +411,18 @@ mod tests {
         let mut view = pb::ReleaseView::default();
         view.set_decision(decision);
         view
+    }
+
+    #[test]
+    fn a_new_watch_tells_only_what_has_changed_meanwhile() {
+        let event = |reason: &str| {
+            let cell = pb::MatrixCell { reason: reason.to_owned(), ..pb::MatrixCell::default() };
+            pb::WatchResponse { at_unix_ms: 1, event: Some(Happened::Cell(cell)) }
+        };
+        let mut seen = Seen::default();
+        assert!(seen.is_new(&event("A")));
+        assert!(!seen.is_new(&event("A")));
+        assert!(seen.is_new(&event("B")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! not read.
 
 pub mod agreement_command;
+pub mod backlog;
 pub mod basis_file;
 pub mod check_command;
 pub mod cli;

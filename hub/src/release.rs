@@ -13,7 +13,7 @@ use brag_common::{
     secret::random_bytes,
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement},
     tls::with_deadline,
-    wire::{WireError, pb},
+    wire::pb,
 };
 
 use crate::{
@@ -100,13 +100,8 @@ pub async fn request(
     let mut records: Vec<ReleaseRecord> = wanted.recipients.iter().map(unanswered).collect();
     // Kept before the holder is asked: the outcome of a review may come before the answer to this call.
     keep(shared, &wanted.enquiry, &release, &records).await?;
-    match ask(channel, &query, within).await {
-        Some(response) => take_decisions(shared, &query, &wanted.holder, response, &mut records)?,
-        None => {
-            let mut draft = asked(shared, &query, Action::NoResponse, &wanted.holder);
-            draft.decision = "no_response".parse().ok();
-            shared.log.record(draft).await?;
-        }
+    if let Some(response) = ask(channel, &query, within).await {
+        take_decisions(shared, &query, &wanted.holder, response, &mut records);
     }
     settle(shared, &query, &wanted.holder, records).await
 }
@@ -161,10 +156,10 @@ fn take_decisions(
     holder: &AgencyId,
     response: pb::ReleaseResponse,
     records: &mut [ReleaseRecord],
-) -> Result<(), Refusal> {
+) {
     for decided in response.decisions {
-        let signed: SignedStatement =
-            decided.decision.ok_or(WireError::Missing("decision"))?.try_into()?;
+        let signed = decided.decision.and_then(|signed| SignedStatement::try_from(signed).ok());
+        let Some(signed) = signed else { continue };
         let Ok(decision) = decision_of(shared, &query.enquiry, holder, &signed) else { continue };
         let about_this = decision.release == query.release
             && decision.person.person == query.subject
@@ -190,7 +185,6 @@ fn take_decisions(
         record.would_be_released_if = decided.would_be_released_if;
         record.contact_route = decided.contact_route;
     }
-    Ok(())
 }
 
 /// Records and keeps what was decided. What was delivered meanwhile is newer and stays.
@@ -209,6 +203,9 @@ async fn settle(
         let kept = shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
         if let Some(kept) = kept.filter(|kept| kept.outcome != OutcomeRecord::NoResponse) {
             record.outcome = kept.outcome;
+            if matches!(record.outcome, OutcomeRecord::Release { .. }) {
+                record.would_be_released_if = Vec::new();
+            }
         }
     }
     keep(shared, &query.enquiry, &query.release, &records).await?;
@@ -260,7 +257,14 @@ fn decided(
     holder: &AgencyId,
     record: &ReleaseRecord,
 ) -> EntryDraft {
-    let mut draft = asked(shared, query, Action::ReleaseDecided, holder);
+    let action = match record.outcome {
+        // Nothing was decided.
+        OutcomeRecord::NoResponse => Action::NoResponse,
+        OutcomeRecord::Release { .. } | OutcomeRecord::Review { .. } | OutcomeRecord::Deny(_) => {
+            Action::ReleaseDecided
+        }
+    };
+    let mut draft = asked(shared, query, action, holder);
     draft.recipients = vec![Party::Agency(record.recipient.clone())];
     fill(&mut draft, &record.outcome);
     draft

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use brag_common::{
 use tonic::transport::Channel;
 
 use crate::{
+    backlog::{Backlog, Place},
     guard::Refusal,
     hub::Shared,
     matrix::{Said, State},
@@ -30,6 +31,9 @@ use crate::{
     store::shapes::{EnquiryRecord, PersonRecord},
     take::{self, Taken},
 };
+
+/// Something came back that is not an answer, or not for everyone who was asked about.
+const INVALID_ANSWER: &str = "INVALID_ANSWER";
 
 /// Asks every agency about a new enquiry; returns at once.
 pub fn start(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
@@ -45,9 +49,10 @@ pub fn start(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
 }
 
 /// Asks agencies again whose answers did not come back, until told to stop. What was under way when the hub
-/// last stopped is asked again at once.
+/// last stopped is asked again at once. Each is asked in a task of its own, so that a slow node holds up no other.
 pub async fn ask_again(shared: Arc<Shared>) {
     let pause = shared.config.fan_out.ask_again_after.get();
+    let backlog: Arc<Mutex<Backlog>> = Arc::default();
     let mut first = true;
     loop {
         let wait = if first { Duration::ZERO } else { pause };
@@ -55,32 +60,52 @@ pub async fn ask_again(shared: Arc<Shared>) {
             () = shared.shutdown.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
-        let due = match to_ask_again(&shared, first).await {
-            Ok(due) => due,
+        let missing = match to_ask_again(&shared, first).await {
+            Ok(missing) => missing,
             Err(error) => {
                 tracing::warn!(%error, "can not look for answers that are missing");
                 continue;
             }
         };
         first = false;
-        let asking = due.iter().map(|(enquiry, agency)| ask(&shared, enquiry, agency));
-        tokio::select! {
-            () = shared.shutdown.cancelled() => return,
-            _ = futures::future::join_all(asking) => {}
+        let now = lock(&backlog).turn(missing);
+        for place in now {
+            let (asking, backlog) = (Arc::clone(&shared), Arc::clone(&backlog));
+            shared.rounds.spawn(async move {
+                tokio::select! {
+                    () = asking.shutdown.cancelled() => {}
+                    () = ask(&asking, &place.0, &place.1) => {}
+                }
+                lock(&backlog).asked(&place);
+            });
         }
     }
 }
 
-type Due = BTreeSet<(EnquiryRef, AgencyId)>;
+/// The backlog is whole at every moment, so one that a panic left is good.
+fn lock(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
+    backlog.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<Due, Refusal> {
+/// Everything whose answer is missing. An agency that has never enrolled is not asked: nothing can be.
+async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Place>, Refusal> {
     let due = shared
         .store
         .run(move |store| {
-            let mut due = Due::new();
+            let mut due = BTreeSet::new();
+            let mut enrolled = BTreeMap::new();
             for (enquiry, _) in store.enquiries()? {
                 for (agency, _, record) in store.cells(&enquiry)? {
                     let cell = take::cell(&record);
+                    if !enrolled.contains_key(&agency) {
+                        enrolled.insert(agency.clone(), store.epoch(&agency)?.is_some());
+                    }
+                    let can_be_asked = enrolled.get(&agency) == Some(&true);
+                    // The first answer of a new enquiry says so; after that there is nothing to ask.
+                    let said_so = cell.state != State::Pending;
+                    if !can_be_asked && said_so {
+                        continue;
+                    }
                     if cell.ask_again() || (pending_too && cell.state == State::Pending) {
                         due.insert((enquiry.clone(), agency));
                     }
@@ -139,7 +164,8 @@ impl From<Refusal> for Missed {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Log(_) => Self::NoResponse("HUB_LOG_UNAVAILABLE"),
-            Refusal::Statement(_) => Self::NoResponse("INVALID_ANSWER"),
+            Refusal::AgreementExpired => Self::NoResponse("AGREEMENT_EXPIRED"),
+            Refusal::Wire(_) | Refusal::Statement(_) => Self::NoResponse(INVALID_ANSWER),
             _ => Self::NoResponse("HUB_FAILED"),
         }
     }
@@ -194,7 +220,7 @@ impl<'a> Asking<'a> {
         let Some(screening) =
             Screening::prepare(self.shared, self.agency, envelope.clone(), &people).await?
         else {
-            return Err(Missed::Unable("NOT_ENROLLED"));
+            return Err(Missed::Unable(take::NOT_ENROLLED));
         };
         self.record(Action::ScreenAsked, &envelope.request_id, None).await?;
         let answer = self
@@ -234,19 +260,24 @@ impl<'a> Asking<'a> {
             .map_err(|status| Missed::of(&status))?
             .into_inner()
             .answers;
-        let mut taken = Vec::with_capacity(answers.len());
+        let mut taken = Vec::with_capacity(known.len());
+        let mut unanswered: BTreeSet<&PersonRef> = known.keys().collect();
         for answer in answers {
             let said =
-                PersonAnswer::try_from(answer).map_err(|_| Missed::NoResponse("INVALID_ANSWER"))?;
-            if !known.contains_key(&said.person) {
-                return Err(Missed::NoResponse("INVALID_ANSWER"));
+                PersonAnswer::try_from(answer).map_err(|_| Missed::NoResponse(INVALID_ANSWER))?;
+            // Neither somebody else, nor anybody twice.
+            if !unanswered.remove(&said.person) {
+                return Err(Missed::NoResponse(INVALID_ANSWER));
             }
             taken.push(match said.answer {
                 Answer::Pending => Taken::pending(said.person),
                 answer => Taken::answer(self.shared, self.name, self.agency, said.person, answer)
-                    .map_err(|_| Missed::NoResponse("INVALID_ANSWER"))?,
+                    .map_err(|_| Missed::NoResponse(INVALID_ANSWER))?,
             });
         }
+        // Silence about one person is not "an assessor has been asked".
+        let silent = unanswered.into_iter().cloned();
+        taken.extend(silent.map(|person| Taken::no_response(person, INVALID_ANSWER)));
         take::take(self.shared, self.name, self.agency, &request_id, taken).await?;
         Ok(())
     }

@@ -225,12 +225,33 @@ fn wanted(message: pb::RequestReleaseRequest) -> Result<release::Wanted, WireErr
         holder: id("holder", &message.holder)?,
         person: id("person", &message.person)?,
         category: id("category", &message.category)?,
-        recipients: message
-            .recipients
-            .iter()
-            .map(|agency| id("recipients", agency))
-            .collect::<Result<_, _>>()?,
+        recipients: each_once(&message.recipients)?,
         basis: to_lawful_basis(message.lawful_basis.unwrap_or_default())?,
         purpose: message.purpose,
     })
+}
+
+/// Recipients in the order asked, each once: there is one decision for each.
+fn each_once(named: &[String]) -> Result<Vec<AgencyId>, WireError> {
+    let mut recipients = Vec::with_capacity(named.len());
+    for agency in named {
+        let agency = id("recipients", agency)?;
+        if !recipients.contains(&agency) {
+            recipients.push(agency);
+        }
+    }
+    Ok(recipients)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_named_twice_is_one_recipient() {
+        let named = ["POL", "CSC", "POL"].map(str::to_owned);
+        let each: Vec<_> = each_once(&named).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(each, ["POL", "CSC"]);
+        assert!(each_once(&["not an id".to_owned()]).is_err());
+    }
 }

@@ -25,6 +25,9 @@ use crate::{
     view,
 };
 
+/// Why an agency can not answer that has never enrolled anybody: nothing can be asked of it.
+pub const NOT_ENROLLED: &str = "NOT_ENROLLED";
+
 /// One cell's new state, and the signed rating behind it when there is one.
 #[derive(Debug)]
 pub struct Taken {
@@ -203,6 +206,10 @@ pub async fn take_with(
         }
         let late = now > record.answer_by;
         let next = CellRecord { state: stored(state, late), since: now };
+        // It stands as it stood: since when, and those who watch, need not be told.
+        if known.is_some_and(|known| known.state == next.state) {
+            continue;
+        }
         change.cell(enquiry, agency, &person, &next)?;
         told.push((person, next));
     }
@@ -214,26 +221,31 @@ pub async fn take_with(
     Ok(())
 }
 
-/// Whether a cell's state gives way to a new one.
+/// Whether a cell's state gives way to a new one. Pure.
 fn gives_way(known: &CellState, next: &NewState) -> bool {
+    let failed = matches!(next, NewState::NoResponse(_) | NewState::Said(Said::Unable(_)));
     match (known, next) {
-        // A rating gives way to a newer rating only; both versions stay as statements.
+        // What failed, or could not be said now, says nothing about what was said before.
+        (CellState::Answered { said: SaidRecord::Unable(_), .. }, _) => true,
+        (CellState::Answered { .. }, _) if failed => false,
+        // A rating gives way to a newer rating only; both versions stay as statements. Deliveries may overtake
+        // one another.
+        (CellState::Answered { said: SaidRecord::Rated { rated_at, .. }, .. }, next) => {
+            matches!(next, NewState::Said(Said::Rated(newer)) if newer.rated_at >= *rated_at)
+        }
         (
-            CellState::Answered { said: SaidRecord::Rated { rated_at, .. }, .. },
-            NewState::Said(said),
-        ) => matches!(said, Said::Rated(newer) if newer.rated_at >= *rated_at),
-        // What failed says nothing about what was said before.
-        (
-            CellState::Answered {
-                said: SaidRecord::Rated { .. } | SaidRecord::NotKnown | SaidRecord::Declined(_),
-                ..
-            },
-            NewState::Pending | NewState::NoResponse(_),
+            CellState::Answered { said: SaidRecord::NotKnown | SaidRecord::Declined(_), .. },
+            NewState::Pending,
         ) => false,
         (CellState::Pending, NewState::Pending) => false,
-        // An assessor has been asked; that the node could not be reached since does not change it.
+        // Pending is also where a cell begins, so that a call that failed shows.
         (
-            CellState::Answered { .. } | CellState::Pending | CellState::NoResponse(_),
+            CellState::Answered {
+                said: SaidRecord::NotKnown | SaidRecord::Declined(_) | SaidRecord::IdentityReview,
+                ..
+            }
+            | CellState::Pending
+            | CellState::NoResponse(_),
             NewState::Said(_) | NewState::Pending | NewState::NoResponse(_),
         ) => true,
     }
@@ -248,6 +260,8 @@ fn entry(
 ) -> EntryDraft {
     let action = match &taken.state {
         NewState::NoResponse(_) => Action::NoResponse,
+        // The hub's own finding: the agency was not asked, and has not answered.
+        NewState::Said(Said::Unable(why)) if why.as_str() == NOT_ENROLLED => Action::NoResponse,
         NewState::Pending | NewState::Said(_) => Action::RateAnswered,
     };
     let mut draft = shared.draft(action);
@@ -326,4 +340,116 @@ pub fn why(word: &str) -> Why {
 #[must_use]
 pub const fn not_asked_yet(now: Timestamp) -> CellRecord {
     CellRecord { state: CellState::Pending, since: now }
+}
+
+#[cfg(test)]
+mod tests {
+    use brag_common::rating::Colour;
+
+    use super::*;
+
+    fn said(said: SaidRecord) -> CellState {
+        CellState::Answered { said, late: false }
+    }
+
+    fn rated() -> SaidRecord {
+        SaidRecord::Rated {
+            colour: Colour::Amber,
+            rated_at: Timestamp::UNIX_EPOCH,
+            analysis: String::new(),
+            topics: Vec::new(),
+            via: None,
+            by: None,
+        }
+    }
+
+    fn rating_at(rated_at: Timestamp) -> NewState {
+        NewState::Said(Said::Rated(Rated {
+            colour: Colour::Green,
+            rated_at,
+            analysis: String::new(),
+            topics: Vec::new(),
+            via: None,
+            by: None,
+        }))
+    }
+
+    #[test]
+    fn what_failed_never_replaces_what_was_said() {
+        for known in [
+            rated(),
+            SaidRecord::NotKnown,
+            SaidRecord::IdentityReview,
+            SaidRecord::Declined("CONFLICT".to_owned()),
+        ] {
+            let known = said(known);
+            for next in [
+                NewState::NoResponse(why("UNREACHABLE")),
+                NewState::Said(Said::Unable(why("AUDIT_UNAVAILABLE"))),
+            ] {
+                assert!(!gives_way(&known, &next), "{next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rating_that_was_overtaken_changes_nothing() {
+        assert!(!gives_way(&said(rated()), &rating_at(Timestamp::MIN)));
+        assert!(gives_way(&said(rated()), &rating_at(Timestamp::UNIX_EPOCH)));
+    }
+
+    #[test]
+    fn a_rating_gives_way_to_a_rating_only() {
+        let known = said(rated());
+        for next in [
+            NewState::Pending,
+            NewState::Said(Said::NotKnown),
+            NewState::Said(Said::IdentityReview),
+            NewState::Said(Said::Declined(why("CONFLICT"))),
+        ] {
+            assert!(!gives_way(&known, &next), "{next:?}");
+        }
+        assert!(gives_way(&known, &rating_at(Timestamp::MAX)));
+    }
+
+    #[test]
+    fn what_waits_gives_way_to_whatever_comes() {
+        for known in [
+            CellState::Pending,
+            CellState::NoResponse("DEADLINE".to_owned()),
+            said(SaidRecord::Unable("NOT_ENROLLED".to_owned())),
+            said(SaidRecord::IdentityReview),
+        ] {
+            assert!(gives_way(&known, &rating_at(Timestamp::MAX)));
+            assert!(gives_way(&known, &NewState::Said(Said::NotKnown)));
+        }
+        assert!(gives_way(&CellState::Pending, &NewState::NoResponse(why("DEADLINE"))));
+        assert!(gives_way(&said(SaidRecord::IdentityReview), &NewState::Pending));
+    }
+
+    #[test]
+    fn a_word_that_is_none_becomes_the_strictest() {
+        assert_eq!(why("two words"), Why::audit_unavailable());
+    }
+
+    #[test]
+    fn what_is_stored_is_what_is_shown() {
+        for state in [
+            NewState::Pending,
+            NewState::NoResponse(why("DEADLINE")),
+            NewState::Said(Said::NotKnown),
+            NewState::Said(Said::Declined(why("CONFLICT"))),
+        ] {
+            let shown = format!("{state:?}");
+            let record = CellRecord { state: stored(state, true), since: Timestamp::UNIX_EPOCH };
+            match cell(&record).state {
+                State::Pending => assert_eq!(shown, "Pending"),
+                State::NoResponse(_) => assert!(shown.starts_with("NoResponse")),
+                State::Answered { said, late } => {
+                    assert!(late);
+                    assert!(shown.contains(&format!("{said:?}")), "{shown}");
+                }
+            }
+        }
+    }
 }

@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "helpers of tests: a fault here is the test's"
 )]
 
@@ -289,7 +288,7 @@ fn a_hub_serves_an_enquiry_to_its_co_ordinator_and_stops_cleanly() {
     assert!(out(&silent).contains("NO DECISION NO_RESPONSE"), "{}", out(&silent));
 
     assert_eq!(running.stop("-TERM"), Some(0));
-    let log = partnership.hub_folder().join("data/log");
+    let log = partnership.hub_folder().join("data/log/1");
     let verified = hub(&["log", "verify", text(&log), "--json"]);
     assert_eq!(verified.status.code(), Some(0), "{}", out(&verified));
     let entries = json(&hub(&["log", "show", text(&log), "--enquiry", &enquiry, "--json"]));

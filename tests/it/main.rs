@@ -1,13 +1,23 @@
-//! Whole-system tests: hub and nodes in this process, on real sockets with real TLS.
+//! Whole-system tests: hub and nodes in this process, on real sockets with real TLS, under a clock that the test sets.
+//! At its end each test checks that every log verifies and, unless it kept a side from an exchange, that both sides
+//! have recorded every exchange.
 //!
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
+//! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
+//! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
+//! - [`log_failure`]: a log that can not be written, at a node and at the hub
+//! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
+//! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
+//! - [`authz_coverage`]: every call, and everybody who may not make it
 //! - [`demo`]: the demo, as the program it is, on real processes
-//! - [`release`]: detail from request to the recipient's eyes, with reviews and expiry
+//! - [`tidy`]: facts about the source text and the wire format
 
 mod demo;
 mod malicious_hub;
 mod malicious_node;
+mod node_process;
 mod release;
 mod round;
 mod scene;
 mod stand_in;
+mod tidy;

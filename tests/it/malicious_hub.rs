@@ -195,6 +195,35 @@ async fn invariant_8_a_request_id_is_used_once_also_after_the_node_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_8_an_id_that_was_used_in_one_call_is_used_up_for_every_call() {
+    let scene = Scene::new().await;
+    let (used, Asked::Known(handle)) = scene.screen("P1").await else { panic!("not known") };
+    let mut round = scene.round(&id(&fresh()), &used, handle, "P1");
+    round.request_id = used.to_string();
+    let mut release = scene.release(&[scene.red("POL", "P1")]);
+    release.request_id = used.to_string();
+    let envelope = scene.envelope();
+    let screening = pb::ScreenRequest {
+        request_id: used.to_string(),
+        agreement_digest: envelope.agreement.as_bytes().to_vec(),
+        valid_until_unix_ms: envelope.valid_until.as_millisecond(),
+        epoch: 1,
+        slots: vec![vec![0; 256]; 12],
+    };
+    let mut hub = scene.hub.clone();
+    for refused in [
+        hub.screen(screening).await.map(|_| ()),
+        hub.rate(round).await.map(|_| ()),
+        hub.release(release).await.map(|_| ()),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::AlreadyExists);
+        assert_eq!(code_of(&refused), Some("request_replayed"));
+    }
+    scene.end_with_nothing_sealed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_8_a_request_that_comes_late_is_dead() {
     let scene = Scene::new().await;
     let mut request = scene.release(&[scene.red("POL", "P1")]);

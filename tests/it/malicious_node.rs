@@ -109,6 +109,27 @@ async fn a_rating_is_no_fact_and_a_fact_is_the_agencys_own_about_the_enquirys_pe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_answers_for_itself_alone_whatever_its_message_says() {
+    let scene = Scene::new().await;
+    // POL's genuine rating, delivered by POL about somebody whom SMS was asked about, changes POL's cell only.
+    let red = scene.red("POL", "P1");
+    let Item::Answer(said) = answer(&scene.person("P1"), &red) else { unreachable!() };
+    let request = request(&scene, Item::Answer(said));
+    let mut as_pol = scene.federation.as_node("POL");
+    for _ in 0..2 {
+        // Twice the same: it counts once.
+        as_pol.deliver(request.clone()).await.unwrap();
+    }
+    let show = scene.federation.show(&scene.enquiry.name).await;
+    let person = scene.enquiry.person("P1");
+    assert_eq!(status_of(&show, "POL", &person), AnswerStatus::Rated);
+    assert_eq!(status_of(&show, HOLDER, &person), AnswerStatus::Pending);
+    let kept = scene.federation.inside_hub().store.statements(&scene.name()).unwrap();
+    assert_eq!(kept.len(), 1);
+    scene.federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_claims_hits_it_did_not_enrol_is_told_no_identity() {
     let (enrolled, asked) = (person_of(0), person_of(1));
     let mut federation = Federation::builder()
@@ -144,13 +165,16 @@ fn answer(person: &PersonIn, rating: &SignedStatement) -> Item {
 
 /// Delivers with the holder's real certificate.
 async fn deliver(scene: &Scene, item: Item) -> Result<(), Status> {
-    let request = pb::DeliverRequest {
+    scene.federation.as_node(HOLDER).deliver(request(scene, item)).await.map(|_| ())
+}
+
+fn request(scene: &Scene, item: Item) -> pb::DeliverRequest {
+    pb::DeliverRequest {
         request_id: fresh(),
         agreement_digest: scene.realm().agreement.as_bytes().to_vec(),
         enquiry: scene.enquiry.name.clone(),
         item: Some(item),
-    };
-    scene.federation.as_node(HOLDER).deliver(request).await.map(|_| ())
+    }
 }
 
 /// The matrix is as the round left it, and nothing was kept as evidence.

@@ -183,8 +183,8 @@ impl Scene {
         self.federation.finish().await;
     }
 
-    /// A screening of one person as the real hub does it: the request's id, and the handle the node answered.
-    pub async fn screen(&self, label: &str) -> (RequestId, Asked) {
+    /// A screening of one person as the real hub does it: what travelled, and what it comes to.
+    pub async fn screen_raw(&self, label: &str) -> (Vec<Vec<u8>>, (RequestId, Asked)) {
         let inside = self.federation.inside_hub();
         let agency: AgencyId = id(HOLDER);
         let (envelope, record) = (self.envelope(), self.record(label));
@@ -193,7 +193,12 @@ impl Scene {
             Screening::prepare(&inside, &agency, envelope, &[record]).await.unwrap().unwrap();
         let answer = self.hub.clone().screen(screening.request()).await.unwrap().into_inner();
         let asked = screening.weigh(&inside, &agency, &answer.answers).await.unwrap();
-        (request, asked[&record.person])
+        (answer.answers, (request, asked[&record.person]))
+    }
+
+    /// A screening of one person: the request's id, and the handle the node answered.
+    pub async fn screen(&self, label: &str) -> (RequestId, Asked) {
+        self.screen_raw(label).await.1
     }
 
     /// A round about P1 in another enquiry: `disclosed` is the identity that is sealed, under the commitment to `label`.

@@ -246,6 +246,12 @@ struct Shown {
 fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut shown = Shown { entries: Vec::new(), fault: None, error: None };
     let mut code = DONE;
+    if !args.dir.join(ORIGIN_FILE).is_file() {
+        // Otherwise a wrong directory would look like a log in which nothing has happened.
+        shown.error =
+            Some(format!("`{}` holds no log: it has no file `{ORIGIN_FILE}`", args.dir.display()));
+        return finish_show(&shown, args, FAILED, out);
+    }
     let walk: Box<dyn Iterator<Item = Result<Entry, VerifyError>>> = match entries(&args.dir) {
         Ok(entries) => Box::new(entries),
         Err(error) => Box::new(std::iter::once(Err(error))),
@@ -266,8 +272,17 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
             }
         }
     }
+    finish_show(&shown, args, code, out)
+}
+
+fn finish_show(
+    shown: &Shown,
+    args: &ShowArgs,
+    code: u8,
+    out: &mut dyn Write,
+) -> anyhow::Result<u8> {
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &shown)?;
+        serde_json::to_writer_pretty(&mut *out, shown)?;
         writeln!(out)?;
     } else if let Some(FoundFault { seq, segment, offset, text, .. }) = &shown.fault {
         writeln!(out, "NOT IN ORDER: entry {seq} ({segment}, byte {offset}): {text}")?;

@@ -1,0 +1,102 @@
+//! What is written for people agrees with what the programs do.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a fault here is the test's")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use brag_common::reason::Reason;
+use brag_hub::Config;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(repository(path)).unwrap()
+}
+
+/// Every public field of every configuration struct in a source file.
+fn fields_of(source: &str) -> BTreeSet<String> {
+    let field = |line: &str| {
+        let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": ")?;
+        (!name.contains(' ')).then(|| name.to_owned())
+    };
+    source.lines().filter_map(field).collect()
+}
+
+#[test]
+fn both_configurations_are_read() {
+    for name in ["basic", "advanced"] {
+        let path = repository(&format!("deploy/config/hub/{name}.toml"));
+        Config::load(&path).unwrap();
+    }
+}
+
+#[test]
+fn the_advanced_configuration_explains_every_option() {
+    let written = read("deploy/config/hub/advanced.toml");
+    let mut fields = fields_of(&read("hub/src/config.rs"));
+    assert!(fields.contains("ask_again_after") && fields.contains("listen"));
+    let [tls, log] = ["certificate private_key roots crls", "level format"];
+    fields.extend(tls.split(' ').chain(log.split(' ')).map(str::to_owned));
+    let lines: Vec<&str> = written.lines().collect();
+    for field in fields {
+        let place = lines.iter().position(|line| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            key == field || key == format!("[{field}]") || key == format!("[[{field}]]")
+        });
+        let place = place.unwrap_or_else(|| unexplained(&field));
+        let before = lines.get(place.wrapping_sub(1)).copied().unwrap_or_default();
+        assert!(before.starts_with('#'), "{field} has no comment above it");
+    }
+}
+
+fn unexplained(field: &str) -> usize {
+    assert!(field.is_empty(), "advanced.toml does not have `{field}`");
+    0
+}
+
+#[test]
+fn the_co_ordinators_page_has_every_reason_code_in_its_own_words() {
+    let page = read("docs/co-ordinator.md");
+    for reason in Reason::ALL {
+        let row = format!("| `{}` | {} |", reason.code(), reason.text());
+        assert!(page.contains(&row), "{row}");
+    }
+    for word in brag_common::agreement::ART6.iter().chain(&brag_common::agreement::GATEWAYS) {
+        assert!(page.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn the_page_on_the_log_has_every_field_of_an_entry() {
+    let source = read("common/src/audit/entry.rs");
+    let entry = source.split("pub struct Entry {").nth(1).unwrap();
+    let entry = entry.split("\n}").next().unwrap();
+    let page = read("docs/information-governance.md");
+    for field in fields_of(entry) {
+        assert!(page.contains(&format!("`{field}`")), "{field}");
+    }
+}
+
+#[test]
+fn the_page_on_matching_has_every_kind_of_key() {
+    let page = read("docs/matching.md");
+    for kind in brag_common::matching::keys::KeyKind::ALL {
+        let name = kind.label().trim_end_matches("v1");
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for page in ["co-ordinator", "information-governance", "matching"] {
+        let text = read(&format!("docs/{page}.md"));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(repository("docs").join(link).exists(), "{page}: {link}");
+        }
+    }
+}
