@@ -12,10 +12,13 @@
 //! - [`demo`]: the demo, as the program it is, on real processes
 //! - [`tidy`]: facts about the source text and the wire format
 
+mod authz_coverage;
 mod demo;
+mod log_failure;
 mod malicious_hub;
 mod malicious_node;
 mod node_process;
+mod partial_failure;
 mod release;
 mod round;
 mod scene;
