@@ -1,35 +1,30 @@
 //! Release: verify the evidence, decide, record, and only then open, seal and send. The decision is this
 //! node's own; a statement by the hub is never enough.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use brag_common::{
-    agreement::{
-        Holding, Identity, Moment, Outcome, Purpose, RecipientDecision, Request, Step, decide,
-    },
+    agreement::{Outcome, RecipientDecision, Step},
     audit::{
         Recordable, Recorded,
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::ReleaseQuery,
-    evidence::{Evidence, People},
-    id::{AgencyId, Commitment, RequestId, StaffName, WorkRef},
+    id::{AgencyId, RequestId, StaffName, WorkRef},
     reason::Reason,
-    release::{BasisWords, DetailPlace, ReleasePermit, Released, Withheld},
+    release::{DetailPlace, ReleasePermit, Released, Withheld},
     seal::Binding,
     secret::random_bytes,
-    statement::{Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement},
+    statement::{DecidedOutcome, SignedStatement},
     time::Timestamp,
 };
 
 use crate::{
+    case::Case,
     guard::Refusal,
     node::Shared,
     outbox,
-    store::{
-        Change, Store,
-        shapes::{EnquiryPerson, EntryRecord, Review, Standing},
-    },
+    store::{Change, shapes::Review},
 };
 
 /// What goes back to the hub for one recipient.
@@ -77,17 +72,6 @@ impl Recordable for Parcel {
     }
 }
 
-/// What a decision is about: the parts that do not differ between recipients.
-#[derive(Debug)]
-pub struct Case<'a> {
-    shared: &'a Arc<Shared>,
-    query: &'a ReleaseQuery,
-    subject: PersonIn,
-    person: Option<EnquiryPerson>,
-    entries: Vec<EntryRecord>,
-    evidence: Evidence,
-}
-
 /// Answers a request for detail by the hub, one decision for each recipient.
 ///
 /// # Errors
@@ -102,86 +86,7 @@ pub async fn answer_release(
     case.settle(decisions, Vec::new()).await
 }
 
-impl<'a> Case<'a> {
-    /// Verifies the evidence and looks up what is held. Newly verified statements are kept, so that a later
-    /// request can not show an older one in their place.
-    ///
-    /// # Errors
-    /// When the store fails, or the subject is not among the people of the request.
-    pub async fn weigh(shared: &'a Arc<Shared>, query: &'a ReleaseQuery) -> Result<Self, Refusal> {
-        let mut people: People =
-            query.people.iter().map(|p| (p.person.clone(), p.commitment)).collect();
-        let (enquiry, subject) = (query.enquiry.clone(), query.subject.clone());
-        let category = query.category;
-        let (opened, known) = shared
-            .store
-            .run(move |store| Ok((store.people_in(&enquiry)?, store.statements(&enquiry)?)))
-            .await?;
-        // The node's own opening of a commitment outranks what the hub now says it is: evidence about
-        // another commitment is then not about this person.
-        for (person, known) in &opened {
-            if let Some(commitment) = people.get_mut(person) {
-                *commitment = known.commitment;
-            }
-        }
-        let person = opened.into_iter().find(|(p, _)| *p == subject).map(|(_, person)| person);
-        let record = person.as_ref().and_then(|person| Some(person.opened.as_ref()?.record));
-        let entries = match record {
-            Some(record) => shared.store.run(move |store| store.entries(record, category)).await?,
-            None => Vec::new(),
-        };
-        let evidence = Evidence::verify(
-            &shared.agreement,
-            &shared.realm,
-            &query.enquiry,
-            &people,
-            &query.evidence,
-            &known,
-        );
-        let mut change = Change::new();
-        for (statement, signed) in &evidence.accepted {
-            if !known.contains(signed) {
-                change.statement(&query.enquiry, &statement.id, signed)?;
-            }
-        }
-        shared.store.run(move |store| store.commit_if_any(change)).await?;
-        let subject = PersonIn {
-            person: query.subject.clone(),
-            // A subject outside the enquiry is refused by the decision; it needs a value all the same.
-            commitment: people
-                .get(&query.subject)
-                .copied()
-                .unwrap_or_else(|| Commitment::from_bytes([0; 32])),
-        };
-        Ok(Self { shared, query, subject, person, entries, evidence })
-    }
-
-    /// Decides for every recipient of the request.
-    #[must_use]
-    pub fn decide(&self, log_available: bool) -> Vec<RecipientDecision> {
-        let Self { shared, query, .. } = self;
-        let request = Request {
-            holder: shared.config.agency.clone(),
-            person: query.subject.clone(),
-            category: query.category,
-            recipients: query.recipients.clone(),
-            purpose: Purpose::from_word(&query.purpose),
-            basis: query.basis.clone(),
-        };
-        let ambiguous =
-            self.person.as_ref().is_some_and(|p| p.standing == Standing::IdentityReview);
-        let moment = Moment {
-            now: shared.clock.now(),
-            log_available,
-            agreement_matches: query.envelope.agreement == shared.agreement.digest(),
-            enquiry_open: true,
-            within_budget: true,
-            identity: if ambiguous { Identity::Ambiguous } else { Identity::Resolved },
-            holding: holding(&self.entries),
-        };
-        decide(shared.agreement.agreement(), &request, &self.evidence.facts, &moment)
-    }
-
+impl Case<'_> {
     /// Records every decision, carries it out, and gives what goes back to the hub. `approved_by` are the
     /// people who approved, for decisions that are reviewed.
     ///
@@ -262,7 +167,14 @@ impl<'a> Case<'a> {
         if sealed.is_empty() {
             return Ok(outcomes);
         }
-        let parcels = self.shared.log.record_all(sealed).await?;
+        let Ok(parcels) = self.shared.log.record_all(sealed).await else {
+            // The log failed between the decision and the sealing: what was to go stays (invariant 2).
+            let stays = |outcome| match outcome {
+                DecidedOutcome::Release { .. } => DecidedOutcome::Deny(Reason::LogUnavailable),
+                other @ (DecidedOutcome::Review { .. } | DecidedOutcome::Deny(_)) => other,
+            };
+            return Ok(outcomes.into_iter().map(stays).collect());
+        };
         for parcel in parcels {
             let parcel = parcel.into_inner();
             let decision = self.sign(&parcel.recipient, parcel.outcome)?;
@@ -417,80 +329,6 @@ impl<'a> Case<'a> {
             sealed,
             draft,
         })
-    }
-
-    /// Signs what was decided for one recipient.
-    ///
-    /// # Errors
-    /// When the machine gives no randomness.
-    pub fn sign(
-        &self,
-        recipient: &AgencyId,
-        outcome: DecidedOutcome,
-    ) -> Result<SignedStatement, Refusal> {
-        let statement = Statement {
-            id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
-            signer: self.shared.config.agency.clone(),
-            agreement: self.shared.agreement.digest(),
-            enquiry: self.query.enquiry.clone(),
-            made_at: self.shared.clock.now(),
-            made_by: None,
-            body: Body::Release(ReleaseDecision {
-                release: self.query.release.clone(),
-                person: self.subject.clone(),
-                category: self.query.category,
-                recipient: recipient.clone(),
-                outcome,
-            }),
-        };
-        Ok(SignedStatement::sign(&statement, &self.shared.realm, &self.shared.statements))
-    }
-
-    fn basis_words(&self) -> BasisWords {
-        let basis = &self.query.basis;
-        let word = |field: &Option<Box<str>>| field.as_deref().and_then(|text| text.parse().ok());
-        BasisWords {
-            purpose: self.query.purpose.parse().ok(),
-            art6: word(&basis.art6),
-            art9: word(&basis.art9_condition),
-            art10: word(&basis.art10_authority),
-            gateway: word(&basis.gateway),
-            agreement_status: word(&basis.agreement_status),
-        }
-    }
-
-    fn evidence_digests(&self) -> Vec<Digest> {
-        let digests: BTreeSet<_> = self
-            .evidence
-            .accepted
-            .iter()
-            .filter(|(statement, _)| !matches!(statement.body, Body::Release(_)))
-            .map(|(_, signed)| Digest::of(&signed.payload))
-            .collect();
-        digests.into_iter().collect()
-    }
-}
-
-impl Store {
-    /// Commits a change unless it is empty.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn commit_if_any(&self, change: Change) -> Result<(), brag_common::durable::StoreError> {
-        if change.is_empty() { Ok(()) } else { self.commit(change) }
-    }
-}
-
-fn holding(entries: &[EntryRecord]) -> Holding {
-    if entries.is_empty() {
-        return Holding::NotHeld;
-    }
-    // The strictest of all entries governs: they leave together.
-    Holding::Held {
-        third_party: entries.iter().any(|entry| entry.third_party),
-        restricted: entries.iter().any(|entry| entry.restricted),
-        handling_code: entries.iter().any(|entry| entry.handling_code),
-        more_detrimental: entries.iter().any(|entry| entry.more_detrimental),
     }
 }
 

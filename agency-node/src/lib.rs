@@ -4,6 +4,7 @@
 pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;
+pub mod case;
 pub mod check_command;
 pub mod cli;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod outbox;
 pub mod receive;
 pub mod records;
 pub mod records_command;
+pub mod review;
 pub mod serve_command;
 pub mod service;
 pub mod store;

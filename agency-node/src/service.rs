@@ -26,7 +26,7 @@ use crate::{
     desk,
     guard::{Refusal, SignedIn},
     node::Shared,
-    receive,
+    receive, review,
     store::shapes::Standing,
 };
 
@@ -310,7 +310,7 @@ impl DeskService for ForStaff {
     ) -> Result<Response<pb::ApproveResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Approver)?;
         let work = id("work", &message.work).map_err(refused)?;
-        let approvals_needed = desk::approve(&self.0, &who, work).await.map_err(refused)?;
+        let approvals_needed = review::approve(&self.0, &who, work).await.map_err(refused)?;
         Ok(Response::new(pb::ApproveResponse { approvals_needed }))
     }
 
@@ -320,7 +320,7 @@ impl DeskService for ForStaff {
     ) -> Result<Response<pb::RefuseResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Approver)?;
         let work = id("work", &message.work).map_err(refused)?;
-        desk::refuse(&self.0, &who, work, &message.reason).await.map_err(refused)?;
+        review::refuse(&self.0, &who, work, &message.reason).await.map_err(refused)?;
         Ok(Response::new(pb::RefuseResponse {}))
     }
 

@@ -74,6 +74,14 @@ impl Store {
         self.db.commit(change.0)
     }
 
+    /// Commits a change unless it is empty.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn commit_if_any(&self, change: Change) -> Result<(), StoreError> {
+        if change.is_empty() { Ok(()) } else { self.commit(change) }
+    }
+
     /// Blinds an id of the agency's own systems, for use in a place.
     #[must_use]
     pub fn blind(&self, label: &str, id: &str) -> String {
