@@ -109,7 +109,7 @@ pub enum EnquiryCommand {
     ///                      CDA1998_S115, DA_ACT_2021, COMMON_LAW
     ///   confidentiality_justification  agreement, overriding_public_interest, legal_duty
     ///
-    /// Example: hub enquiry release ENQUIRY --holder HLT --person P1 --category C06 --to CSC,POL
+    /// Example: hub enquiry release ENQUIRY --holder HLT --person P1 --category C33 --to CSC,POL
     ///          --basis basis.toml --profile me.toml
     #[command(verbatim_doc_comment)]
     Release(ReleaseArgs),
@@ -126,7 +126,7 @@ pub struct ReleaseArgs {
     /// Who it is about: your label, for example P1, or the reference
     #[arg(long, value_name = "PERSON")]
     person: String,
-    /// The category of the agreement, for example C06
+    /// The category of the agreement, for example C33
     #[arg(long, value_name = "CODE")]
     category: CategoryCode,
     /// Who would receive it: agencies, separated by commas
