@@ -22,7 +22,9 @@ mod compare;
 mod people;
 mod print;
 mod progress;
+mod releases;
 mod report;
+mod requests;
 mod stage;
 
 use self::{

@@ -1,0 +1,89 @@
+//! A scenario's enquiry and lawful bases as the hub is asked.
+
+use brag_common::{
+    rating::Colour,
+    time::Timestamp,
+    wire::{pb, words},
+};
+
+use crate::scenario::{Release, Role, Scenario};
+
+pub(super) fn open_request(
+    scenario: &Scenario,
+    start: Timestamp,
+) -> anyhow::Result<pb::OpenRequest> {
+    let people = scenario.person.iter().map(|person| {
+        let identity = person.identity(start).map_err(anyhow::Error::msg)?;
+        let role = match person.role {
+            None => pb::PersonRole::Unspecified,
+            Some(Role::Victim) => pb::PersonRole::Victim,
+            Some(Role::Child) => pb::PersonRole::Child,
+            Some(Role::PersonPosingRisk) => pb::PersonRole::PersonPosingRisk,
+            Some(Role::ConnectedPerson) => pb::PersonRole::ConnectedPerson,
+            Some(Role::Unclear) => pb::PersonRole::Unclear,
+        };
+        let initial =
+            |colour: Option<Colour>| colour.map_or(pb::Colour::Unspecified, words::colour);
+        Ok(pb::EnquiryPerson {
+            label: person.label.get_ref().clone(),
+            identity: identity.canonical_bytes(),
+            role: role.into(),
+            initial: initial(person.initial).into(),
+        })
+    });
+    Ok(pb::OpenRequest {
+        purpose: scenario.purpose.clone(),
+        referral: Some(pb::Referral {
+            agency: scenario.referral.agency.get_ref().to_string(),
+            reference: scenario.referral.reference.clone(),
+            incident_at_unix_ms: scenario.referral.incident.after(start).as_millisecond(),
+            received_at_unix_ms: start.as_millisecond(),
+        }),
+        people: people.collect::<anyhow::Result<_>>()?,
+        links: scenario
+            .links()
+            .map(|(from, kind, to)| pb::ClaimedLink {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                kind: words::link_kind(kind).into(),
+            })
+            .collect(),
+        domestic_abuse: scenario.domestic_abuse,
+        answer_within_s: 0,
+    })
+}
+
+/// The usual basis of a safeguarding request, with what the row says instead.
+pub(super) fn basis(release: &Release) -> pb::LawfulBasis {
+    let mut basis = pb::LawfulBasis {
+        art6: "UKGDPR_6_1_E".to_owned(),
+        art9_condition: "UKGDPR_9_2_G".to_owned(),
+        art10_authority: "DPA18_SCH1_P18".to_owned(),
+        dpa_schedule_para: "DPA18_SCH1_P18".to_owned(),
+        statutory_gateway: "CA2004_S10_S11_S16E".to_owned(),
+        confidentiality_justification: "overriding_public_interest".to_owned(),
+        agreement_status: "not_sought".to_owned(),
+        necessity: "To plan the safety of the family.".to_owned(),
+        proportionality: "This category only, to those who act on it.".to_owned(),
+        asked_subject: false,
+        not_asked_because: "Asking would raise the risk.".to_owned(),
+    };
+    for (field, text) in &release.basis {
+        let place = match field.get_ref().as_str() {
+            "art6" => &mut basis.art6,
+            "art9_condition" => &mut basis.art9_condition,
+            "art10_authority" => &mut basis.art10_authority,
+            "dpa_schedule_para" => &mut basis.dpa_schedule_para,
+            "statutory_gateway" => &mut basis.statutory_gateway,
+            "confidentiality_justification" => &mut basis.confidentiality_justification,
+            "agreement_status" => &mut basis.agreement_status,
+            "necessity" => &mut basis.necessity,
+            "proportionality" => &mut basis.proportionality,
+            "not_asked_because" => &mut basis.not_asked_because,
+            // The reading of the file knows these fields and no others.
+            _ => continue,
+        };
+        place.clone_from(text);
+    }
+    basis
+}
