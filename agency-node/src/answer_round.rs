@@ -14,19 +14,18 @@ use brag_common::{
         compare::{Confirmation, confirm},
         identity::{CanonicalIdentity, commit},
     },
-    rating::{Analysis, Colour, SaltedAnalysis},
     seal::Binding,
-    secret::random_bytes,
-    statement::{Body, Rating, SignedStatement, Statement},
+    statement::{Body, SignedStatement},
     time::Timestamp,
 };
 
 use crate::{
     guard::Refusal,
     node::Shared,
+    standing::{Rateable, today},
     store::{
         Change,
-        shapes::{EnquiryPerson, EnquiryRecord, Opened, Standing, StandingRating},
+        shapes::{EnquiryPerson, EnquiryRecord, Opened, Standing},
     },
 };
 
@@ -133,6 +132,12 @@ impl Round<'_> {
         let Self { shared, query } = self;
         let person = &asked.person.person;
         let known = shared.store.person_in(&query.enquiry, person)?;
+        // A person has decided; the identity that comes again is not opened again.
+        if let Some(known) = &known
+            && known.standing == Standing::Different
+        {
+            return Ok(Answer::NotKnown);
+        }
         // Asked again (the hub lost the answer): what was said is said again.
         if let Some(known) = known.filter(|known| known.opened.is_some()) {
             if known.commitment != asked.person.commitment {
@@ -147,6 +152,8 @@ impl Round<'_> {
         let Some(own) = shared.store.person(record)? else { return Ok(Answer::NotKnown) };
         let own = CanonicalIdentity::decode(&own.identity).map_err(|_| Refusal::Internal)?;
         let standing = match confirm(identity.identity(), own.identity()) {
+            // Disclosed so that a person compares: no rule decides for them, and no standing rating answers.
+            _ if asked.possible_match => Standing::IdentityReview,
             Confirmation::Different => return Ok(Answer::NotKnown),
             Confirmation::Unclear => Standing::IdentityReview,
             Confirmation::Same => Standing::ToRate,
@@ -157,11 +164,21 @@ impl Round<'_> {
             age_band: self.age_band(&identity),
             standing,
             opened: Some(Opened { identity: identity.bytes().to_vec(), record }),
+            decisions: Vec::new(),
         };
         let answer = match standing {
             Standing::IdentityReview => Answer::IdentityReview,
-            Standing::ToRate | Standing::Rated | Standing::Declined | Standing::Linked => {
-                match self.standing_rating(asked, record, &identity)? {
+            Standing::ToRate
+            | Standing::Rated
+            | Standing::Declined
+            | Standing::Linked
+            | Standing::Different => {
+                let rateable = Rateable {
+                    enquiry: &query.enquiry,
+                    person: &asked.person,
+                    domestic_abuse: query.domestic_abuse,
+                };
+                match rateable.standing_rating(shared, record, &identity)? {
                     Some((id, rated)) => {
                         kept.standing = Standing::Rated;
                         change.rating(&query.enquiry, &id, &rated)?;
@@ -194,52 +211,11 @@ impl Round<'_> {
         Ok(match known.standing {
             Standing::ToRate | Standing::Linked => Answer::Pending,
             Standing::IdentityReview => Answer::IdentityReview,
+            Standing::Different => Answer::NotKnown,
             Standing::Declined => Answer::Declined(declined()),
             Standing::Rated => own_rating(self.shared, &self.query.enquiry, person)?
                 .map_or(Answer::Pending, Answer::Rated),
         })
-    }
-
-    /// The agency's standing rating, signed for this enquiry, where it is fresh and allowed here.
-    fn standing_rating(
-        &self,
-        asked: &RatePerson,
-        record: u64,
-        identity: &CanonicalIdentity,
-    ) -> Result<Option<(RequestId, RatedAnswer)>, Refusal> {
-        let Self { shared, query } = self;
-        let Some(standing) = shared.store.standing_rating(record)? else { return Ok(None) };
-        let terms = shared.agreement.agreement().rating();
-        let now = shared.clock.now();
-        let StandingRating { colour, analysis, topics, rated_by, rated_at } = standing;
-        let fresh = now.duration_since(rated_at) <= terms.standing_age_max && rated_at <= now;
-        let blue_forbidden =
-            colour == Colour::Blue && query.domestic_abuse && terms.forbid_blue_with_domestic_abuse;
-        // Whatever is not fit to be sent is put to a person instead.
-        if !fresh || blue_forbidden || Analysis::parse(&analysis, terms.analysis).is_err() {
-            return Ok(None);
-        }
-        let analysis = SaltedAnalysis::new(&analysis).map_err(|_| Refusal::Internal)?;
-        let rating = Rating {
-            person: asked.person.clone(),
-            colour,
-            analysis_digest: analysis.digest(),
-            topics: topics.into_iter().collect(),
-            rated_at,
-            via: None,
-            subject_is_child: is_child(identity, now),
-        };
-        let statement = Statement {
-            id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
-            signer: shared.config.agency.clone(),
-            agreement: shared.agreement.digest(),
-            enquiry: query.enquiry.clone(),
-            made_at: now,
-            made_by: Some(rated_by),
-            body: Body::Rating(rating),
-        };
-        let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
-        Ok(Some((statement.id, RatedAnswer { signed, analysis })))
     }
 
     fn keep_linked(&self, change: &mut Change) -> Result<(), Refusal> {
@@ -256,6 +232,7 @@ impl Round<'_> {
                 age_band: linked.age_band.clone(),
                 standing: Standing::Linked,
                 opened: None,
+                decisions: Vec::new(),
             };
             change.person_in(&query.enquiry, person, &kept)?;
         }
@@ -317,16 +294,6 @@ pub fn identity_binding(shared: &Shared, enquiry: &EnquiryRef, asked: &RatePerso
         asked.person.commitment.as_bytes(),
         shared.config.agency.as_str().as_bytes(),
     ])
-}
-
-/// Whether the identity is of a person under 18; not when nothing is known of their birth.
-#[must_use]
-pub fn is_child(identity: &CanonicalIdentity, now: Timestamp) -> bool {
-    identity.identity().age_band(today(now)).is_child()
-}
-
-fn today(now: Timestamp) -> jiff::civil::Date {
-    now.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 fn declined() -> Why {

@@ -20,10 +20,10 @@ use brag_common::{
 };
 
 use crate::{
-    answer_round::is_child,
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox,
+    standing::is_child,
     store::{
         Change,
         shapes::{EnquiryPerson, EnquiryRecord, Review, Standing},
@@ -45,6 +45,8 @@ pub struct ToRate {
     pub name: String,
     /// The agency's own id for them; empty for a linked person.
     pub record_id: String,
+    /// The agency's own record, canonical, where a person has to compare; `None` otherwise.
+    pub own: Option<Vec<u8>>,
 }
 
 /// What waits for people.
@@ -67,18 +69,24 @@ pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
             let mut list = Worklist::default();
             for (enquiry, about) in store.enquiries()? {
                 for (person, known) in store.people_in(&enquiry)? {
-                    if matches!(known.standing, Standing::Rated | Standing::Declined) {
+                    if matches!(
+                        known.standing,
+                        Standing::Rated | Standing::Declined | Standing::Different
+                    ) {
                         continue;
                     }
-                    let (name, record_id) = match &known.opened {
-                        Some(opened) => (
-                            name_of(&opened.identity),
-                            store.person(opened.record)?.map_or_else(String::new, |p| p.source_id),
-                        ),
-                        None => Default::default(),
-                    };
+                    let (mut name, mut record_id, mut own) = Default::default();
+                    if let Some(opened) = &known.opened {
+                        name = name_of(&opened.identity);
+                        if let Some(record) = store.person(opened.record)? {
+                            record_id = record.source_id;
+                            let compare = known.standing == Standing::IdentityReview;
+                            own = compare.then_some(record.identity);
+                        }
+                    }
                     let (enquiry, about) = (enquiry.clone(), about.clone());
-                    list.ratings.push(ToRate { enquiry, about, person, known, name, record_id });
+                    let work = ToRate { enquiry, about, person, known, name, record_id, own };
+                    list.ratings.push(work);
                 }
             }
             list.reviews = store.reviews()?;
@@ -127,7 +135,8 @@ pub async fn rate(
 ) -> Result<RequestId, Refusal> {
     shared.in_force()?;
     let Judgement { enquiry, person, colour, analysis, topics, via } = judgement;
-    let (about, known) = told_of(shared, &enquiry, &person).await?;
+    let _alone = shared.at_desk.lock().await;
+    let (about, known) = settled(shared, &enquiry, &person).await?;
     let terms = shared.agreement.agreement().rating();
     if colour == Colour::Blue && about.domestic_abuse && terms.forbid_blue_with_domestic_abuse {
         return Err(Refusal::rule(
@@ -153,7 +162,7 @@ pub async fn rate(
             ));
         }
         (Some(via), _) => {
-            let (_, through) = told_of(shared, &enquiry, via).await?;
+            let (_, through) = settled(shared, &enquiry, via).await?;
             let linked = about.links.iter().any(|(from, to, _)| {
                 (from == via && *to == person) || (*from == person && to == via)
             });
@@ -198,7 +207,8 @@ pub async fn decline(
     person: PersonRef,
     why: Why,
 ) -> Result<(), Refusal> {
-    let (_, known) = told_of(shared, &enquiry, &person).await?;
+    let _alone = shared.at_desk.lock().await;
+    let (_, known) = settled(shared, &enquiry, &person).await?;
     let mut draft = by(shared, Action::RatingGiven, who);
     draft.enquiry = Some(enquiry.clone());
     draft.person = Some(person.clone());
@@ -267,7 +277,7 @@ pub async fn assert(
     }
     let mut scope = Vec::with_capacity(people.len());
     for person in people {
-        let (_, known) = told_of(shared, &enquiry, &person).await?;
+        let (_, known) = settled(shared, &enquiry, &person).await?;
         scope.push(PersonIn { person, commitment: known.commitment });
     }
     let body = Body::Assertion(Assertion { threshold, people: scope });
@@ -345,7 +355,23 @@ pub(crate) async fn send(shared: &Arc<Shared>, change: Change) -> Result<(), Ref
     Ok(())
 }
 
-async fn told_of(
+/// As [`told_of`], for acts that need to know who the person is: refused while a person has still to compare.
+async fn settled(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+    person: &PersonRef,
+) -> Result<(EnquiryRecord, EnquiryPerson), Refusal> {
+    let (about, known) = told_of(shared, enquiry, person).await?;
+    if known.standing == Standing::IdentityReview {
+        return Err(Refusal::rule(
+            "identity_not_decided",
+            "decide first whether the agency's record is this person",
+        ));
+    }
+    Ok((about, known))
+}
+
+pub(crate) async fn told_of(
     shared: &Arc<Shared>,
     enquiry: &EnquiryRef,
     person: &PersonRef,
@@ -366,7 +392,7 @@ async fn opened(
     enquiry: &EnquiryRef,
     person: PersonRef,
 ) -> Result<PersonIn, Refusal> {
-    let (_, known) = told_of(shared, enquiry, &person).await?;
+    let (_, known) = settled(shared, enquiry, &person).await?;
     if known.opened.is_none() {
         return Err(Refusal::rule(
             "commitment_not_opened",

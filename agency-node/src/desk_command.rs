@@ -48,6 +48,16 @@ pub enum DeskCommand {
     ///   agency-node rate ENQUIRY PERSON --decline conflict_of_interest
     #[command(verbatim_doc_comment)]
     Rate(RateArgs),
+    /// Say whether your agency's record is the person asked about
+    ///
+    /// The worklist shows both side by side. What you decide is recorded with your name; the reason stays at your
+    /// agency. `--different` also undoes an earlier `--same`.
+    ///
+    /// Examples:
+    ///   agency-node identity ENQUIRY PERSON --same --reason "Spoke to the GP: she moved in May."
+    ///   agency-node identity ENQUIRY PERSON --different --reason "Twin sister."
+    #[command(verbatim_doc_comment)]
+    Identity(IdentityArgs),
     /// Sign that two people of an enquiry are linked; your agency must know both
     ///
     /// Example: agency-node confirm-link ENQUIRY PERSON poses_risk_to OTHER
@@ -128,6 +138,27 @@ pub struct RateArgs {
     /// Decline to rate, for this reason: one word of letters, digits and `_`, which the hub is told
     #[arg(long, value_name = "WORD")]
     decline: Option<String>,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+/// A decision about an identity.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("decision").required(true).args(["same", "different"]))]
+pub struct IdentityArgs {
+    /// The enquiry, as the worklist shows it
+    enquiry: String,
+    /// The person, as the worklist shows them
+    person: String,
+    /// The record is this person
+    #[arg(long)]
+    same: bool,
+    /// The record is somebody else: the hub is told that your agency does not know the person
+    #[arg(long)]
+    different: bool,
+    /// Why; kept at your agency, never sent
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
     #[command(flatten)]
     plain: PlainArgs,
 }
@@ -228,6 +259,7 @@ impl DeskCommand {
         match self {
             Self::Worklist(plain) | Self::Inbox(plain) => plain,
             Self::Rate(args) => &args.plain,
+            Self::Identity(args) => &args.plain,
             Self::ConfirmLink(args) => &args.plain,
             Self::Assert(args) => &args.plain,
             Self::Approve(args) => &args.plain,
@@ -334,6 +366,7 @@ async fn call(
             show::worklist(stdout, &desk.worklist(request).await?.into_inner(), json)?;
         }
         DeskCommand::Rate(args) => rate(&mut desk, args, json, stdout).await?,
+        DeskCommand::Identity(args) => identity(&mut desk, args, json, stdout).await?,
         DeskCommand::ConfirmLink(args) => {
             let kind = LinkKind::from_word(&args.kind).context("not a kind of link")?;
             let link = pb::ClaimedLink {
@@ -424,6 +457,28 @@ async fn rate(
         None if json => print_json(stdout, &json!({ "declined": true }))?,
         None => writeln!(stdout, "Declined. The hub is told the word.")?,
     }
+    Ok(())
+}
+
+async fn identity(
+    desk: &mut Desk,
+    args: IdentityArgs,
+    json: bool,
+    stdout: &mut dyn Write,
+) -> Result<(), Failure> {
+    let (decision, word) = if args.same {
+        (pb::IdentityDecision::Same, "same")
+    } else {
+        (pb::IdentityDecision::Different, "different")
+    };
+    let request = pb::DecideIdentityRequest {
+        enquiry: args.enquiry,
+        person: args.person,
+        decision: decision.into(),
+        reason: args.reason,
+    };
+    let answer = desk.decide_identity(with_deadline(request, CALL_WITHIN)).await?.into_inner();
+    show::decided(stdout, word, &answer.rating, json)?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod desk_command;
 pub mod enrol;
 pub mod ground;
 pub mod guard;
+pub mod identity;
 pub mod import;
 pub mod init_command;
 pub mod node;
@@ -23,7 +24,9 @@ pub mod records_command;
 pub mod review;
 pub mod serve_command;
 pub mod service;
+pub mod standing;
 pub mod store;
+pub mod work;
 
 pub use brag_common::program::Surroundings;
 pub use config::Config;

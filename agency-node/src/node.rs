@@ -73,6 +73,8 @@ pub struct Shared {
     pub requests: RequestMetrics,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
+    /// Held while a member of staff changes where a person stands, so that no act undoes another.
+    pub at_desk: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
 }
 
@@ -178,6 +180,7 @@ impl Node {
             replay,
             requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
             outbox: Notify::new(),
+            at_desk: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;

@@ -25,9 +25,11 @@ use crate::{
     config::Role,
     desk,
     guard::{Refusal, SignedIn},
+    identity,
     node::Shared,
     receive, review,
-    store::shapes::Standing,
+    store::shapes::IdentityVerdict,
+    work::rating_work,
 };
 
 /// The services, by their full names, for gRPC health.
@@ -262,6 +264,29 @@ impl DeskService for ForStaff {
         Ok(Response::new(pb::GiveRatingResponse { statement_id: id.to_string() }))
     }
 
+    async fn decide_identity(
+        &self,
+        request: Request<pb::DecideIdentityRequest>,
+    ) -> Result<Response<pb::DecideIdentityResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let verdict = match message.decision() {
+            pb::IdentityDecision::Same => IdentityVerdict::Same,
+            pb::IdentityDecision::Different => IdentityVerdict::Different,
+            pb::IdentityDecision::Unspecified => {
+                return Err(refused(WireError::Missing("decision")));
+            }
+        };
+        let decision = identity::Decision {
+            enquiry: id("enquiry", &message.enquiry).map_err(refused)?,
+            person: id("person", &message.person).map_err(refused)?,
+            verdict,
+            reason: message.reason,
+        };
+        let rating = identity::decide(&self.0, &who, decision).await.map_err(refused)?;
+        let rating = rating.map(|id| id.to_string()).unwrap_or_default();
+        Ok(Response::new(pb::DecideIdentityResponse { rating }))
+    }
+
     async fn confirm_link(
         &self,
         request: Request<pb::ConfirmLinkRequest>,
@@ -349,39 +374,6 @@ impl DeskService for ForStaff {
             obligations: view.obligations,
             expires_at_unix_ms: view.expires.as_millisecond(),
         }))
-    }
-}
-
-fn rating_work(work: &desk::ToRate) -> pb::RatingWork {
-    let links = work
-        .about
-        .links
-        .iter()
-        .filter(|(from, to, _)| *from == work.person || *to == work.person)
-        .filter_map(|(from, to, kind)| {
-            Some(pb::ClaimedLink {
-                from: from.to_string(),
-                to: to.to_string(),
-                kind: words::link_kind(brag_common::agreement::LinkKind::from_word(kind)?).into(),
-            })
-        })
-        .collect();
-    pb::RatingWork {
-        enquiry: work.enquiry.to_string(),
-        person: work.person.to_string(),
-        name: work.name.clone(),
-        record_id: work.record_id.clone(),
-        role: words::role(work.known.role).into(),
-        age_band: work.known.age_band.clone(),
-        kind: match work.known.standing {
-            Standing::IdentityReview => "identity",
-            Standing::Linked => "linked",
-            Standing::ToRate | Standing::Rated | Standing::Declined => "rate",
-        }
-        .to_owned(),
-        answer_by_unix_ms: work.about.answer_by.as_millisecond(),
-        links,
-        purpose: work.about.purpose.clone(),
     }
 }
 

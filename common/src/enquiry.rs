@@ -78,6 +78,8 @@ pub struct RatePerson {
     pub handle: [u8; 16],
     /// Their part, as the co-ordinator sees it.
     pub role: Option<PersonRole>,
+    /// A possible match only: a person at the agency compares before anything else is answered.
+    pub possible_match: bool,
 }
 
 impl fmt::Debug for RatePerson {

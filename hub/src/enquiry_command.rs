@@ -113,6 +113,32 @@ pub enum EnquiryCommand {
     ///          --basis basis.toml --profile me.toml
     #[command(verbatim_doc_comment)]
     Release(ReleaseArgs),
+    /// Let an agency compare a person whom it may know: its cell says identity review
+    ///
+    /// The identity is disclosed to that one agency, where a person compares and decides. Who authorised it is
+    /// recorded; the reason stays at the hub.
+    ///
+    /// Example: hub enquiry authorise ENQUIRY --agency SMS --person P1 --reason "Same street, same year of birth."
+    #[command(verbatim_doc_comment)]
+    Authorise(AuthoriseArgs),
+}
+
+/// What to authorise.
+#[derive(Debug, Args)]
+pub struct AuthoriseArgs {
+    /// Reference of the enquiry
+    enquiry: EnquiryRef,
+    /// The agency that may know the person, for example SMS
+    #[arg(long, value_name = "AGENCY")]
+    agency: AgencyId,
+    /// Who it is about: your label, for example P1, or the reference
+    #[arg(long, value_name = "PERSON")]
+    person: String,
+    /// Why: 1 to 600 characters, kept at the hub
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    to: To,
 }
 
 /// What to ask for.
@@ -243,8 +269,35 @@ async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<()
         }
         EnquiryCommand::Watch { enquiry, to } => watch(enquiry, to, output).await?,
         EnquiryCommand::Release(args) => release(args, output).await?,
+        EnquiryCommand::Authorise(args) => authorise(args, output).await?,
     }
     Ok(())
+}
+
+async fn authorise(args: &AuthoriseArgs, output: &mut Output<'_>) -> Result<(), Stop> {
+    let mut hub = hub(&args.to)?;
+    let labels = Labels::of(&show(&mut hub, &args.enquiry).await?);
+    let request = pb::AuthoriseIdentityReviewRequest {
+        enquiry: args.enquiry.to_string(),
+        agency: args.agency.to_string(),
+        person: reference(&labels, &args.person)?,
+        reason: args.reason.clone(),
+    };
+    answered(hub.authorise_identity_review(within(request)).await)?;
+    if args.to.json {
+        print(output, &serde_json::json!({ "authorised": true }))?;
+    } else {
+        writeln!(output.out, "Authorised and recorded; {} is asked to compare.", args.agency)?;
+    }
+    Ok(())
+}
+
+fn reference(labels: &Labels, person: &str) -> anyhow::Result<String> {
+    let found = labels.reference(person);
+    let found = found.with_context(|| {
+        format!("`{person}` is neither a label nor a reference in this enquiry")
+    })?;
+    Ok(found.to_owned())
 }
 
 /// Follows an enquiry across lost connections: the hub ends each after a while, to look at certificates anew.
@@ -331,13 +384,11 @@ async fn release(args: &ReleaseArgs, output: &mut Output<'_>) -> Result<(), Stop
     let basis = basis_file::load(&args.basis)?;
     let mut hub = hub(&args.to)?;
     let labels = Labels::of(&show(&mut hub, &args.enquiry).await?);
-    let person = labels.reference(&args.person).with_context(|| {
-        format!("`{}` is neither a label nor a reference in this enquiry", args.person)
-    })?;
+    let person = reference(&labels, &args.person)?;
     let request = pb::RequestReleaseRequest {
         enquiry: args.enquiry.to_string(),
         holder: args.holder.to_string(),
-        person: person.to_owned(),
+        person,
         category: args.category.to_string(),
         recipients: args.recipients.iter().map(ToString::to_string).collect(),
         lawful_basis: Some(basis),

@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod file_problems;
 pub mod guard;
 pub mod hub;
+pub mod identity_review;
 pub mod init_command;
 pub mod locks;
 pub mod matrix;

@@ -26,10 +26,11 @@ use crate::{
     backlog::{Backlog, Place},
     guard::Refusal,
     hub::Shared,
+    identity_review::Authorised,
     matrix::{Said, State},
     screening::{Asked, Screening},
     store::{
-        CellRow,
+        CellRow, Change,
         shapes::{EnquiryRecord, PersonRecord},
     },
     take::{self, Taken},
@@ -49,6 +50,17 @@ pub fn start(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
             }
         });
     }
+}
+
+/// Asks one agency again about those whom it may now compare; returns at once.
+pub fn start_one(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
+    let (asking, enquiry, agency) = (Arc::clone(shared), enquiry.clone(), agency.clone());
+    shared.rounds.spawn(async move {
+        tokio::select! {
+            () = asking.shutdown.cancelled() => {}
+            () = ask(&asking, &enquiry, &agency) => {}
+        }
+    });
 }
 
 /// Asks agencies again whose answers did not come back, until told to stop. What was under way when the hub
@@ -98,7 +110,8 @@ async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Pla
             let mut due = BTreeSet::new();
             let mut enrolled = BTreeMap::new();
             for (enquiry, _) in store.enquiries()? {
-                for (agency, _, record) in store.cells(&enquiry)? {
+                let authorised = Authorised::load(store, &enquiry)?;
+                for (agency, person, record) in store.cells(&enquiry)? {
                     let cell = take::cell(&record);
                     if !enrolled.contains_key(&agency) {
                         enrolled.insert(agency.clone(), store.epoch(&agency)?.is_some());
@@ -109,7 +122,10 @@ async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Pla
                     if !can_be_asked && said_so {
                         continue;
                     }
-                    if cell.ask_again() || (pending_too && cell.state == State::Pending) {
+                    if cell.ask_again()
+                        || (pending_too && cell.state == State::Pending)
+                        || authorised.is_untold(&agency, &person, &cell)
+                    {
                         due.insert((enquiry.clone(), agency));
                     }
                 }
@@ -187,6 +203,14 @@ impl From<Refusal> for Missed {
     }
 }
 
+/// What the screening found of one person who is to be disclosed.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    handle: [u8; 16],
+    /// A possible match, which a co-ordinator has authorised to be compared.
+    possible: bool,
+}
+
 /// One agency being asked about one enquiry.
 struct Asking<'a> {
     shared: &'a Arc<Shared>,
@@ -195,6 +219,8 @@ struct Asking<'a> {
     enquiry: EnquiryRecord,
     /// Who is still to be answered for.
     open: BTreeSet<PersonRef>,
+    /// Whom the agency may compare although the match is only possible.
+    authorised: Authorised,
     within: Duration,
     channel: Channel,
 }
@@ -207,16 +233,20 @@ impl<'a> Asking<'a> {
     ) -> Result<Option<Self>, Refusal> {
         let Some(channel) = shared.nodes.get(agency).cloned() else { return Ok(None) };
         let (reading, asked) = (name.clone(), agency.clone());
-        let (enquiry, cells) = shared
+        let (enquiry, cells, authorised) = shared
             .store
-            .run(move |store| Ok((store.enquiry(&reading)?, store.cells(&reading)?)))
+            .run(move |store| {
+                let authorised = Authorised::load(store, &reading)?;
+                Ok((store.enquiry(&reading)?, store.cells(&reading)?, authorised))
+            })
             .await?;
         let Some(enquiry) = enquiry else { return Ok(None) };
         let open: BTreeSet<PersonRef> = cells
             .iter()
-            .filter(|(by, _, record)| {
+            .filter(|(by, person, record)| {
                 let cell = take::cell(record);
-                *by == asked && (cell.ask_again() || cell.state == State::Pending)
+                let open = cell.ask_again() || cell.state == State::Pending;
+                *by == asked && (open || authorised.is_untold(by, person, &cell))
             })
             .map(|(_, person, _)| person.clone())
             .collect();
@@ -224,7 +254,7 @@ impl<'a> Asking<'a> {
         let within = party
             .and_then(|party| Duration::try_from(party.answer_within()?).ok())
             .unwrap_or_else(|| shared.config.fan_out.call_within.get());
-        let asking = Self { shared, name, agency, enquiry, open, within, channel };
+        let asking = Self { shared, name, agency, enquiry, open, authorised, within, channel };
         Ok((!asking.open.is_empty()).then_some(asking))
     }
 
@@ -251,8 +281,13 @@ impl<'a> Asking<'a> {
         for (person, verdict) in asked {
             match verdict {
                 Asked::NotKnown => said.push((person, Said::NotKnown)),
-                Asked::Possible => said.push((person, Said::IdentityReview)),
-                Asked::Known(handle) => _ = known.insert(person, handle),
+                Asked::Possible(handle) if self.authorised.covers(self.agency, &person) => {
+                    known.insert(person, Found { handle, possible: true });
+                }
+                Asked::Possible(_) => said.push((person, Said::IdentityReview)),
+                Asked::Known(handle) => {
+                    known.insert(person, Found { handle, possible: false });
+                }
             }
         }
         let taken = said.into_iter().map(|(person, said)| Taken::said(person, said)).collect();
@@ -263,7 +298,7 @@ impl<'a> Asking<'a> {
     async fn rate(
         &self,
         screen: &RequestId,
-        known: BTreeMap<PersonRef, [u8; 16]>,
+        known: BTreeMap<PersonRef, Found>,
     ) -> Result<(), Missed> {
         let query = self.rate_query(screen, &known)?;
         let request_id = query.envelope.request_id.clone();
@@ -278,12 +313,19 @@ impl<'a> Asking<'a> {
             .answers;
         let mut taken = Vec::with_capacity(known.len());
         let mut unanswered: BTreeSet<&PersonRef> = known.keys().collect();
+        let mut told = Change::new();
         for answer in answers {
             let said =
                 PersonAnswer::try_from(answer).map_err(|_| Missed::NoResponse(INVALID_ANSWER))?;
             // Neither somebody else, nor anybody twice.
             if !unanswered.remove(&said.person) {
                 return Err(Missed::NoResponse(INVALID_ANSWER));
+            }
+            if !matches!(said.answer, Answer::Unable(_)) {
+                let now = self.shared.clock.now();
+                self.authorised
+                    .tell(self.name, self.agency, &said.person, now, &mut told)
+                    .map_err(Refusal::from)?;
             }
             taken.push(match said.answer {
                 Answer::Pending => Taken::pending(said.person),
@@ -294,24 +336,25 @@ impl<'a> Asking<'a> {
         // Silence about one person is not "an assessor has been asked".
         let silent = unanswered.into_iter().cloned();
         taken.extend(silent.map(|person| Taken::no_response(person, INVALID_ANSWER)));
-        take::take(self.shared, self.name, self.agency, &request_id, taken).await?;
+        take::take_with(self.shared, self.name, self.agency, &request_id, taken, told).await?;
         Ok(())
     }
 
     fn rate_query(
         &self,
         screen: &RequestId,
-        known: &BTreeMap<PersonRef, [u8; 16]>,
+        known: &BTreeMap<PersonRef, Found>,
     ) -> Result<RateQuery, Refusal> {
         let enquiry = &self.enquiry;
         let mut people = Vec::with_capacity(known.len());
-        for (person, handle) in known {
+        for (person, found) in known {
             let record = enquiry.person(person).ok_or(Refusal::Internal)?;
             people.push(RatePerson {
                 person: in_enquiry(record),
                 sealed_identity: self.seal_identity(record)?,
-                handle: *handle,
+                handle: found.handle,
                 role: record.role,
+                possible_match: found.possible,
             });
         }
         let touches_known = |person: &PersonRef| known.contains_key(person);

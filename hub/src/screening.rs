@@ -24,8 +24,8 @@ use crate::{guard::Refusal, hub::Shared, store::shapes::PersonRecord};
 pub enum Asked {
     /// The agency does not know them.
     NotKnown,
-    /// Perhaps; nothing is disclosed.
-    Possible,
+    /// Perhaps, by this candidate; nothing is disclosed unless a co-ordinator authorises it.
+    Possible([u8; 16]),
     /// The agency knows them, by this candidate.
     Known([u8; 16]),
 }
@@ -121,8 +121,8 @@ impl Screening {
             let assessment = weigh(query, asked, &answer, self.n_people, thresholds);
             let verdict = match (assessment.verdict, assessment.candidates.first()) {
                 (Verdict::Known, Some(best)) => Asked::Known(best.handle),
-                (Verdict::Possible, _) => Asked::Possible,
-                (Verdict::Unknown | Verdict::Known, _) => Asked::NotKnown,
+                (Verdict::Possible, Some(best)) => Asked::Possible(best.handle),
+                (Verdict::Unknown | Verdict::Known | Verdict::Possible, _) => Asked::NotKnown,
             };
             verdicts.insert(person.clone(), verdict);
         }

@@ -26,7 +26,7 @@ use crate::{
     deliver, enquiry, evaluate,
     guard::{Refusal, SignedIn},
     hub::Shared,
-    release, view,
+    identity_review, release, view,
 };
 
 /// The services, by their full names, for gRPC health.
@@ -216,6 +216,27 @@ impl CoordinatorService for ForCoordinators {
         let releases = release::request(&self.0, &who, wanted).await.map_err(refused)?;
         Ok(Response::new(pb::RequestReleaseResponse { releases }))
     }
+
+    async fn authorise_identity_review(
+        &self,
+        request: Request<pb::AuthoriseIdentityReviewRequest>,
+    ) -> Result<Response<pb::AuthoriseIdentityReviewResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let wanted = wanted_review(message).map_err(refused)?;
+        identity_review::authorise(&self.0, &who, wanted).await.map_err(refused)?;
+        Ok(Response::new(pb::AuthoriseIdentityReviewResponse {}))
+    }
+}
+
+fn wanted_review(
+    message: pb::AuthoriseIdentityReviewRequest,
+) -> Result<identity_review::Wanted, WireError> {
+    Ok(identity_review::Wanted {
+        enquiry: id("enquiry", &message.enquiry)?,
+        agency: id("agency", &message.agency)?,
+        person: id("person", &message.person)?,
+        reason: message.reason,
+    })
 }
 
 fn wanted(message: pb::RequestReleaseRequest) -> Result<release::Wanted, WireError> {

@@ -13,7 +13,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub mod shapes;
 
-use shapes::{CellRecord, EnquiryRecord, EpochRecord, ReleaseRecord, StatementRecord};
+use shapes::{
+    CellRecord, EnquiryRecord, EpochRecord, IdentityReviewRecord, ReleaseRecord, StatementRecord,
+};
 
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
@@ -24,6 +26,9 @@ pub struct Store(Durable);
 
 /// One cell with its place.
 pub type CellRow = (AgencyId, PersonRef, CellRecord);
+
+/// One authorised identity review with its place.
+pub type ReviewRow = (AgencyId, PersonRef, IdentityReviewRecord);
 
 impl Store {
     /// Opens the store in `data`, making it when there is none.
@@ -162,6 +167,21 @@ impl Store {
         Ok(found)
     }
 
+    /// Every identity review of an enquiry that was authorised, with agency and person.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn identity_reviews(&self, enquiry: &EnquiryRef) -> Result<Vec<ReviewRow>, StoreError> {
+        self.scan(&format!("identity/{enquiry}/"))?
+            .into_iter()
+            .map(|(rest, review)| {
+                let (agency, person) = rest.split_once('/').ok_or_else(shape)?;
+                let agency = agency.parse().map_err(|_| shape())?;
+                Ok((agency, person.parse().map_err(|_| shape())?, review))
+            })
+            .collect()
+    }
+
     /// Whether a delivery was taken before.
     ///
     /// # Errors
@@ -246,6 +266,20 @@ impl Change {
         record: &ReleaseRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("release/{enquiry}/{release}/{}", record.recipient), record)
+    }
+
+    /// An identity review that was authorised.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn identity_review(
+        &mut self,
+        enquiry: &EnquiryRef,
+        agency: &AgencyId,
+        person: &PersonRef,
+        record: &IdentityReviewRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("identity/{enquiry}/{agency}/{person}"), record)
     }
 
     /// A delivery was taken; the change fails when it was taken before.

@@ -3,6 +3,7 @@
 //! have recorded every exchange.
 //!
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
+//! - [`identity`]: possible matches: authorised, compared, decided, undone, and found again
 //! - [`demo`]: the demo, as the program it is, on real processes
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
@@ -15,6 +16,7 @@
 
 mod authz_coverage;
 mod demo;
+mod identity;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;

@@ -13,6 +13,10 @@ use serde_json::{Value, json};
 
 use crate::cli::print_json;
 
+mod identity;
+
+pub(super) use identity::decided;
+
 /// The text without control characters and marks that reorder what is shown.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if hides(c) { '\u{FFFD}' } else { c }).collect()
@@ -117,6 +121,7 @@ pub(super) fn worklist(
             writeln!(out, "\nLinks as the enquiry claims them:")?;
             table(out, &["ENQUIRY", "FROM", "KIND", "TO"], &unique)?;
         }
+        identity::to_compare(out, &list.ratings)?;
     }
     if list.reviews.is_empty() {
         writeln!(out, "\nNo release waits for approval.")?;
@@ -153,7 +158,7 @@ fn rating_document(work: &pb::RatingWork) -> Value {
         .iter()
         .map(|link| json!({ "from": link.from, "kind": link_word(link.kind), "to": link.to }))
         .collect();
-    json!({
+    let mut document = json!({
         "enquiry": work.enquiry,
         "person": work.person,
         "name": work.name,
@@ -164,7 +169,9 @@ fn rating_document(work: &pb::RatingWork) -> Value {
         "answer_by": time(work.answer_by_unix_ms),
         "links": links,
         "purpose": work.purpose,
-    })
+    });
+    identity::add_sides(&mut document, work);
+    document
 }
 
 fn review_document(work: &pb::ReviewWork) -> Value {

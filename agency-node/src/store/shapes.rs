@@ -125,6 +125,42 @@ pub enum Standing {
     Declined,
     /// Linked to a known person; may be rated.
     Linked,
+    /// A person decided that the record is somebody else's; what was disclosed is erased.
+    Different,
+}
+
+/// What a person decided about an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityVerdict {
+    /// The record is the person asked about.
+    Same,
+    /// It is somebody else.
+    Different,
+}
+
+impl IdentityVerdict {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Different => "different",
+        }
+    }
+}
+
+/// One decision about an identity. All are kept, the newest last.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjudication {
+    /// What was decided.
+    pub verdict: IdentityVerdict,
+    /// By whom.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+    /// Why. It stays here.
+    pub reason: String,
 }
 
 /// A person of an enquiry whose commitment the node was told.
@@ -139,8 +175,11 @@ pub struct EnquiryPerson {
     pub age_band: String,
     /// Where they stand.
     pub standing: Standing,
-    /// Identity as opened, canonical; `None` for a linked person.
+    /// Identity as opened, canonical; `None` for a linked person, and when it was erased.
     pub opened: Option<Opened>,
+    /// What people have decided about the identity, oldest first.
+    #[serde(default)]
+    pub decisions: Vec<Adjudication>,
 }
 
 /// An identity that the hub disclosed and the node has checked against the commitment.
@@ -225,6 +264,7 @@ no_debug!(
     AnalysisRecord,
     StandingRating,
     EnquiryPerson,
+    Adjudication,
     Opened,
     Review,
     ReviewEnd,

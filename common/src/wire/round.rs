@@ -100,6 +100,7 @@ impl From<&RateQuery> for pb::RateRequest {
                     sealed_identity: asked.sealed_identity.clone(),
                     handle: asked.handle.to_vec(),
                     role: words::role(asked.role).into(),
+                    possible_match: asked.possible_match,
                 })
                 .collect(),
             linked: query
@@ -154,6 +155,7 @@ fn to_rate_person(message: pb::RatePerson) -> Result<RatePerson, WireError> {
             .map_err(|_| WireError::invalid("handle", "16 bytes"))?,
         role: words::to_role(message.role)?,
         sealed_identity: message.sealed_identity,
+        possible_match: message.possible_match,
     })
 }
 

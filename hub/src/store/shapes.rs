@@ -179,6 +179,19 @@ pub struct ReleaseRecord {
     pub contact_route: String,
 }
 
+/// A co-ordinator's authority that an agency compares a person it may know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityReviewRecord {
+    /// Who authorised it.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+    /// Why. It stays here.
+    pub reason: String,
+    /// When the agency took it up; `None` while it has still to be told.
+    pub told_at: Option<Timestamp>,
+}
+
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,4 +257,12 @@ macro_rules! no_debug {
     };
 }
 
-no_debug!(EnquiryRecord, PersonRecord, CellRecord, CellState, SaidRecord, EpochRecord);
+no_debug!(
+    EnquiryRecord,
+    PersonRecord,
+    CellRecord,
+    CellState,
+    SaidRecord,
+    EpochRecord,
+    IdentityReviewRecord
+);

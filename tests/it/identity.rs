@@ -1,0 +1,209 @@
+//! Possible matches: nothing is disclosed until a co-ordinator authorises it, and nothing is answered until a person at
+//! the agency has compared and decided.
+
+use brag_common::{
+    id::{EnquiryRef, PersonRef},
+    matching::identity::{Address, BirthDate, Identity, IdentityParts, Name, NameKind},
+    rating,
+    status::code_of,
+    wire::pb::{self, AnswerStatus, Colour, IdentityDecision},
+};
+use brag_tests::federation::{
+    ANALYSIS, Enquiry, Federation, Holding, contains, eventually, id, level, person_of, status_of,
+};
+use tonic::Status;
+
+const REASON: &str = "Same-street-and-birth: REASON-MARKER-17";
+
+/// Two spellings of one name that begin alike: with the day of birth, even odds and no more.
+fn spelt(given: &str) -> Identity {
+    Identity::new(IdentityParts {
+        names: vec![Name::new(NameKind::Current, given, "Brookfield").unwrap()],
+        birth: BirthDate::parse("1988-04-17").unwrap(),
+        addresses: vec![Address::new(Some("12 Mill Lane"), Some("LS6 2AB"), None, None).unwrap()],
+        ..IdentityParts::default()
+    })
+    .unwrap()
+}
+
+/// One enquiry about P1, whom SMS may know, and P2, whom it knows well.
+async fn possible(standing: bool) -> (Federation, Enquiry) {
+    let known = person_of(1);
+    let at = "2027-02-01T09:00:00Z".parse().unwrap();
+    let mut holding = Holding::of(spelt("Catherine")).entry("C33", "held about the other spelling");
+    if standing {
+        holding = holding.standing(rating::Colour::Red, ANALYSIS, at);
+    }
+    let federation = Federation::builder()
+        .nodes(&["SMS", "CSC"])
+        .silent(&["POL", "DAS"])
+        .holds("SMS", holding)
+        .holds("SMS", Holding::of(known.clone()))
+        .holds("CSC", Holding::of(known.clone()))
+        .start()
+        .await;
+    let enquiry = federation.open(&[("P1", &spelt("Cathryn")), ("P2", &known)]).await;
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::IdentityReview).await;
+    (federation, enquiry)
+}
+
+fn authority(enquiry: &Enquiry, agency: &str, label: &str) -> pb::AuthoriseIdentityReviewRequest {
+    pb::AuthoriseIdentityReviewRequest {
+        enquiry: enquiry.name.clone(),
+        agency: agency.to_owned(),
+        person: enquiry.person(label),
+        reason: REASON.to_owned(),
+    }
+}
+
+async fn authorise(federation: &Federation, enquiry: &Enquiry) {
+    let wanted = authority(enquiry, "SMS", "P1");
+    federation.coordinator().authorise_identity_review(wanted).await.unwrap();
+    until_told(federation).await;
+}
+
+/// Until somebody at the agency is asked to compare.
+async fn until_told(federation: &Federation) {
+    let mut desk = federation.assessor("SMS");
+    eventually("the node is told", async || {
+        let list = desk.worklist(pb::WorklistRequest {}).await.ok()?.into_inner();
+        list.ratings.iter().any(|work| work.kind == "identity").then_some(())
+    })
+    .await;
+}
+
+async fn decide(
+    federation: &Federation,
+    enquiry: &Enquiry,
+    decision: IdentityDecision,
+) -> Result<pb::DecideIdentityResponse, Status> {
+    let request = pb::DecideIdentityRequest {
+        enquiry: enquiry.name.clone(),
+        person: enquiry.person("P1"),
+        decision: decision.into(),
+        reason: "compared on paper".to_owned(),
+    };
+    Ok(federation.assessor("SMS").decide_identity(request).await?.into_inner())
+}
+
+fn kept(federation: &Federation, enquiry: &Enquiry) -> Option<Vec<u8>> {
+    let (name, person): (EnquiryRef, PersonRef) = (id(&enquiry.name), id(&enquiry.person("P1")));
+    let known = federation.inside("SMS").store.person_in(&name, &person).unwrap()?;
+    known.opened.map(|opened| opened.identity)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_possible_match_discloses_nothing_and_is_authorised_with_a_reason_only_where_it_is_one() {
+    let (federation, enquiry) = possible(true).await;
+    federation.until_status(&enquiry, "CSC", "P1", AnswerStatus::NotKnown).await;
+    assert_eq!(kept(&federation, &enquiry), None);
+    let bare = pb::AuthoriseIdentityReviewRequest {
+        reason: " ".to_owned(),
+        ..authority(&enquiry, "SMS", "P1")
+    };
+    let wrong = [
+        (bare, "reason_missing"),
+        (authority(&enquiry, "CSC", "P1"), "identity_not_possible"),
+        (authority(&enquiry, "ZZZ", "P1"), "not_found"),
+    ];
+    for (wanted, code) in wrong {
+        let refused = federation.coordinator().authorise_identity_review(wanted).await.unwrap_err();
+        assert_eq!(code_of(&refused), Some(code));
+    }
+    assert_eq!(kept(&federation, &enquiry), None);
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authorised_match_waits_for_a_person_who_sees_both_sides_and_nothing_is_answered_before()
+{
+    let (federation, enquiry) = possible(true).await;
+    authorise(&federation, &enquiry).await;
+    let list = federation.assessor("SMS").worklist(pb::WorklistRequest {}).await.unwrap();
+    let person = enquiry.person("P1");
+    let work = list.into_inner().ratings.into_iter().find(|w| w.person == person).unwrap();
+    assert_eq!(work.kind, "identity");
+    let (asked, own) = (work.asked.unwrap(), work.own.unwrap());
+    assert_eq!(asked.names, ["current: Cathryn Brookfield"]);
+    assert_eq!(own.names, ["current: Catherine Brookfield"]);
+    assert_eq!((asked.born.as_str(), own.born.as_str()), ("1988-04-17", "1988-04-17"));
+    assert_eq!(own.addresses, ["12 Mill Lane, LS6 2AB"]);
+    // Neither an assessor nor a standing rating answers for somebody who may be somebody else.
+    let refused =
+        federation.try_rate("SMS", &enquiry, "P1", Colour::Green, None).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("identity_not_decided"));
+    let show = federation.show(&enquiry.name).await;
+    assert_eq!(status_of(&show, "SMS", &person), AnswerStatus::IdentityReview);
+    assert_eq!(level(&show, &person), Colour::Unspecified);
+    federation.rate("CSC", &enquiry, "P2", Colour::Red).await;
+    federation.rate("SMS", &enquiry, "P2", Colour::Red).await;
+    let views = federation.ask_detail(&enquiry, "SMS", "P1", "C33", &["CSC"]).await.unwrap();
+    assert_eq!(views[0].reason, "IDENTITY_AMBIGUOUS");
+    // Authorised once; who did it is in the log, and why is not.
+    let wanted = authority(&enquiry, "SMS", "P1");
+    let again = federation.coordinator().authorise_identity_review(wanted).await.unwrap_err();
+    assert_eq!(code_of(&again), Some("identity_review_authorised"));
+    let log = federation.hub_log();
+    let authorised: Vec<_> =
+        log.iter().filter(|entry| entry.action.word() == "identity_reviewed").collect();
+    assert_eq!(authorised.len(), 1);
+    assert!(format!("{:?}", authorised[0].actor).contains("hub.coordinator"));
+    assert!(!contains(&federation.bytes_below("hub"), "REASON-MARKER-17"));
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decided_different_is_not_known_at_the_hub_and_erased_at_the_node() {
+    let (federation, enquiry) = possible(true).await;
+    authorise(&federation, &enquiry).await;
+    assert!(kept(&federation, &enquiry).is_some());
+    let unclear = decide(&federation, &enquiry, IdentityDecision::Unspecified).await;
+    assert_eq!(unclear.unwrap_err().code(), tonic::Code::InvalidArgument);
+    decide(&federation, &enquiry, IdentityDecision::Different).await.unwrap();
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::NotKnown).await;
+    assert_eq!(kept(&federation, &enquiry), None);
+    let again = decide(&federation, &enquiry, IdentityDecision::Same).await.unwrap_err();
+    assert_eq!(code_of(&again), Some("identity_not_told"));
+    let log = federation.log_of("SMS");
+    let decided = log.iter().find(|entry| entry.action.word() == "identity_reviewed").unwrap();
+    assert!(format!("{:?}", decided.actor).contains("sms.assessor"));
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decided_the_same_a_fresh_standing_rating_answers() {
+    let (federation, enquiry) = possible(true).await;
+    authorise(&federation, &enquiry).await;
+    let decided = decide(&federation, &enquiry, IdentityDecision::Same).await.unwrap();
+    assert!(!decided.rating.is_empty());
+    let cell = federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Rated).await;
+    assert_eq!(cell.colour(), Colour::Red);
+    let again = decide(&federation, &enquiry, IdentityDecision::Same).await.unwrap_err();
+    assert_eq!(code_of(&again), Some("identity_decided"));
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decided_the_same_an_assessor_is_asked_to_rate() {
+    let (federation, enquiry) = possible(false).await;
+    authorise(&federation, &enquiry).await;
+    let decided = decide(&federation, &enquiry, IdentityDecision::Same).await.unwrap();
+    assert!(decided.rating.is_empty());
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Pending).await;
+    federation.try_rate("SMS", &enquiry, "P1", Colour::Amber, None).await.unwrap();
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Rated).await;
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_survives_a_node_that_is_away_and_a_hub_that_starts_again() {
+    let (mut federation, enquiry) = possible(false).await;
+    federation.stop_node("SMS").await;
+    let wanted = authority(&enquiry, "SMS", "P1");
+    federation.coordinator().authorise_identity_review(wanted).await.unwrap();
+    federation.stop_hub().await;
+    federation.start_hub().await;
+    federation.start_node("SMS").await;
+    until_told(&federation).await;
+    federation.finish().await;
+}
