@@ -9,13 +9,13 @@ use brag_common::{
         entry::{Action, EntryDraft, Party},
     },
     enquiry::ScreenQuery,
-    matching::{index::TokenIndex, screen},
-    secret::random_bytes,
+    matching::{screen, token::Epoch},
 };
 use rand_core::OsRng;
 
 use crate::{
     guard::Refusal,
+    hot_index::HotIndex,
     node::Shared,
     store::shapes::{Candidate, Screened},
 };
@@ -44,7 +44,8 @@ impl Answers {
 /// Answers a screening by the hub.
 ///
 /// # Errors
-/// When the request is stale, repeated or under another agreement, or nothing can be recorded.
+/// When the request is stale, repeated, under another agreement or of an epoch in which the agency has not enrolled, or
+/// nothing can be recorded.
 pub async fn answer_screen(
     shared: &Arc<Shared>,
     query: ScreenQuery,
@@ -58,10 +59,9 @@ pub async fn answer_screen(
 
     let (request, valid_until) = (query.envelope.request_id.clone(), query.envelope.valid_until);
     let looking = Arc::clone(shared);
-    let (slots, candidates) =
-        tokio::task::spawn_blocking(move || look_up(looking.index.as_ref(), &query))
-            .await
-            .map_err(|_| Refusal::Internal)??;
+    let (slots, candidates) = tokio::task::spawn_blocking(move || look_up(&looking.index, &query))
+        .await
+        .map_err(|_| Refusal::Internal)??;
     let now = shared.clock.now();
     shared.remember_screened(request, Screened { valid_until, candidates }, now);
     Ok(shared.log.record(Answers { draft, slots }).await?)
@@ -69,17 +69,15 @@ pub async fn answer_screen(
 
 type LookedUp = (Vec<Vec<u8>>, Vec<Candidate>);
 
-fn look_up(index: Option<&TokenIndex>, query: &ScreenQuery) -> Result<LookedUp, Refusal> {
-    // An index of another epoch can not hit; it is not asked, and the answer looks like any other.
-    let index = index.filter(|index| index.epoch().0 == u64::from(query.epoch));
+fn look_up(index: &HotIndex, query: &ScreenQuery) -> Result<LookedUp, Refusal> {
+    // Fail closed: no token of another epoch can hit, and "not known" would be false.
+    let index = index.of_epoch(Epoch(u64::from(query.epoch))).ok_or_else(|| {
+        Refusal::rule("epoch_not_enrolled", "this agency has no tokens of the epoch asked in")
+    })?;
     let mut candidates = Vec::new();
     let mut slots = Vec::with_capacity(query.slots.len());
     for tags in &query.slots {
-        let Some(index) = index else {
-            slots.push(filler()?);
-            continue;
-        };
-        let (answer, found) = screen::screen(index, &query.envelope.request_id, tags, &mut OsRng)
+        let (answer, found) = screen::screen(&index, &query.envelope.request_id, tags, &mut OsRng)
             .map_err(|_| Refusal::Internal)?;
         slots.push(answer.to_bytes());
         candidates.extend(
@@ -87,9 +85,4 @@ fn look_up(index: Option<&TokenIndex>, query: &ScreenQuery) -> Result<LookedUp, 
         );
     }
     Ok((slots, candidates))
-}
-
-/// An answer in which nothing hit: random bytes, as every answer looks.
-fn filler() -> Result<Vec<u8>, Refusal> {
-    random_bytes::<{ screen::ANSWER_BYTES }>().map(Vec::from).map_err(|_| Refusal::Internal)
 }

@@ -9,7 +9,8 @@
 //! A later epoch starts everything again.
 //!
 //! Memory: a few batches under way, 32 bytes for each person, and the index itself (40 bytes a token) while it is
-//! sorted. A running node has its index open from its start; so enrolment is done while the node is stopped.
+//! sorted. A running node takes up a new index by itself; the command needs the store, so it works while the node is
+//! stopped.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ use rand_core::OsRng;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{config::Config, ground::Ground, store::Store};
+use crate::{config::Config, ground::Ground, hot_index, store::Store};
 
 mod kept;
 mod people;
@@ -162,9 +163,12 @@ pub async fn enrol(
     };
     for _ in 0..STARTS {
         if let Some(run) = one_run(&ground.store, &caller, n_people, &mut progress).await? {
-            let (store, path) = (ground.store.clone(), ground.config.data.as_path().join("tokens"));
+            let (store, data) = (ground.store.clone(), ground.config.data.as_path().to_path_buf());
             let epoch = run.epoch;
-            let write = move || kept::write_index(&store, &path, epoch);
+            let write = move || {
+                hot_index::keep_previous(&data, epoch)?;
+                kept::write_index(&store, &data.join(hot_index::NEWEST), epoch)
+            };
             let n_tokens = tokio::task::spawn_blocking(write).await??;
             return Ok(EnrolSummary { n_tokens, ..run });
         }

@@ -13,6 +13,7 @@ pub mod desk_command;
 pub mod enrol;
 pub mod ground;
 pub mod guard;
+pub mod hot_index;
 pub mod identity;
 pub mod import;
 pub mod init_command;

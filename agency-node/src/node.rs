@@ -16,7 +16,6 @@ use brag_common::{
     },
     id::RequestId,
     keys::SigningKey,
-    matching::index::TokenIndex,
     program::{Surroundings, stamp, watch_readiness},
     replay::ReplayGuard,
     seal::SealingKey,
@@ -39,6 +38,7 @@ use crate::{
     config::Config,
     ground::Ground,
     guard::Refusal,
+    hot_index::HotIndex,
     outbox, service,
     store::{Store, shapes::Screened},
 };
@@ -65,8 +65,8 @@ pub struct Shared {
     pub store: Store,
     /// The audit log.
     pub log: AuditLog,
-    /// Tokens of the agency's people; `None` before the first enrolment.
-    pub index: Option<TokenIndex>,
+    /// Tokens of the agency's people; takes up what an enrolment writes.
+    pub index: HotIndex,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
     /// How requests ended.
@@ -158,7 +158,7 @@ impl Node {
             log,
             replay,
         } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
-        let index = TokenIndex::open_if_any(&config.data.as_path().join("tokens"))?;
+        let index = HotIndex::open(config.data.as_path())?;
 
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
