@@ -14,8 +14,8 @@ use brag_common::{
 use rand_core::OsRng;
 
 use crate::{
+    enrol,
     guard::Refusal,
-    hot_index::HotIndex,
     node::Shared,
     store::shapes::{Candidate, Screened},
 };
@@ -59,7 +59,7 @@ pub async fn answer_screen(
 
     let (request, valid_until) = (query.envelope.request_id.clone(), query.envelope.valid_until);
     let looking = Arc::clone(shared);
-    let (slots, candidates) = tokio::task::spawn_blocking(move || look_up(&looking.index, &query))
+    let (slots, candidates) = tokio::task::spawn_blocking(move || look_up(&looking, &query))
         .await
         .map_err(|_| Refusal::Internal)??;
     let now = shared.clock.now();
@@ -69,11 +69,17 @@ pub async fn answer_screen(
 
 type LookedUp = (Vec<Vec<u8>>, Vec<Candidate>);
 
-fn look_up(index: &HotIndex, query: &ScreenQuery) -> Result<LookedUp, Refusal> {
-    // Fail closed: no token of another epoch can hit, and "not known" would be false.
-    let index = index.of_epoch(Epoch(u64::from(query.epoch))).ok_or_else(|| {
+fn look_up(shared: &Shared, query: &ScreenQuery) -> Result<LookedUp, Refusal> {
+    // Fail closed: no token of another epoch or key can hit, and "not known" would be false.
+    let epoch = Epoch(u64::from(query.epoch));
+    let index = shared.index.of_epoch(epoch).ok_or_else(|| {
         Refusal::rule("epoch_not_enrolled", "this agency has no tokens of the epoch asked in")
     })?;
+    if enrol::public_key(&shared.store, epoch)? != Some(query.public_key) {
+        let text = "these tokens were not made under the key that this agency enrolled with";
+        return Err(Refusal::rule("another_key", text));
+    }
+    shared.told.of(Epoch(u64::from(query.newest_epoch)));
     let mut candidates = Vec::new();
     let mut slots = Vec::with_capacity(query.slots.len());
     for tags in &query.slots {

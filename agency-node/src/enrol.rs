@@ -12,48 +12,37 @@
 //! sorted. A running node takes up a new index by itself; the command needs the store, so it works while the node is
 //! stopped.
 
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Context as _;
 use brag_common::{
     audit::{
         AuditLog,
-        entry::{Action, EntryDraft, Party},
+        entry::{Action, AgreementStamp, EntryDraft},
     },
-    id::RequestId,
-    matching::token::{
-        BATCH, BlindBatch, ElementBytes, Epoch, EvaluatedBatch, Output, PROOF_BYTES,
-    },
-    secret::random_bytes,
-    status::code_of,
+    matching::token::Epoch,
+    program::stamp,
     time::SharedClock,
-    tls::{ClientTls, connect, with_deadline},
-    wire::{MAX_MESSAGE_BYTES, pb},
+    tls::{ClientTls, connect},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
-use rand_core::OsRng;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{config::Config, ground::Ground, hot_index, store::Store};
 
+pub use kept::public_key;
+
+mod caller;
 mod kept;
 mod people;
 
 #[cfg(test)]
 mod tests;
 
-use kept::{Enrolled, Kept, Pinned};
+use caller::{Answer, Caller};
+use kept::{Enrolled, Kept};
 use people::{Batch, Counts};
-
-/// How long the hub has for one batch: it takes 50 ms, and others may be before us.
-const EVALUATE_WITHIN: Duration = Duration::from_secs(20);
-
-/// How often one batch is sent, at most, when the hub can not be reached.
-const ATTEMPTS: u32 = 6;
-
-/// The pause before the second attempt; doubled each time, four seconds in the end.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Batches under way at once: the node blinds one while the hub evaluates another.
 const AT_ONCE: usize = 4;
@@ -141,35 +130,65 @@ pub async fn run(
     let hub =
         ground.agreement.agreement().hub().context("the agreement has no keys for the hub")?;
     let channel = connect(&endpoint, hub.tls.as_str().parse()?, tls);
-    enrol(&ground, channel, progress).await
+    let enrolling = Enrolling {
+        store: &ground.store,
+        log: &ground.log,
+        stamp: stamp(&ground.agreement),
+        data: ground.config.data.as_path(),
+    };
+    enrol(&enrolling, channel, progress).await
 }
 
-/// As [`run`], over what is open already.
+/// What an enrolment works on.
+#[derive(Debug)]
+pub struct Enrolling<'a> {
+    /// The records, and the batches kept.
+    pub store: &'a Store,
+    /// The audit log.
+    pub log: &'a AuditLog,
+    /// The agreement as log entries name it.
+    pub stamp: AgreementStamp,
+    /// The folder in which the index is written.
+    pub data: &'a Path,
+}
+
+/// As [`run`], over what is open already, while the node runs or not. One at a time.
 ///
 /// # Errors
 /// When the store or the log fails, or [`EnrolFailure`].
 pub async fn enrol(
-    ground: &Ground,
+    on: &Enrolling<'_>,
     hub: Channel,
     mut progress: impl FnMut(EnrolProgress) + Send,
 ) -> anyhow::Result<EnrolSummary> {
-    let n_people = ground.store.run(count_people).await?;
+    let n_people = on.store.run(count_people).await?;
+    let mut draft = EntryDraft::new(Action::EnrolmentEvaluated);
+    draft.agreement = Some(on.stamp.clone());
     let caller = Caller {
         hub,
-        log: ground.log.clone(),
-        draft: ground.draft(Action::EnrolmentEvaluated),
+        log: on.log.clone(),
+        draft,
         // The hub wants at least one: an agency that knows nobody yet looks like one that knows somebody.
         declared_people: n_people.max(1),
     };
     for _ in 0..STARTS {
-        if let Some(run) = one_run(&ground.store, &caller, n_people, &mut progress).await? {
-            let (store, data) = (ground.store.clone(), ground.config.data.as_path().to_path_buf());
+        if let Some(run) = one_run(on.store, &caller, n_people, &mut progress).await? {
+            let (store, data) = (on.store.clone(), on.data.to_path_buf());
             let epoch = run.epoch;
             let write = move || {
                 hot_index::keep_previous(&data, epoch)?;
                 kept::write_index(&store, &data.join(hot_index::NEWEST), epoch)
             };
             let n_tokens = tokio::task::spawn_blocking(write).await??;
+            // Order matters: the hub may screen with this epoch from the moment it is told.
+            let newest = caller.enrolled(epoch).await?;
+            if newest > epoch {
+                // Everybody was enrolled in an epoch that is about to end; any batch tells of the newer one.
+                let answer = caller.evaluate(Batch::default()).await?;
+                let mut kept = on.store.run(Kept::open).await?;
+                take(on.store, &mut kept, answer).await?;
+                continue;
+            }
             return Ok(EnrolSummary { n_tokens, ..run });
         }
     }
@@ -240,8 +259,8 @@ async fn take(store: &Store, kept: &mut Kept, answer: Answer) -> anyhow::Result<
             return Err(EnrolFailure::SecondKey(pinned.epoch).into());
         }
         Some(before) if before.epoch < pinned.epoch => {
-            let name = pinned.clone();
-            store.run(move |store| kept::start_again(store, &name)).await?;
+            let (before, name) = (before.clone(), pinned.clone());
+            store.run(move |store| kept::start_again(store, &before, &name)).await?;
             return Ok(false);
         }
         Some(_) => {}
@@ -255,110 +274,4 @@ async fn take(store: &Store, kept: &mut Kept, answer: Answer) -> anyhow::Result<
     let enrolled = Enrolled::new(&batch, &outputs);
     store.run(move |store| kept::keep(store, pinned.epoch, number, &enrolled)).await?;
     Ok(true)
-}
-
-/// A batch with what the hub made of it.
-struct Answer {
-    batch: Batch,
-    pinned: Pinned,
-    /// In the order of the batch's keys.
-    outputs: Vec<Output>,
-}
-
-struct Caller {
-    hub: Channel,
-    log: AuditLog,
-    draft: EntryDraft,
-    declared_people: u64,
-}
-
-impl Caller {
-    /// Blinds, asks, checks the proof and removes the blinds.
-    async fn evaluate(&self, batch: Batch) -> anyhow::Result<Answer> {
-        let blinding =
-            tokio::task::spawn_blocking(move || (BlindBatch::new(&batch.keys, &mut OsRng), batch));
-        let (blinded, batch) = blinding.await?;
-        let blinded = blinded?;
-        let response = self.ask(&blinded).await?;
-        let (evaluated, public_key) = read_response(&response)?;
-        let n_keys = batch.keys.len();
-        let finalize = move || blinded.finalize(&evaluated, &public_key);
-        let outputs = tokio::task::spawn_blocking(finalize).await?.context("the hub's answer")?;
-        anyhow::ensure!(outputs.len() == n_keys, "the hub's answer does not fit the question");
-        let epoch = Epoch(u64::from(response.epoch));
-        anyhow::ensure!(epoch.0 > 0, "the hub's answer names no epoch");
-        let outputs = outputs.into_iter().map(|(_, output)| output).collect();
-        Ok(Answer { batch, pinned: Pinned { epoch, public_key }, outputs })
-    }
-
-    /// Sends one batch until the hub answers, a bounded number of times, each as a request of its own.
-    async fn ask(&self, blinded: &BlindBatch) -> anyhow::Result<pb::EvaluateResponse> {
-        let mut hub = pb::hub_service_client::HubServiceClient::new(self.hub.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let mut pause = FIRST_PAUSE;
-        let mut last = String::new();
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            let request_id = RequestId::from_random(random_bytes()?);
-            let mut draft = self.draft.clone();
-            draft.exchange = Some(request_id.clone());
-            draft.peer = Some(Party::Hub);
-            draft.count = Some(BATCH as u64);
-            // Recorded before it leaves, as everything is.
-            self.log.record(draft).await?;
-            let request = pb::EvaluateRequest {
-                request_id: request_id.to_string(),
-                declared_people: self.declared_people,
-                blinded: blinded.elements().concat(),
-            };
-            match hub.evaluate(with_deadline(request, EVALUATE_WITHIN)).await {
-                Ok(response) => return Ok(response.into_inner()),
-                Err(status) if is_passing(status.code()) => {
-                    last = code_of(&status).unwrap_or(status.message()).to_owned();
-                    tracing::warn!(attempt, code = ?status.code(), "the hub did not answer");
-                }
-                Err(status) => {
-                    let code = code_of(&status).map_or_else(
-                        || format!("{:?}", status.code()).to_lowercase(),
-                        ToOwned::to_owned,
-                    );
-                    let message = status.message().to_owned();
-                    let is_rule = matches!(
-                        status.code(),
-                        tonic::Code::FailedPrecondition | tonic::Code::PermissionDenied
-                    );
-                    return Err(EnrolFailure::Refused { code, message, is_rule }.into());
-                }
-            }
-        }
-        Err(EnrolFailure::Unreachable(last).into())
-    }
-}
-
-const fn is_passing(code: tonic::Code) -> bool {
-    use tonic::Code;
-    matches!(
-        code,
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted
-    )
-}
-
-fn read_response(
-    response: &pb::EvaluateResponse,
-) -> anyhow::Result<(EvaluatedBatch, ElementBytes)> {
-    let (elements, rest) = response.evaluated.as_chunks::<32>();
-    anyhow::ensure!(rest.is_empty(), "the hub's answer is not whole elements");
-    let proof = <[u8; PROOF_BYTES]>::try_from(response.proof.as_slice());
-    let public_key = ElementBytes::try_from(response.public_key.as_slice());
-    Ok((
-        EvaluatedBatch {
-            elements: elements.to_vec(),
-            proof: proof.context("the hub's proof has another length")?,
-        },
-        public_key.context("the hub's public key has another length")?,
-    ))
 }

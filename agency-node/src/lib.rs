@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod receive;
 pub mod records;
 pub mod records_command;
+pub mod renew;
 pub mod review;
 pub mod serve_command;
 pub mod service;

@@ -39,7 +39,9 @@ use crate::{
     ground::Ground,
     guard::Refusal,
     hot_index::HotIndex,
-    outbox, service,
+    outbox,
+    renew::{self, Told},
+    service,
     store::{Store, shapes::Screened},
 };
 
@@ -67,6 +69,8 @@ pub struct Shared {
     pub log: AuditLog,
     /// Tokens of the agency's people; takes up what an enrolment writes.
     pub index: HotIndex,
+    /// What the hub has told of newer epochs.
+    pub told: Told,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
     /// How requests ended.
@@ -177,6 +181,7 @@ impl Node {
             store,
             log,
             index,
+            told: Told::default(),
             replay,
             requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
             outbox: Notify::new(),
@@ -228,6 +233,11 @@ impl Node {
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::node(Arc::clone(&shared)))
             .add_service(service::desk(Arc::clone(&shared)));
+        let renewing = tokio::spawn(renew::run(
+            Arc::clone(&shared),
+            Arc::clone(&client_tls),
+            shutdown.clone(),
+        ));
         let delivering =
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
         let serving = Serving::start(
@@ -242,6 +252,7 @@ impl Node {
         started(admin.local_addr());
         serving.ended().await?;
         delivering.await?;
+        renewing.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

@@ -127,7 +127,8 @@ async fn sleep_or_forever(wait: Option<Duration>) {
     }
 }
 
-fn channel(shared: &Shared, tls: Arc<ClientTls>) -> Option<Channel> {
+/// A channel to the hub; `None` when the configured endpoint is not a URI.
+pub fn channel(shared: &Shared, tls: Arc<ClientTls>) -> Option<Channel> {
     let endpoint = Endpoint::from_shared(shared.config.hub.endpoint.clone()).ok()?;
     let hub = shared.agreement.agreement().hub()?.tls.as_str().parse().ok()?;
     Some(connect(&endpoint, hub, tls))

@@ -40,6 +40,10 @@ pub struct ScreenQuery {
     pub envelope: Envelope,
     /// Key epoch of the tokens.
     pub epoch: u32,
+    /// The public key of the secret that made the tokens.
+    pub public_key: [u8; 32],
+    /// The agency's newest epoch; the same as `epoch` when none is being enrolled in.
+    pub newest_epoch: u32,
     /// A multiple of [`SLOTS_STEP`].
     pub slots: Vec<SlotTags>,
 }

@@ -38,6 +38,9 @@ pub struct Config {
     /// How the hub asks.
     #[serde(default)]
     pub fan_out: FanOut,
+    /// How secrets of enrolment turn.
+    #[serde(default)]
+    pub matching: Matching,
 }
 
 /// Paths of the secret keys, each readable by the hub's user only.
@@ -94,6 +97,27 @@ impl Default for FanOut {
             // The Red clock of the sample agreement: four hours.
             answer_within: DurationText::from_secs(4 * 3600),
             ask_again_after: DurationText::from_secs(15),
+        }
+    }
+}
+
+/// How the secrets turn with which agencies are enrolled and screened.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Matching {
+    /// How long an epoch is screened with before the next is prepared.
+    pub epoch: DurationText,
+    /// A completed enrolment counts from the next multiple of this on.
+    pub cut: DurationText,
+}
+
+impl Default for Matching {
+    fn default() -> Self {
+        Self {
+            // Long enough to enrol a million people once, short enough that what was stolen is soon worth nothing.
+            epoch: DurationText::from_secs(30 * 86_400),
+            // A new client is found the same day.
+            cut: DurationText::from_secs(3600),
         }
     }
 }

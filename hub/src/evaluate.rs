@@ -6,27 +6,28 @@ use std::sync::Arc;
 use brag_common::{
     audit::entry::{Action, Party},
     id::{AgencyId, RequestId},
-    matching::token::{BATCH, ElementBytes, Epoch, EpochSecret},
-    secret::{SecretBytes, random_bytes},
+    matching::{
+        keys::ENROLMENT_SLOTS,
+        token::{BATCH, ElementBytes, Epoch, EpochSecret},
+    },
+    secret::SecretBytes,
     wire::{WireError, id, pb},
 };
 use rand_core::OsRng;
 
-use crate::{
-    guard::Refusal,
-    hub::Shared,
-    store::{Change, shapes::EpochRecord},
-};
+use crate::{epochs, guard::Refusal, hub::Shared, store::shapes::EpochRecord};
 
 /// The most people one agency may declare.
 const MAX_DECLARED: u64 = 50_000_000;
 
-/// Elements an agency may have evaluated for each person it declares: eight keys of a whole record, aliases and
-/// former addresses, padding, and a second run after a failure.
-const ELEMENTS_PER_PERSON: u64 = 32;
+/// By how many people a declaration may always grow within an epoch, beside a quarter of the first one.
+const DECLARED_SLACK: u64 = 1_000;
 
-/// Elements any agency may have evaluated, however few people it declares.
-const ELEMENTS_AT_LEAST: u64 = 64 * BATCH as u64;
+/// Elements any agency may have evaluated in an epoch, however few people it declares.
+const EPOCH_AT_LEAST: u64 = 64 * BATCH as u64;
+
+/// Elements any agency may have evaluated on a day after its enrolment was complete, however few people it declares.
+const DAY_AT_LEAST: u64 = 16 * BATCH as u64;
 
 /// Evaluates one batch for `agency`.
 ///
@@ -48,7 +49,7 @@ pub async fn evaluate(
     }
     let elements: Vec<ElementBytes> = elements.to_vec();
 
-    let record = meter(shared, agency, message.declared_people).await?;
+    let record = meter(shared, agency, &request, message.declared_people).await?;
     let mut draft = shared.draft(Action::EnrolmentEvaluated);
     draft.exchange = Some(request);
     draft.peer = Some(Party::Agency(agency.clone()));
@@ -75,36 +76,151 @@ pub async fn evaluate(
     })
 }
 
-/// Counts one batch against the agency's quota; makes the agency's key at its first batch.
+/// Counts one batch against the agency's quotas; makes the agency's first key at its first batch.
 async fn meter(
     shared: &Arc<Shared>,
     agency: &AgencyId,
+    request: &RequestId,
     declared_people: u64,
 ) -> Result<EpochRecord, Refusal> {
     let _one_at_a_time = shared.enrolling.lock().await;
-    let name = agency.clone();
-    let known = shared.store.run(move |store| store.epoch(&name)).await?;
-    let mut record = match known {
-        Some(record) => record,
-        None => EpochRecord {
-            epoch: 1,
-            seed: random_bytes().map_err(|_| Refusal::Internal)?,
-            declared_people,
-            evaluated: 0,
-        },
-    };
-    record.declared_people = declared_people;
-    record.evaluated = record.evaluated.saturating_add(BATCH as u64);
-    let quota = declared_people.saturating_mul(ELEMENTS_PER_PERSON).max(ELEMENTS_AT_LEAST);
-    if record.evaluated > quota {
-        tracing::warn!(%agency, "an agency has used up its enrolment quota");
-        return Err(Refusal::rule(
-            "enrolment_quota",
-            "the agency has had as many keys evaluated as its declared population allows",
-        ));
+    let mut epochs = epochs::for_enrolment(shared, agency).await?;
+    let Some(epoch) = epochs.newest_mut() else { return Err(Refusal::Internal) };
+    let today = shared.clock.now().as_second().div_euclid(86_400);
+    if let Err(why) = count(epoch, declared_people, today) {
+        tracing::warn!(%agency, why = why.word(), "an agency wants more evaluated than its quota allows");
+        let mut draft = shared.draft(Action::EnrolmentAlerted);
+        draft.exchange = Some(request.clone());
+        draft.peer = Some(Party::Agency(agency.clone()));
+        draft.decision = why.word().parse().ok();
+        draft.count = Some(declared_people);
+        shared.log.record(draft).await?;
+        return Err(Refusal::rule("enrolment_quota", why.text()));
     }
-    let mut change = Change::new();
-    change.epoch(agency, &record)?;
-    shared.store.run(move |store| store.commit(change)).await?;
-    Ok(record)
+    let counted = epoch.clone();
+    epochs::keep(shared, agency, &epochs).await?;
+    Ok(counted)
+}
+
+/// Which quota is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Declared,
+    Epoch,
+    Day,
+}
+
+impl Over {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Declared => "declared_people",
+            Self::Epoch => "epoch_quota",
+            Self::Day => "daily_quota",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Declared => {
+                "the agency declares many more people than before in this epoch; ask the hub's operator"
+            }
+            Self::Epoch => {
+                "the agency has had as many keys evaluated as its declared population allows in this epoch"
+            }
+            Self::Day => {
+                "the agency has had as many changes evaluated today as it may; enrol again tomorrow"
+            }
+        }
+    }
+}
+
+/// Counts one batch, or says which quota is used up; then nothing is counted.
+fn count(epoch: &mut EpochRecord, declared_people: u64, today: i64) -> Result<(), Over> {
+    let batch = BATCH as u64;
+    let declared_first =
+        if epoch.declared_first == 0 { declared_people } else { epoch.declared_first };
+    if declared_people > declared_first.saturating_mul(5) / 4 + DECLARED_SLACK {
+        return Err(Over::Declared);
+    }
+    let evaluated = epoch.evaluated.saturating_add(batch);
+    let slots = declared_people.saturating_mul(ENROLMENT_SLOTS as u64);
+    if evaluated > (slots.saturating_mul(6) / 5).max(EPOCH_AT_LEAST) {
+        return Err(Over::Epoch);
+    }
+    let before_today = if epoch.day == today { epoch.evaluated_today } else { 0 };
+    let mut evaluated_today = before_today;
+    if epoch.effective_at.is_some() {
+        evaluated_today = evaluated_today.saturating_add(batch);
+        if evaluated_today > (slots / 50).max(DAY_AT_LEAST) {
+            return Err(Over::Day);
+        }
+    }
+    epoch.declared_first = declared_first;
+    epoch.declared_people = declared_people;
+    epoch.evaluated = evaluated;
+    epoch.day = today;
+    epoch.evaluated_today = evaluated_today;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use brag_common::time::Timestamp;
+
+    use super::*;
+
+    fn epoch() -> EpochRecord {
+        EpochRecord {
+            epoch: 1,
+            seed: [1; 32],
+            begun_at: Timestamp::UNIX_EPOCH,
+            declared_first: 0,
+            declared_people: 0,
+            evaluated: 0,
+            day: 0,
+            evaluated_today: 0,
+            effective_at: None,
+        }
+    }
+
+    /// How many batches are counted before a quota is used up, and which.
+    fn until_over(epoch: &mut EpochRecord, declared: u64, today: i64) -> (u64, Over) {
+        let mut n = 0;
+        loop {
+            match count(epoch, declared, today) {
+                Ok(()) => n += 1,
+                Err(over) => return (n, over),
+            }
+        }
+    }
+
+    #[test]
+    fn a_declared_population_that_jumps_is_refused_and_not_counted() {
+        let mut epoch = epoch();
+        count(&mut epoch, 10_000, 1).unwrap();
+        let before = epoch.clone();
+        assert_eq!(count(&mut epoch, 13_501, 1), Err(Over::Declared));
+        assert!(epoch == before);
+        count(&mut epoch, 13_500, 1).unwrap();
+        // The bound is from the first declaration, so it can not be crept up.
+        assert_eq!(count(&mut epoch, 15_000, 1), Err(Over::Declared));
+    }
+
+    #[test]
+    fn an_epochs_quota_is_every_slot_of_everybody_and_a_fifth_more() {
+        assert_eq!(until_over(&mut epoch(), 10_000, 1), (10_000 * 32 * 6 / 5 / 512, Over::Epoch));
+        assert_eq!(until_over(&mut epoch(), 1, 1), (64, Over::Epoch));
+    }
+
+    #[test]
+    fn after_the_enrolment_a_day_has_a_quota_of_its_own() {
+        let mut epoch = epoch();
+        count(&mut epoch, 1_000_000, 1).unwrap();
+        epoch.effective_at = Some(Timestamp::UNIX_EPOCH);
+        assert_eq!(until_over(&mut epoch, 1_000_000, 1), (1_000_000 * 32 / 50 / 512, Over::Day));
+        assert_eq!(until_over(&mut epoch, 1_000_000, 2), (1_000_000 * 32 / 50 / 512, Over::Day));
+        let mut small = self::epoch();
+        small.effective_at = Some(Timestamp::UNIX_EPOCH);
+        assert_eq!(until_over(&mut small, 1, 3), (16, Over::Day));
+    }
 }

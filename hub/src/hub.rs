@@ -33,7 +33,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{config::Config, guard::Refusal, locks::Locks, round, service, store::Store};
+use crate::{config::Config, epochs, guard::Refusal, locks::Locks, round, service, store::Store};
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
 const EVENTS_KEPT: usize = 1024;
@@ -153,7 +153,7 @@ impl Hub {
             store,
             log,
             replay,
-            requests: RequestMetrics::register(&metrics, &["evaluate", "deliver"]),
+            requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
             nodes,
             calls,
             events: broadcast::channel(EVENTS_KEPT).0,
@@ -204,6 +204,7 @@ impl Hub {
             .add_service(service::agencies(Arc::clone(&shared)))
             .add_service(service::coordinators(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
+        shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         let serving = Serving::start(
             listener,
             server_tls,

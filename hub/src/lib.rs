@@ -11,6 +11,7 @@ pub mod deliver;
 pub mod enquiry;
 pub mod enquiry_command;
 pub mod enquiry_file;
+pub mod epochs;
 pub mod evaluate;
 pub mod file_problems;
 pub mod guard;

@@ -102,8 +102,9 @@ fn lock(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
     backlog.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Everything whose answer is missing. An agency that has never enrolled is not asked: nothing can be.
+/// Everything whose answer is missing. An agency whose enrolment was never complete is not asked: nothing can be.
 async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Place>, Refusal> {
+    let now = shared.clock.now();
     let due = shared
         .store
         .run(move |store| {
@@ -114,7 +115,8 @@ async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Pla
                 for (agency, person, record) in store.cells(&enquiry)? {
                     let cell = take::cell(&record);
                     if !enrolled.contains_key(&agency) {
-                        enrolled.insert(agency.clone(), store.epoch(&agency)?.is_some());
+                        enrolled
+                            .insert(agency.clone(), store.epochs(&agency)?.can_be_screened(now));
                     }
                     let can_be_asked = enrolled.get(&agency) == Some(&true);
                     // The first answer of a new enquiry says so; after that there is nothing to ask.

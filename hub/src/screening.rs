@@ -17,7 +17,7 @@ use brag_common::{
 };
 use rand_core::{OsRng, RngCore as _};
 
-use crate::{guard::Refusal, hub::Shared, store::shapes::PersonRecord};
+use crate::{epochs, guard::Refusal, hub::Shared, store::shapes::PersonRecord};
 
 /// What the screening says of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Asked {
 }
 
 /// A screening that is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Screening {
     query: ScreenQuery,
     /// Where each person's slot is among the dummies, and what it asked.
@@ -40,7 +40,7 @@ pub struct Screening {
 }
 
 impl Screening {
-    /// Prepares tokens for `people`; `None` when the agency has never enrolled.
+    /// Prepares tokens for `people`; `None` when no enrolment of the agency counts yet.
     ///
     /// # Errors
     /// When the store, the machine's randomness or a stored identity fails.
@@ -50,16 +50,16 @@ impl Screening {
         envelope: Envelope,
         people: &[&PersonRecord],
     ) -> Result<Option<Self>, Refusal> {
-        let asked = agency.clone();
-        let Some(epoch) = shared.store.run(move |store| store.epoch(&asked)).await? else {
-            return Ok(None);
-        };
+        let epochs = epochs::present(shared, agency).await?;
+        let newest_epoch = epochs.newest().map_or(0, |newest| newest.epoch);
+        let Some(epoch) = epochs.screening else { return Ok(None) };
         let secret = EpochSecret::derive(
             &SecretBytes::new(epoch.seed),
             agency,
             Epoch(u64::from(epoch.epoch)),
         )
         .map_err(|_| Refusal::Internal)?;
+        let public_key = secret.public_key();
         let people: Vec<(PersonRef, Vec<u8>)> =
             people.iter().map(|p| (p.person.clone(), p.identity.clone())).collect();
         // Curve work: milliseconds for a family, off the runtime's threads.
@@ -86,7 +86,7 @@ impl Screening {
             Ok::<_, Refusal>((slots, places))
         });
         let (slots, places) = prepared.await.map_err(|_| Refusal::Internal)??;
-        let query = ScreenQuery { envelope, epoch: epoch.epoch, slots };
+        let query = ScreenQuery { envelope, epoch: epoch.epoch, public_key, newest_epoch, slots };
         Ok(Some(Self { query, places, n_people: epoch.declared_people }))
     }
 

@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     config::Role,
-    deliver, enquiry, evaluate,
+    deliver, enquiry, epochs, evaluate,
     guard::{Refusal, SignedIn},
     hub::Shared,
     identity_review, release, view,
@@ -107,6 +107,16 @@ impl HubService for ForAgencies {
         let exchange = message.request_id.clone();
         let outcome = evaluate::evaluate(&self.0, &agency, message).await;
         self.ended("evaluate", &agency, &exchange, outcome).await
+    }
+
+    async fn enrolled(
+        &self,
+        request: Request<pb::EnrolledRequest>,
+    ) -> Result<Response<pb::EnrolledResponse>, Status> {
+        let (agency, message) = self.agency(request, "enrolled")?;
+        let exchange = message.request_id.clone();
+        let outcome = epochs::enrolled(&self.0, &agency, message).await;
+        self.ended("enrolled", &agency, &exchange, outcome).await
     }
 
     async fn deliver(

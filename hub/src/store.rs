@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    CellRecord, EnquiryRecord, EpochRecord, IdentityReviewRecord, ReleaseRecord, StatementRecord,
+    CellRecord, EnquiryRecord, EpochsRecord, IdentityReviewRecord, ReleaseRecord, StatementRecord,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -190,12 +190,12 @@ impl Store {
         self.0.contains(format!("delivered/{agency}/{id}").as_bytes())
     }
 
-    /// The key and quota of an agency.
+    /// The keys and quotas of an agency; none before its first batch.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn epoch(&self, agency: &AgencyId) -> Result<Option<EpochRecord>, StoreError> {
-        self.get(&format!("epoch/{agency}"))
+    pub fn epochs(&self, agency: &AgencyId) -> Result<EpochsRecord, StoreError> {
+        Ok(self.get(&format!("epochs/{agency}"))?.unwrap_or_default())
     }
 }
 
@@ -297,11 +297,11 @@ impl Change {
         self.put(&place, &at)
     }
 
-    /// The key and quota of an agency.
+    /// The keys and quotas of an agency. A secret that is not among them any more is gone.
     ///
     /// # Errors
     /// When it can not be encoded.
-    pub fn epoch(&mut self, agency: &AgencyId, record: &EpochRecord) -> Result<(), StoreError> {
-        self.put(&format!("epoch/{agency}"), record)
+    pub fn epochs(&mut self, agency: &AgencyId, record: &EpochsRecord) -> Result<(), StoreError> {
+        self.put(&format!("epochs/{agency}"), record)
     }
 }

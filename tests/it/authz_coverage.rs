@@ -56,6 +56,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.DeskService/Inbox", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/OpenDetail", Open::Staff(&["assessor"])),
     ("brag.v1.HubService/Evaluate", Open::Agencies),
+    ("brag.v1.HubService/Enrolled", Open::Agencies),
     ("brag.v1.HubService/Deliver", Open::Agencies),
     ("brag.v1.CoordinatorService/Open", Open::Coordinator),
     ("brag.v1.CoordinatorService/Show", Open::Coordinator),

@@ -95,6 +95,8 @@ async fn a_screening_is_not_answered_and_a_delivery_of_detail_not_taken() {
         valid_until_unix_ms: envelope.valid_until.as_millisecond(),
         epoch: 1,
         slots,
+        public_key: scene.public_key().await,
+        newest_epoch: 1,
     };
     let refused = scene.hub.clone().screen(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);

@@ -209,6 +209,8 @@ async fn invariant_8_an_id_that_was_used_in_one_call_is_used_up_for_every_call()
         valid_until_unix_ms: envelope.valid_until.as_millisecond(),
         epoch: 1,
         slots: vec![vec![0; 256]; 12],
+        public_key: vec![0; 32],
+        newest_epoch: 1,
     };
     let mut hub = scene.hub.clone();
     for refused in [

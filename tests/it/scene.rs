@@ -24,7 +24,7 @@ use brag_hub::{
     store::shapes::PersonRecord,
 };
 use brag_tests::federation::{
-    ANALYSIS, Enquiry, Federation, Holding, NodeClient, fresh, id, lawful_basis, person_of,
+    ANALYSIS, Builder, Enquiry, Federation, Holding, NodeClient, fresh, id, lawful_basis, person_of,
 };
 use tonic::Status;
 
@@ -47,14 +47,22 @@ impl Scene {
         Self::under(|_| {}).await
     }
 
+    /// A scene whose secrets last so long.
+    pub async fn with_epoch(length: &str) -> Self {
+        Self::of(Federation::builder().epoch(length)).await
+    }
+
     /// A scene under a changed agreement.
     pub async fn under(change: impl FnOnce(&mut toml_edit::DocumentMut) + 'static) -> Self {
+        Self::of(Federation::builder().agreement(change)).await
+    }
+
+    async fn of(builder: Builder) -> Self {
         let (known, unknown) = (person_of(0), person_of(1));
-        let federation = Federation::builder()
+        let federation = builder
             .nodes(&[HOLDER])
             .silent(&["POL", "CSC", "DAS"])
             .holds(HOLDER, Holding::of(known.clone()).entry("C33", MARKER))
-            .agreement(change)
             .start()
             .await;
         let enquiry = federation.open(&[("P1", &known), ("P2", &unknown)]).await;
@@ -181,6 +189,14 @@ impl Scene {
         let sealed = |entry: &brag_common::audit::Entry| entry.action.word() == "detail_sealed";
         assert!(!self.federation.log_of(HOLDER).iter().any(sealed));
         self.federation.finish().await;
+    }
+
+    /// The public key that the holder enrolled under.
+    pub async fn public_key(&self) -> Vec<u8> {
+        let inside = self.federation.inside_hub();
+        let agency: AgencyId = id(HOLDER);
+        let screening = Screening::prepare(&inside, &agency, self.envelope(), &[]).await.unwrap();
+        screening.unwrap().request().public_key
     }
 
     /// A screening of one person as the real hub does it: what travelled, and what it comes to.

@@ -84,6 +84,8 @@ pub struct Federation {
     enrolled: BTreeSet<AgencyId>,
     extra_staff: BTreeMap<AgencyId, Vec<agency_node::config::Staff>>,
     call_within: String,
+    epoch: String,
+    cut: String,
     certificates: AtomicU32,
     /// Whether an exchange may have only one side, because a side was stopped, failed, or was not asked by the hub.
     one_sided: AtomicBool,
@@ -217,6 +219,18 @@ impl Federation {
         program.running = Some(Running { stop, ended, admin: None });
     }
 
+    /// How a node is configured, to run one of its commands while it is stopped.
+    #[must_use]
+    pub fn node_settings(&self, agency: &str) -> agency_node::Config {
+        self.node_config(&id(agency))
+    }
+
+    /// The clock that everybody has.
+    #[must_use]
+    pub fn clock(&self) -> SharedClock {
+        self.clock.clone()
+    }
+
     fn node_config(&self, agency: &AgencyId) -> agency_node::Config {
         let mut config = agency_node::Config::load(&self.nodes[agency].config).unwrap();
         config.deliver_retry_at_most = "300ms".parse().unwrap();
@@ -236,6 +250,8 @@ impl Federation {
         config.fan_out.ask_again_after = "200ms".parse().unwrap();
         config.fan_out.call_within = self.call_within.parse().unwrap();
         config.fan_out.answer_within = "1h".parse().unwrap();
+        config.matching.epoch = self.epoch.parse().unwrap();
+        config.matching.cut = self.cut.parse().unwrap();
         let surroundings = hub::Surroundings {
             clock: self.clock.clone(),
             limits: limits(),
@@ -258,6 +274,20 @@ impl Federation {
     /// The hub's `/ready`: status and text.
     pub async fn hub_ready(&self) -> (u16, String) {
         fetch(self.hub.running.as_ref().unwrap().admin.unwrap(), "/ready").await
+    }
+
+    /// Exchanges everybody whom a stopped node knows for others.
+    ///
+    /// # Panics
+    /// When the store or a key can not be used.
+    pub fn replace_people(&self, agency: &str, holdings: &[Holding]) {
+        let config = self.node_config(&id(agency));
+        records::keep(&config, holdings, &Partnership::assessor(&id(agency))).unwrap();
+    }
+
+    /// The hub's `/metrics`.
+    pub async fn hub_metrics(&self) -> String {
+        fetch(self.hub.running.as_ref().unwrap().admin.unwrap(), "/metrics").await.1
     }
 
     /// Stops everything and checks every log: that both sides have every exchange, unless the test kept a side from

@@ -202,6 +202,9 @@ roles = ["coordinator"]
 call_within = "10s"
 ask_again_after = "1s"
 
+[matching]
+cut = "1ms"
+
 [nodes]
 "#
         );

@@ -2,7 +2,8 @@
 //!
 //! | place | value |
 //! |---|---|
-//! | `enrolment/pinned` | epoch and the hub's public key |
+//! | `enrolment/pinned` | epoch and the hub's public key, in which the node enrols |
+//! | `enrolment/key/<epoch>` | the hub's public key, of that epoch and of the one before |
 //! | `enrolled/<epoch>/<number>` | one batch: its people and their tokens |
 //!
 //! A batch is one value of about 25 KiB, so that a million people are some fifteen thousand places. When a person
@@ -25,6 +26,7 @@ use super::people::{Batch, IdentityDigest, digest};
 use crate::store::Store;
 
 const PINNED: &[u8] = b"enrolment/pinned";
+const KEYS: &str = "enrolment/key/";
 const BATCHES: &[u8] = b"enrolled/";
 
 /// The hub's key of an epoch.
@@ -189,12 +191,37 @@ const fn damaged() -> StoreError {
 pub(super) fn pin(store: &Store, pinned: &Pinned) -> Result<(), StoreError> {
     let mut batch = durable::Batch::new();
     batch.put(PINNED, pinned.encode());
+    batch.put(key_place(pinned.epoch), pinned.public_key.to_vec());
     store.durable().commit(batch)
 }
 
-/// Drops every batch, then pins the hub's key of a later epoch.
-pub(super) fn start_again(store: &Store, pinned: &Pinned) -> Result<(), StoreError> {
+/// The hub's public key of the newest epoch or the one before; absent for every other.
+///
+/// # Errors
+/// When the store fails.
+pub fn public_key(store: &Store, epoch: Epoch) -> Result<Option<ElementBytes>, StoreError> {
+    let Some(bytes) = store.durable().get(key_place(epoch).as_bytes())? else { return Ok(None) };
+    ElementBytes::try_from(bytes.as_slice()).map(Some).map_err(|_| damaged())
+}
+
+fn key_place(epoch: Epoch) -> String {
+    format!("{KEYS}{:016x}", epoch.0)
+}
+
+/// Drops every batch and the keys of epochs before the last, then pins the hub's key of a later epoch.
+pub(super) fn start_again(
+    store: &Store,
+    before: &Pinned,
+    pinned: &Pinned,
+) -> Result<(), StoreError> {
     let mut batch = durable::Batch::new();
+    let kept = key_place(before.epoch);
+    for place in store.durable().keys(KEYS.as_bytes()) {
+        let place = place?;
+        if place != kept.as_bytes() {
+            batch.remove(place);
+        }
+    }
     for place in store.durable().keys(BATCHES) {
         batch.remove(place?);
         if batch.len() >= 500 {

@@ -9,7 +9,7 @@ use brag_common::{
     secret::SecretBytes,
 };
 
-use super::{people::digest, *};
+use super::{kept::Pinned, people::digest, *};
 use crate::store::{person_place, shapes::PersonRecord};
 
 struct Fixture {

@@ -44,6 +44,8 @@ impl From<&ScreenQuery> for pb::ScreenRequest {
             valid_until_unix_ms: query.envelope.valid_until.as_millisecond(),
             epoch: query.epoch,
             slots: query.slots.iter().map(|tags| tags.concat()).collect(),
+            public_key: query.public_key.to_vec(),
+            newest_epoch: query.newest_epoch,
         }
     }
 }
@@ -66,6 +68,12 @@ impl TryFrom<pb::ScreenRequest> for ScreenQuery {
                 message.valid_until_unix_ms,
             )?,
             epoch: message.epoch,
+            public_key: message
+                .public_key
+                .as_slice()
+                .try_into()
+                .map_err(|_| WireError::invalid("public_key", "32 bytes"))?,
+            newest_epoch: message.newest_epoch.max(message.epoch),
             slots: message.slots.iter().map(|slot| tags(slot)).collect::<Result<_, _>>()?,
         })
     }

@@ -233,6 +233,42 @@ pub struct TraceRecord {
     pub evidence: Vec<String>,
 }
 
+/// The epochs of one agency that have a secret: at most these two.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochsRecord {
+    /// What it is screened with; absent until its first enrolment is complete.
+    pub screening: Option<EpochRecord>,
+    /// What it enrols in, when that is another.
+    pub enrolling: Option<EpochRecord>,
+}
+
+impl EpochsRecord {
+    /// What it enrols in now; absent before its first batch.
+    #[must_use]
+    pub const fn newest(&self) -> Option<&EpochRecord> {
+        match &self.enrolling {
+            Some(enrolling) => Some(enrolling),
+            None => self.screening.as_ref(),
+        }
+    }
+
+    /// As [`Self::newest`], to count in.
+    #[must_use]
+    pub const fn newest_mut(&mut self) -> Option<&mut EpochRecord> {
+        match &mut self.enrolling {
+            Some(enrolling) => Some(enrolling),
+            None => self.screening.as_mut(),
+        }
+    }
+
+    /// Whether the agency can be screened, now that an epoch may take over.
+    #[must_use]
+    pub fn can_be_screened(&self, now: Timestamp) -> bool {
+        self.screening.is_some()
+            || self.enrolling.as_ref().is_some_and(|next| next.is_effective(now))
+    }
+}
+
 /// The hub's key for one agency in one epoch, and what the agency declared.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochRecord {
@@ -241,10 +277,28 @@ pub struct EpochRecord {
     /// Seed of the function's key; independent for every agency and epoch.
     #[serde(with = "stored::bytes")]
     pub seed: [u8; 32],
+    /// When it was prepared.
+    pub begun_at: Timestamp,
+    /// How many people the agency declared first in this epoch; 0 before it did.
+    pub declared_first: u64,
     /// How many people the agency last declared.
     pub declared_people: u64,
     /// How many elements were evaluated in this epoch.
     pub evaluated: u64,
+    /// The day that `evaluated_today` is of, in days since 1970.
+    pub day: i64,
+    /// How many elements were evaluated on that day after the enrolment was complete.
+    pub evaluated_today: u64,
+    /// From when on it is screened with; absent until the agency says that everybody is enrolled.
+    pub effective_at: Option<Timestamp>,
+}
+
+impl EpochRecord {
+    /// Whether the enrolment is complete and its cut has come.
+    #[must_use]
+    pub fn is_effective(&self, now: Timestamp) -> bool {
+        self.effective_at.is_some_and(|from| from <= now)
+    }
 }
 
 macro_rules! no_debug {
@@ -264,5 +318,6 @@ no_debug!(
     CellState,
     SaidRecord,
     EpochRecord,
-    IdentityReviewRecord
+    IdentityReviewRecord,
+    EpochsRecord
 );

@@ -11,7 +11,7 @@ use brag_common::{
     id::AgencyId,
     keyfile,
     statement::Realm,
-    time::{SettableClock, Timestamp},
+    time::{SettableClock, SignedDuration, Timestamp},
 };
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Value};
 
@@ -30,6 +30,9 @@ pub struct Builder {
     holdings: BTreeMap<AgencyId, Vec<Holding>>,
     staff: BTreeMap<AgencyId, Vec<Staff>>,
     call_within: Option<String>,
+    epoch: Option<String>,
+    cut: Option<String>,
+    minute: i64,
     change: Option<AgreementChange>,
 }
 
@@ -84,6 +87,27 @@ impl Builder {
         self
     }
 
+    /// How long an epoch of the secrets lasts. 30 days unless told otherwise.
+    #[must_use]
+    pub fn epoch(mut self, length: &str) -> Self {
+        self.epoch = Some(length.to_owned());
+        self
+    }
+
+    /// From when on an enrolment counts: the next multiple of this. At once unless told otherwise.
+    #[must_use]
+    pub fn cut(mut self, length: &str) -> Self {
+        self.cut = Some(length.to_owned());
+        self
+    }
+
+    /// Starts so many minutes after the hour, not at the hour.
+    #[must_use]
+    pub const fn minute(mut self, minute: i64) -> Self {
+        self.minute = minute;
+        self
+    }
+
     /// Changes the agreement before it is signed.
     #[must_use]
     pub fn agreement(mut self, change: impl FnOnce(&mut DocumentMut) + 'static) -> Self {
@@ -97,8 +121,20 @@ impl Builder {
     /// When something does not start.
     pub async fn start(self) -> Federation {
         let folder = tempfile::tempdir().unwrap();
-        let start: Timestamp = START.parse().unwrap();
-        let Self { parties, running, not_enrolled, holdings, staff, call_within, change } = self;
+        let Self {
+            parties,
+            running,
+            not_enrolled,
+            holdings,
+            staff,
+            call_within,
+            epoch,
+            cut,
+            minute,
+            change,
+        } = self;
+        let hour: Timestamp = START.parse().unwrap();
+        let start = hour.checked_add(SignedDuration::from_mins(minute)).unwrap();
         let partnership = Partnership::create(folder.path(), start, |document| {
             keep_parties(document, &parties);
             if let Some(change) = change {
@@ -128,6 +164,8 @@ impl Builder {
             inside_hub: Weak::new(),
             enrolled: running.difference(&not_enrolled).cloned().collect(),
             extra_staff: staff,
+            cut: cut.unwrap_or_else(|| "1ms".to_owned()),
+            epoch: epoch.unwrap_or_else(|| "30d".to_owned()),
             call_within: call_within.unwrap_or_else(|| "10s".to_owned()),
             certificates: AtomicU32::new(0),
             one_sided: false.into(),

@@ -72,6 +72,14 @@ actions! {
     DetailExpired = "detail_expired";
     /// The hub evaluated blinded match keys for a node's enrolment.
     EnrolmentEvaluated = "enrolment_evaluated";
+    /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.
+    EnrolmentCompleted = "enrolment_completed";
+    /// An agency wanted more evaluated than its quota allows; `count` is how many people it declared.
+    EnrolmentAlerted = "enrolment_alerted";
+    /// The hub made the secret of an agency's next epoch; `count` is the epoch's number.
+    EpochPrepared = "epoch_prepared";
+    /// The hub destroyed the secret of an epoch that is over; `count` is the epoch's number.
+    EpochDestroyed = "epoch_destroyed";
     /// A node loaded records.
     RecordsImported = "records_imported";
     /// Sealed bodies or salts were erased; the log stays whole.
