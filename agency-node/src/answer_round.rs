@@ -1,7 +1,7 @@
 //! The round: confirm who is asked about, answer with a standing rating where there is a fresh one, and
 //! ask an assessor otherwise. Nothing is answered before it is kept and recorded.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
     audit::{
@@ -15,7 +15,7 @@ use brag_common::{
         identity::{CanonicalIdentity, commit},
     },
     seal::Binding,
-    statement::{Body, SignedStatement},
+    statement::{Body, Rating, SignedStatement},
     time::Timestamp,
 };
 
@@ -267,21 +267,41 @@ pub fn own_rating(
     person: &PersonRef,
 ) -> Result<Option<RatedAnswer>, Refusal> {
     let mut newest: Option<(Timestamp, RequestId, SignedStatement)> = None;
-    for signed in shared.store.statements(enquiry)? {
-        let Ok(statement) = signed.read_unverified() else { continue };
-        if statement.signer != shared.config.agency {
-            continue;
-        }
-        if let Body::Rating(rating) = statement.body
-            && rating.person.person == *person
+    for (id, rating, signed) in own_ratings(shared, enquiry)? {
+        if rating.person.person == *person
             && newest.as_ref().is_none_or(|(at, _, _)| *at <= rating.rated_at)
         {
-            newest = Some((rating.rated_at, statement.id, signed));
+            newest = Some((rating.rated_at, id, signed));
         }
     }
     let Some((_, id, signed)) = newest else { return Ok(None) };
     let analysis = shared.store.analysis(enquiry, &id)?;
     Ok(analysis.map(|analysis| RatedAnswer { signed, analysis }))
+}
+
+/// Every rating this node has signed in an enquiry and has not withdrawn.
+///
+/// # Errors
+/// When the store fails.
+pub fn own_ratings(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+) -> Result<Vec<(RequestId, Rating, SignedStatement)>, Refusal> {
+    let mut ratings = Vec::new();
+    let mut withdrawn = BTreeSet::new();
+    for signed in shared.store.statements(enquiry)? {
+        let Ok(statement) = signed.read_unverified() else { continue };
+        if statement.signer != shared.config.agency {
+            continue;
+        }
+        match statement.body {
+            Body::Rating(rating) => ratings.push((statement.id, rating, signed)),
+            Body::RatingWithdrawn { rating, .. } => _ = withdrawn.insert(rating),
+            _ => {}
+        }
+    }
+    ratings.retain(|(id, _, _)| !withdrawn.contains(id));
+    Ok(ratings)
 }
 
 /// What an identity is sealed as: the same at the hub that seals and the node that opens.

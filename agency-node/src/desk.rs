@@ -185,7 +185,8 @@ pub async fn rate(
         subject_is_child,
     });
     let act = Act { enquiry: &enquiry, person: Some(&person), action: Action::RatingGiven, body };
-    let (id, signed, mut change) = act.sign_and_record(shared, who).await?;
+    let mut change = Change::new();
+    let (id, signed) = act.sign_and_record(shared, who, &mut change).await?;
     change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Rated, ..known })?;
     let rated = RatedAnswer { signed, analysis };
     change.rating(&enquiry, &id, &rated)?;
@@ -288,27 +289,29 @@ pub async fn assert(
 async fn state(shared: &Arc<Shared>, who: &SignedIn, act: Act<'_>) -> Result<RequestId, Refusal> {
     shared.in_force()?;
     let enquiry = act.enquiry;
-    let (id, signed, mut change) = act.sign_and_record(shared, who).await?;
+    let mut change = Change::new();
+    let (id, signed) = act.sign_and_record(shared, who, &mut change).await?;
     outbox::put_fact(shared, &id, enquiry, &signed, &mut change);
     send(shared, change).await?;
     Ok(id)
 }
 
 /// Something that a member of staff states.
-struct Act<'a> {
-    enquiry: &'a EnquiryRef,
-    person: Option<&'a PersonRef>,
-    action: Action,
-    body: Body,
+pub(crate) struct Act<'a> {
+    pub(crate) enquiry: &'a EnquiryRef,
+    pub(crate) person: Option<&'a PersonRef>,
+    pub(crate) action: Action,
+    pub(crate) body: Body,
 }
 
 impl Act<'_> {
     /// Signs the statement and records it; the change keeps it.
-    async fn sign_and_record(
+    pub(crate) async fn sign_and_record(
         self,
         shared: &Arc<Shared>,
         who: &SignedIn,
-    ) -> Result<(RequestId, SignedStatement, Change), Refusal> {
+        change: &mut Change,
+    ) -> Result<(RequestId, SignedStatement), Refusal> {
         let statement = Statement {
             id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
             signer: shared.config.agency.clone(),
@@ -325,9 +328,8 @@ impl Act<'_> {
         draft.exchange = Some(statement.id.clone());
         draft.evidence = vec![Digest::of(&signed.payload)];
         let recorded = shared.log.record(Stated { draft, signed }).await?.into_inner();
-        let mut change = Change::new();
         change.statement(self.enquiry, &statement.id, &recorded.signed)?;
-        Ok((statement.id, recorded.signed, change))
+        Ok((statement.id, recorded.signed))
     }
 }
 

@@ -10,11 +10,12 @@ use brag_common::{
     enquiry::{Answer, PersonAnswer},
     id::{EnquiryRef, PersonRef, RequestId},
     matching::identity::CanonicalIdentity,
-    statement::PersonIn,
+    statement::{Body, PersonIn},
 };
 
 use crate::{
-    desk::{by, send, told_of},
+    answer_round::own_ratings,
+    desk::{Act, by, send, told_of},
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox,
@@ -133,7 +134,48 @@ impl Deciding<'_> {
         "unknown".clone_into(&mut self.known.age_band);
         let exchange = outbox::new_exchange()?;
         let draft = self.entry(&exchange);
-        self.finish(draft, &exchange, Answer::NotKnown, Change::new()).await
+        let mut change = Change::new();
+        self.withdraw_ratings(&mut change).await?;
+        self.finish(draft, &exchange, Answer::NotKnown, change).await
+    }
+
+    /// Takes back every rating that rests on the record: of the person, and of others through them.
+    async fn withdraw_ratings(&self, change: &mut Change) -> Result<(), Refusal> {
+        let Self { shared, who, decision: Decision { enquiry, person, .. }, .. } = self;
+        let (reading, name) = (Arc::clone(shared), enquiry.clone());
+        let given = tokio::task::spawn_blocking(move || own_ratings(&reading, &name));
+        for (id, rating, _) in given.await.map_err(|_| Refusal::Internal)?? {
+            let rests_here = match &rating.via {
+                None => rating.person.person == *person,
+                Some(via) => via.person == *person,
+            };
+            if !rests_here {
+                continue;
+            }
+            let about = rating.person.person.clone();
+            let body = Body::RatingWithdrawn { person: rating.person, rating: id };
+            let action = Action::RatingWithdrawn;
+            let act = Act { enquiry, person: Some(&about), action, body };
+            let (id, signed) = act.sign_and_record(shared, who, change).await?;
+            outbox::put_fact(shared, &id, enquiry, &signed, change);
+            if about != *person {
+                self.may_be_rated_again(&about, change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A person who was rated through this one has no rating of this agency any more.
+    async fn may_be_rated_again(
+        &self,
+        about: &PersonRef,
+        change: &mut Change,
+    ) -> Result<(), Refusal> {
+        let enquiry = &self.decision.enquiry;
+        let (_, known) = told_of(self.shared, enquiry, about).await?;
+        let standing = if known.opened.is_some() { Standing::ToRate } else { Standing::Linked };
+        change.person_in(enquiry, about, &EnquiryPerson { standing, ..known })?;
+        Ok(())
     }
 
     /// Records, and only then keeps and sends.

@@ -12,7 +12,7 @@ use crate::{
         AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
         Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
     },
-    id::{AgencyId, Commitment, EnquiryRef, PersonRef},
+    id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId},
     rating::Basis,
     statement::{
         Body, ConsentState, PersonIn, PersonRole, Realm, Refused, SignedStatement, Statement,
@@ -31,13 +31,16 @@ pub struct Evidence {
     /// The statements behind the facts, each with the bytes that were signed, to be kept: a later request
     /// can not then withhold a newer statement and show an older one.
     pub accepted: Vec<(Statement, SignedStatement)>,
+    /// Ratings that their own signers have withdrawn; they stay, and prove nothing.
+    withdrawn: BTreeSet<(AgencyId, RequestId)>,
 }
 
 impl Evidence {
     /// Verifies `presented` statements, and adds `known` ones that this program verified or made before.
     ///
     /// A rating that is presented although a newer one by the same agency about the same person is known
-    /// is rejected as stale: it was replaced.
+    /// is rejected as stale: it was replaced. So is one that its agency has withdrawn. A withdrawal counts whether it was
+    /// known or is presented, in any order, and for the signer's own ratings only.
     #[must_use]
     pub fn verify(
         agreement: &SignedAgreement,
@@ -60,6 +63,13 @@ impl Evidence {
             let all_here = named.iter().all(|p| people.get(&p.person) == Some(&p.commitment));
             if all_here { Ok(statement) } else { Err(Rejection::Unsigned) }
         };
+        for signed in known.iter().chain(presented) {
+            if let Ok(statement) = read(signed)
+                && let Body::RatingWithdrawn { rating, .. } = statement.body
+            {
+                evidence.withdrawn.insert((statement.signer, rating));
+            }
+        }
         let mut seen = BTreeSet::new();
         // What was known and no longer verifies (another agreement, say) is simply not known.
         for signed in known {
@@ -72,7 +82,7 @@ impl Evidence {
         for signed in presented {
             match read(signed) {
                 Ok(statement) => {
-                    if evidence.replaces(&statement) {
+                    if evidence.replaces(&statement) || evidence.is_withdrawn(&statement) {
                         evidence.reject(&statement, Rejection::Stale);
                     }
                     if seen.insert(statement.id.clone()) {
@@ -98,6 +108,12 @@ impl Evidence {
         })
     }
 
+    /// Whether it is a rating that its signer has withdrawn.
+    fn is_withdrawn(&self, statement: &Statement) -> bool {
+        matches!(statement.body, Body::Rating(_))
+            && self.withdrawn.contains(&(statement.signer.clone(), statement.id.clone()))
+    }
+
     fn reject(&mut self, statement: &Statement, rejection: Rejection) {
         self.facts.rejected.push(RejectedEvidence {
             agency: statement.signer.clone(),
@@ -120,6 +136,10 @@ impl Evidence {
     }
 
     fn accept(&mut self, statement: Statement, signed: SignedStatement) {
+        if self.is_withdrawn(&statement) {
+            self.accepted.push((statement, signed));
+            return;
+        }
         let evidence = EvidenceId::new(statement.id.as_str());
         let agency = &statement.signer;
         let facts = &mut self.facts;
@@ -177,8 +197,8 @@ impl Evidence {
             Body::Action { person, .. } => facts
                 .accepted_actions
                 .push(AcceptedAction { agency: agency.clone(), person: person.person.clone() }),
-            // A decision is an outcome; it opens nothing.
-            Body::Release(_) => {}
+            // A decision is an outcome; it opens nothing. What a withdrawal takes back was left out already.
+            Body::Release(_) | Body::RatingWithdrawn { .. } => {}
         }
         self.accepted.push((statement, signed));
     }
@@ -206,7 +226,9 @@ pub fn named(body: &Body) -> Vec<&PersonIn> {
     match body {
         Body::Rating(rating) => std::iter::once(&rating.person).chain(&rating.via).collect(),
         Body::Link { from, to, .. } => vec![from, to],
-        Body::Role { person, .. } | Body::Action { person, .. } => vec![person],
+        Body::Role { person, .. }
+        | Body::Action { person, .. }
+        | Body::RatingWithdrawn { person, .. } => vec![person],
         Body::Assertion(assertion) => assertion.people.iter().collect(),
         Body::Consent(consent) => vec![&consent.person],
         Body::Release(decision) => vec![&decision.person],
@@ -215,7 +237,7 @@ pub fn named(body: &Body) -> Vec<&PersonIn> {
 
 const fn kind(body: &Body) -> EvidenceKind {
     match body {
-        Body::Rating(_) | Body::Release(_) => EvidenceKind::Rating,
+        Body::Rating(_) | Body::Release(_) | Body::RatingWithdrawn { .. } => EvidenceKind::Rating,
         Body::Link { .. } | Body::Role { .. } => EvidenceKind::Link,
         Body::Assertion(_) => EvidenceKind::Assertion,
         Body::Consent(_) => EvidenceKind::Consent,

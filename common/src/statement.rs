@@ -235,6 +235,13 @@ pub enum Body {
     },
     /// A decision on a request for detail.
     Release(ReleaseDecision),
+    /// A rating of the signer's own that no longer counts.
+    RatingWithdrawn {
+        /// Who was rated.
+        person: PersonIn,
+        /// The rating's own name.
+        rating: RequestId,
+    },
 }
 
 impl Body {
@@ -249,6 +256,7 @@ impl Body {
             Self::Consent(_) => "consent",
             Self::Action { .. } => "action",
             Self::Release(_) => "release",
+            Self::RatingWithdrawn { .. } => "rating_withdrawn",
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         shapes::{EnquiryRecord, ReleaseRecord, StatementRecord},
     },
     take::{self, Taken, verify},
-    view,
+    view, withdraw,
 };
 
 /// Takes one delivery of `agency`.
@@ -84,6 +84,7 @@ impl Delivery<'_> {
             Body::Assertion(_) => Action::AssertionMade,
             Body::Consent(_) => Action::ConsentRecorded,
             Body::Action { .. } => Action::PlanChanged,
+            Body::RatingWithdrawn { .. } => Action::RatingWithdrawn,
             Body::Rating(_) | Body::Release(_) => {
                 return Err(Refusal::Statement("it is not a fact"));
             }
@@ -99,7 +100,12 @@ impl Delivery<'_> {
             &statement.id,
             &StatementRecord { signed, received_at: now },
         )?;
-        self.shared.store.run(move |store| store.commit(change)).await?;
+        if let Body::RatingWithdrawn { person, rating } = &statement.body {
+            let place = (&self.enquiry, self.agency);
+            withdraw::withdraw(self.shared, place, &person.person, rating, change).await?;
+        } else {
+            self.shared.store.run(move |store| store.commit(change)).await?;
+        }
         self.shared.tell(&self.enquiry, view::fact_event(now, statement.body.kind()));
         Ok(())
     }

@@ -29,6 +29,7 @@ pub mod service;
 pub mod store;
 pub mod take;
 pub mod view;
+pub mod withdraw;
 
 pub use brag_common::program::Surroundings;
 pub use config::Config;

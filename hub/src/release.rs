@@ -27,6 +27,7 @@ use crate::{
     },
     take::verify,
     view::{self, Whole},
+    withdraw::withdrawn,
 };
 
 /// What a co-ordinator asks for.
@@ -111,8 +112,12 @@ pub async fn request(
 fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
     let mut ratings = BTreeMap::new();
     let mut evidence = Vec::new();
+    let withdrawn = withdrawn(&whole.statements);
     for kept in &whole.statements {
         let Ok(statement) = kept.signed.read_unverified() else { continue };
+        if withdrawn.contains(&(statement.signer.clone(), statement.id.clone())) {
+            continue;
+        }
         match statement.body {
             Body::Rating(rating) => {
                 let key = (statement.signer, rating.person.person);
@@ -126,7 +131,9 @@ fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
             | Body::Role { .. }
             | Body::Assertion(_)
             | Body::Consent(_)
-            | Body::Action { .. } => evidence.push(kept.signed.clone()),
+            | Body::Action { .. }
+            // Every holder has to see it, so that the rating can not be shown to it alone.
+            | Body::RatingWithdrawn { .. } => evidence.push(kept.signed.clone()),
         }
     }
     evidence.extend(ratings.into_values().map(|(_, signed)| signed));

@@ -23,6 +23,7 @@ use crate::{
         shapes::{CellRecord, CellState, EnquiryRecord, SaidRecord, StatementRecord},
     },
     view,
+    withdraw::withdrawn,
 };
 
 /// Why an agency can not answer that has never enrolled anybody: nothing can be asked of it.
@@ -193,12 +194,18 @@ pub async fn take_with(
     // Read, compare and write as one: two answers of one agency may come at the same time.
     let _cells = shared.cell_locks.of(enquiry, agency).await;
     let (name, by) = (enquiry.clone(), agency.clone());
-    let before = shared.store.run(move |store| store.cells(&name)).await?;
+    let (before, statements) =
+        shared.store.run(move |store| Ok((store.cells(&name)?, store.statements(&name)?))).await?;
+    let withdrawn = withdrawn(&statements);
     let mut told = Vec::new();
     for Taken { person, state, rating } in taken {
         if let Some((statement, signed)) = rating {
             let kept = StatementRecord { signed, received_at: now };
             change.statement(enquiry, &statement.id, &kept)?;
+            // It was taken back before it came: it stays as a statement only.
+            if withdrawn.contains(&(by.clone(), statement.id)) {
+                continue;
+            }
         }
         let known = before.iter().find(|(a, p, _)| *a == by && *p == person).map(|(_, _, c)| c);
         if known.is_some_and(|known| !gives_way(&known.state, &state)) {

@@ -207,3 +207,41 @@ async fn an_authority_survives_a_node_that_is_away_and_a_hub_that_starts_again()
     until_told(&federation).await;
     federation.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn undone_a_decision_takes_the_rating_with_it_and_both_statements_stay() {
+    let (federation, enquiry) = possible(false).await;
+    authorise(&federation, &enquiry).await;
+    let person = enquiry.person("P1");
+    decide(&federation, &enquiry, IdentityDecision::Same).await.unwrap();
+    federation.try_rate("SMS", &enquiry, "P1", Colour::Red, None).await.unwrap();
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Rated).await;
+    // Through P1, whom it took for its own, the agency has rated P2 as well.
+    federation.try_rate("SMS", &enquiry, "P2", Colour::Amber, Some("P1")).await.unwrap();
+    federation.until_status(&enquiry, "SMS", "P2", AnswerStatus::Rated).await;
+    let show = federation.show(&enquiry.name).await;
+    assert_eq!(level(&show, &person), Colour::Red);
+    let gates = |show: &pb::ShowResponse| {
+        show.people.iter().find(|known| known.person == person).unwrap().gates.clone()
+    };
+    assert!(gates(&show).contains(&"g3".to_owned()));
+
+    decide(&federation, &enquiry, IdentityDecision::Different).await.unwrap();
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::NotKnown).await;
+    // P2 the agency knows all the same, and can rate by itself.
+    federation.until_status(&enquiry, "SMS", "P2", AnswerStatus::Pending).await;
+    let show = federation.show(&enquiry.name).await;
+    assert_eq!(level(&show, &person), Colour::Unspecified);
+    assert!(gates(&show).is_empty());
+    assert_eq!(kept(&federation, &enquiry), None);
+    let statements = federation.inside_hub().store.statements(&id(&enquiry.name)).unwrap();
+    let kinds: Vec<_> =
+        statements.iter().map(|kept| kept.signed.read_unverified().unwrap().body.kind()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "rating").count(), 2);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "rating_withdrawn").count(), 2);
+    for log in [federation.hub_log(), federation.log_of("SMS")] {
+        let withdrawn = log.iter().filter(|entry| entry.action.word() == "rating_withdrawn");
+        assert_eq!(withdrawn.count(), 2);
+    }
+    federation.finish().await;
+}

@@ -99,6 +99,20 @@ async fn an_older_red_is_stale_once_the_holder_has_seen_that_the_agency_rated_ag
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawn_red_presented_alone_is_stale_once_the_holder_has_seen_the_withdrawal() {
+    let scene = Scene::new().await;
+    let red = scene.red("POL", "P1");
+    let rating = red.read_unverified().unwrap().id;
+    let body = Body::RatingWithdrawn { person: scene.person("P1"), rating };
+    let withdrawn = scene.sign(&scene.statement("POL", body), &scene.key("POL"));
+    // In an honest request the holder learns of it …
+    scene.decide(&[withdrawn]).await;
+    // … and the hub then shows only the Red.
+    let outcome = scene.decide(&[red]).await;
+    scene.end_with_refusal(outcome, "EVIDENCE_STALE").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rating_of_another_enquiry_is_unsigned_here() {
     let scene = Scene::new().await;
     let body = rating(scene.person("P1"), Colour::Red, scene.federation.now());

@@ -1,3 +1,5 @@
+use std::slice::from_ref;
+
 use super::*;
 use crate::{
     agreement::{LinkKind, Signatory, sign},
@@ -206,4 +208,32 @@ fn a_genuine_rating_and_link_become_facts_once() {
     assert_eq!(evidence.facts.links.len(), 1);
     assert!(evidence.facts.poses_risk(&"P2".parse().unwrap()));
     assert_eq!(evidence.accepted.len(), 2);
+}
+
+#[test]
+fn a_withdrawn_rating_is_stale_when_it_is_presented_and_no_fact_when_it_is_known() {
+    let world = World::new();
+    let rating = world.rating(1, Colour::Red, at(0));
+    let withdrawn = |signer: &str| {
+        let body = Body::RatingWithdrawn { person: world.person("P1"), rating: rating.id.clone() };
+        world.signed(&world.statement(signer, 3, body))
+    };
+    let (given, own, others) = (world.signed(&rating), withdrawn("DAS"), withdrawn("POL"));
+    let stale = |evidence: &Evidence| {
+        let all: Vec<_> = evidence.facts.rejected.iter().map(|item| item.rejection).collect();
+        all == [Rejection::Stale] && evidence.facts.ratings.is_empty()
+    };
+    // Alone, after the withdrawal was seen; and beside it, in either order.
+    assert!(stale(&world.verify(from_ref(&given), from_ref(&own))));
+    assert!(stale(&world.verify(&[given.clone(), own.clone()], &[])));
+    assert!(stale(&world.verify(&[own.clone(), given.clone()], from_ref(&given))));
+    // Known, it stays and proves nothing.
+    let evidence = world.verify(&[own], from_ref(&given));
+    assert_eq!(evidence.facts.rejected, []);
+    assert!(evidence.facts.ratings.is_empty());
+    assert_eq!(evidence.accepted.len(), 2);
+    // Nobody takes back what somebody else has said.
+    let evidence = world.verify(&[given, others], &[]);
+    assert_eq!(evidence.facts.rejected, []);
+    assert_eq!(evidence.facts.ratings.len(), 1);
 }

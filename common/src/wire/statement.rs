@@ -132,6 +132,12 @@ fn encode_body(body: &Body) -> pb::statement_payload::Body {
             action_id: action.to_string(),
         }),
         Body::Release(decision) => Wire::Release(encode_release(decision)),
+        Body::RatingWithdrawn { person: who, rating } => {
+            Wire::RatingWithdrawn(pb::RatingWithdrawnBody {
+                person: Some(person(who)),
+                statement_id: rating.to_string(),
+            })
+        }
     }
 }
 
@@ -202,6 +208,10 @@ fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
             action: id("action_id", &action.action_id)?,
         },
         Wire::Release(release) => Body::Release(decode_release(&release)?),
+        Wire::RatingWithdrawn(withdrawn) => Body::RatingWithdrawn {
+            person: to_person(withdrawn.person.as_ref())?,
+            rating: id("statement_id", &withdrawn.statement_id)?,
+        },
     })
 }
 

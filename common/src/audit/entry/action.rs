@@ -40,6 +40,8 @@ actions! {
     RateAnswered = "rate_answered";
     /// An assessor gave a rating.
     RatingGiven = "rating_given";
+    /// An agency took back a rating: it was given on somebody else's record.
+    RatingWithdrawn = "rating_withdrawn";
     /// A rating given later reached the hub.
     RatingDelivered = "rating_delivered";
     /// A person authorised, confirmed or refused a match of identities.
