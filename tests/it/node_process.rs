@@ -15,12 +15,14 @@ use brag_agency_node::{
 use brag_common::{
     audit::entry::Action,
     id::AgencyId,
+    matching::token::BATCH,
     time::{SettableClock, SharedClock},
     wire::pb::ShowResponse,
 };
 use brag_tests::{
     federation::{ANALYSIS, Federation, Holding, PATIENCE, eventually, id, person_of},
     partnership::Partnership,
+    processes::Programs,
 };
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
@@ -155,6 +157,46 @@ async fn an_enrolment_that_was_cut_off_goes_on_where_it_was() {
     // Everybody is in the index all the same: as many tokens as one run over the same people gives.
     let (whole, whole_config) = stopped_node(500).await;
     assert_eq!(enrol(&whole, &whole_config).await.n_tokens, done.n_tokens);
+}
+
+/// The program as it is, killed without a word in the middle. A whole run is about as many batches as the tokens fill.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolment_that_is_killed_does_not_redo_what_was_acknowledged() {
+    const PEOPLE: usize = 3000;
+    /// Batches that may be under way at once.
+    const AT_ONCE: usize = 4;
+    let (federation, config) = stopped_node(PEOPLE).await;
+    let captured = tempfile::tempdir().unwrap();
+    let program = Programs::beside_this(captured.path().to_owned()).unwrap().path("agency-node");
+    let folder = federation.partnership().node_folder(&id::<AgencyId>(AGENCY));
+    let mut child = tokio::process::Command::new(program)
+        .args(["enrol", "--json", "--config"])
+        .arg(folder.join("agency-node.toml"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    eventually("the enrolment is in its middle", async || {
+        (n_evaluated_at_the_hub(&federation) >= 2 * AT_ONCE).then_some(())
+    })
+    .await;
+    assert!(child.try_wait().unwrap().is_none(), "it was to be killed before its end");
+    child.kill().await.unwrap();
+
+    let done = enrol(&federation, &config).await;
+    let whole = usize::try_from(done.n_tokens).unwrap().div_ceil(BATCH);
+    assert!(whole > 5 * AT_ONCE, "{done:?}");
+    let second = usize::try_from(done.n_batches).unwrap();
+    let n_calls = n_evaluated_at_the_hub(&federation);
+    // What was under way when it was killed is the most that is asked twice; each run has a batch that is not full,
+    // and people are not split over two.
+    assert!(n_calls <= whole + AT_ONCE + 2, "{n_calls} calls where a whole run has {whole}");
+    assert!(second + AT_ONCE <= whole, "{second} batches in the second run, {whole} in all");
+    // Everybody is in.
+    let again = enrol(&federation, &config).await;
+    assert_eq!((again.n_evaluated, again.n_batches, again.n_tokens), (0, 0, done.n_tokens));
+    federation.finish().await;
 }
 
 const DETAIL: &str = "MARKER-c33 drinks daily since the autumn";
