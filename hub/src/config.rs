@@ -64,12 +64,15 @@ pub type Staff = staff::Staff<Role>;
 pub enum Role {
     /// Opens enquiries and requests detail.
     Coordinator,
+    /// Finds what was exchanged about a person, for subject access, and nothing else.
+    Auditor,
 }
 
 impl staff::Role for Role {
     fn word(self) -> &'static str {
         match self {
             Self::Coordinator => "coordinator",
+            Self::Auditor => "auditor",
         }
     }
 }

@@ -17,15 +17,17 @@ use brag_common::{
 };
 
 use crate::{
+    earlier,
     guard::{Refusal, SignedIn},
     hub::Shared,
+    matrix::{self, Matrix},
     round,
     store::{
-        Change,
+        Change, Store,
         shapes::{EnquiryRecord, Link, PersonRecord, Referral},
     },
     take,
-    view::Whole,
+    view::{Linked, Whole},
 };
 
 /// The longest a round may be open: 30 days.
@@ -57,7 +59,14 @@ pub async fn open(
             change.cell(&name, agency, &person.person, &cell)?;
         }
     }
-    shared.store.run(move |store| store.commit(change)).await?;
+    let (opened, bounds) = (name.clone(), earlier::Bounds::agreement(&shared.agreement));
+    shared
+        .store
+        .run(move |store| {
+            earlier::link(store, &opened, &record, bounds, &mut change)?;
+            store.commit(change)
+        })
+        .await?;
     round::start(shared, &name);
     Ok(name)
 }
@@ -176,10 +185,26 @@ pub async fn whole(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Whole, Ref
                 cells: store.cells(&reading)?,
                 statements: store.statements(&reading)?,
                 releases: store.releases(&reading)?,
+                earlier: linked(store, &reading)?,
             }))
         })
         .await?;
     whole.ok_or(Refusal::NotFound("enquiry"))
+}
+
+/// Earlier enquiries about the people of one, as they stand.
+fn linked(store: &Store, name: &EnquiryRef) -> Result<Vec<Linked>, StoreError> {
+    let mut linked = Vec::new();
+    for record in store.earlier(name)? {
+        let cells = store.cells(&record.enquiry)?;
+        let matrix: Matrix = cells
+            .into_iter()
+            .map(|(agency, person, cell)| ((agency, person), take::cell(&cell)))
+            .collect();
+        let level = matrix::level(&matrix, &record.earlier_person);
+        linked.push(Linked { record, level });
+    }
+    Ok(linked)
 }
 
 /// The newest enquiries, at most `limit`.

@@ -121,6 +121,20 @@ pub enum EnquiryCommand {
     /// Example: hub enquiry authorise ENQUIRY --agency SMS --person P1 --reason "Same street, same year of birth."
     #[command(verbatim_doc_comment)]
     Authorise(AuthoriseArgs),
+    /// Find what was exchanged about one person, for a request for subject access
+    ///
+    /// The file has the keys of one `[[person]]` of an enquiry, at the top level. Needs the role coordinator or
+    /// auditor. Each look is recorded with your name. Where it says unclear, compare before you give anything out.
+    ///
+    /// Example: hub enquiry find-person person.toml --profile me.toml
+    #[command(verbatim_doc_comment)]
+    FindPerson {
+        /// The person: TOML, or JSON when the name ends in .json
+        file: PathBuf,
+        /// Which hub
+        #[command(flatten)]
+        to: To,
+    },
 }
 
 /// What to authorise.
@@ -270,6 +284,15 @@ async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<()
         EnquiryCommand::Watch { enquiry, to } => watch(enquiry, to, output).await?,
         EnquiryCommand::Release(args) => release(args, output).await?,
         EnquiryCommand::Authorise(args) => authorise(args, output).await?,
+        EnquiryCommand::FindPerson { file, to } => {
+            let request = pb::FindPersonRequest { identity: enquiry_file::load_person(file)? };
+            let found = answered(hub(to)?.find_person(within(request)).await)?;
+            if to.json {
+                print(output, &render::found_json(&found))?;
+            } else {
+                write!(output.out, "{}", render::found_text(&found, output.paint))?;
+            }
+        }
     }
     Ok(())
 }

@@ -53,6 +53,7 @@ struct RawReferral {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPerson {
+    #[serde(default)]
     label: String,
     #[serde(default)]
     given: String,
@@ -135,6 +136,18 @@ pub fn load(path: &Path) -> Result<pb::OpenRequest, FileProblems> {
     let mut found = Found::default();
     let request = request(&raw, &mut found);
     found.finish(path, request)
+}
+
+/// Reads a file about one person, with the keys of a `[[person]]` of an enquiry, and makes the canonical identity.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_person(path: &Path) -> Result<Vec<u8>, FileProblems> {
+    let raw: RawPerson = file_problems::read(path)?;
+    let mut found = Found::default();
+    let identity = to_identity(&raw, &|key: &str| key.to_owned(), &mut found);
+    let bytes = identity.map(|identity| identity.canonical_bytes()).unwrap_or_default();
+    found.finish(path, bytes)
 }
 
 fn request(raw: &RawEnquiry, found: &mut Found) -> pb::OpenRequest {

@@ -14,10 +14,12 @@ use brag_common::{
 };
 
 pub mod document;
+mod found;
 #[cfg(test)]
 mod tests;
 
-pub use document::{event_json, list_json, release_json, show_json};
+pub use document::{event_json, found_json, list_json, release_json, show_json};
+pub use found::found_text;
 
 /// Whether colours may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,7 @@ pub fn show_text(show: &pb::ShowResponse, analyses: Analyses, paint: Paint) -> S
     );
     out.push('\n');
     out.push_str(&people_lines(show, paint));
+    out.push_str(&found::earlier_lines(show, paint));
     out.push('\n');
     out.push_str(&matrix_table(show, paint));
     if analyses == Analyses::Shown {
@@ -348,6 +351,11 @@ impl Piece {
             (Paint::Plain, _) | (Paint::Colour, None) => self.text.clone(),
         }
     }
+}
+
+/// A cell in words, painted.
+fn status_words(cell: &pb::MatrixCell, paint: Paint) -> String {
+    cell_piece(cell).painted(paint)
 }
 
 fn cell_piece(cell: &pb::MatrixCell) -> Piece {

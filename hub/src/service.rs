@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     config::Role,
-    deliver, enquiry, epochs, evaluate,
+    deliver, enquiry, epochs, evaluate, find_person,
     guard::{Refusal, SignedIn},
     hub::Shared,
     identity_review, release, view,
@@ -225,6 +225,18 @@ impl CoordinatorService for ForCoordinators {
         let wanted = wanted(message).map_err(refused)?;
         let releases = release::request(&self.0, &who, wanted).await.map_err(refused)?;
         Ok(Response::new(pb::RequestReleaseResponse { releases }))
+    }
+
+    async fn find_person(
+        &self,
+        request: Request<pb::FindPersonRequest>,
+    ) -> Result<Response<pb::FindPersonResponse>, Status> {
+        let peer = peer_of(&request)?;
+        // Either role may; somebody with neither is refused for the second.
+        let who = self.0.staff(peer, Role::Auditor);
+        let who = who.or_else(|_| self.0.staff(peer, Role::Coordinator)).map_err(refused)?;
+        let found = find_person::find(&self.0, &who, request.into_inner()).await;
+        Ok(Response::new(found.map_err(refused)?))
     }
 
     async fn authorise_identity_review(

@@ -14,7 +14,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    CellRecord, EnquiryRecord, EpochsRecord, IdentityReviewRecord, ReleaseRecord, StatementRecord,
+    CellRecord, EarlierRecord, EnquiryRecord, EpochsRecord, IdentityReviewRecord, ReleaseRecord,
+    StatementRecord,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -182,6 +183,41 @@ impl Store {
             .collect()
     }
 
+    /// Everybody of any enquiry who has a match key, found by its blinded name alone.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn under_key(&self, key: &[u8]) -> Result<Vec<(EnquiryRef, PersonRef)>, StoreError> {
+        self.scan::<()>(&format!("match/{}/", self.blind(key)))?
+            .into_iter()
+            .map(|(rest, ())| {
+                let (enquiry, person) = rest.split_once('/').ok_or_else(shape)?;
+                Ok((enquiry.parse().map_err(|_| shape())?, person.parse().map_err(|_| shape())?))
+            })
+            .collect()
+    }
+
+    /// How many people of enquiries can be found by a match key.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn n_findable(&self) -> Result<u64, StoreError> {
+        Ok(self.get("match-people")?.unwrap_or(0))
+    }
+
+    /// A match key as a place may name it: under the store's own key, so that it says nothing.
+    fn blind(&self, key: &[u8]) -> String {
+        self.0.blind("match-key", key).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Earlier enquiries about the people of one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn earlier(&self, enquiry: &EnquiryRef) -> Result<Vec<EarlierRecord>, StoreError> {
+        Ok(self.get(&format!("earlier/{enquiry}"))?.unwrap_or_default())
+    }
+
     /// Whether a delivery was taken before.
     ///
     /// # Errors
@@ -266,6 +302,40 @@ impl Change {
         record: &ReleaseRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("release/{enquiry}/{release}/{}", record.recipient), record)
+    }
+
+    /// Somebody of an enquiry can be found by a match key.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn under_key(
+        &mut self,
+        store: &Store,
+        key: &[u8],
+        enquiry: &EnquiryRef,
+        person: &PersonRef,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("match/{}/{enquiry}/{person}", store.blind(key)), &())
+    }
+
+    /// How many people can be found by a match key.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn n_findable(&mut self, n: u64) -> Result<(), StoreError> {
+        self.put("match-people", &n)
+    }
+
+    /// Earlier enquiries about the people of one.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn earlier(
+        &mut self,
+        enquiry: &EnquiryRef,
+        records: &[EarlierRecord],
+    ) -> Result<(), StoreError> {
+        self.put(&format!("earlier/{enquiry}"), &records)
     }
 
     /// An identity review that was authorised.

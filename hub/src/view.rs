@@ -17,7 +17,7 @@ use crate::{
     matrix::{self, Cell, Matrix, Said, State},
     store::{
         CellRow,
-        shapes::{EnquiryRecord, OutcomeRecord, ReleaseRecord, StatementRecord},
+        shapes::{EarlierRecord, EnquiryRecord, OutcomeRecord, ReleaseRecord, StatementRecord},
     },
     take,
 };
@@ -33,6 +33,17 @@ pub struct Whole {
     pub statements: Vec<StatementRecord>,
     /// Requests for detail.
     pub releases: Vec<(ReleaseRef, ReleaseRecord)>,
+    /// Earlier enquiries about its people.
+    pub earlier: Vec<Linked>,
+}
+
+/// An earlier enquiry about somebody of an enquiry, and their level there.
+#[derive(Debug)]
+pub struct Linked {
+    /// Which, and who.
+    pub record: EarlierRecord,
+    /// The highest rating there; `None` when nobody has rated them.
+    pub level: Option<Colour>,
 }
 
 impl Whole {
@@ -99,6 +110,16 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
             incident_at_unix_ms: record.referral.incident_at.map_or(0, Timestamp::as_millisecond),
             received_at_unix_ms: record.referral.received_at.as_millisecond(),
         }),
+        linked_earlier_enquiry: whole
+            .earlier
+            .iter()
+            .map(|linked| pb::LinkedEarlierEnquiry {
+                person: linked.record.person.to_string(),
+                enquiry: linked.record.enquiry.to_string(),
+                opened_at_unix_ms: linked.record.opened_at.as_millisecond(),
+                level: optional(linked.level),
+            })
+            .collect(),
     }
 }
 

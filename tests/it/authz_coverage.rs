@@ -13,7 +13,7 @@ use brag_common::{
 };
 use brag_tests::{
     federation::{Federation, id},
-    partnership::COORDINATOR,
+    partnership::{AUDITOR, COORDINATOR},
 };
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
@@ -36,6 +36,8 @@ enum Open {
     Agencies,
     /// The hub's co-ordinator.
     Coordinator,
+    /// The hub's co-ordinator or auditor.
+    CoordinatorOrAuditor,
     /// Whoever has a certificate of the partnership: they say nothing about anyone.
     Anybody,
 }
@@ -64,6 +66,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.CoordinatorService/Watch", Open::Coordinator),
     ("brag.v1.CoordinatorService/RequestRelease", Open::Coordinator),
     ("brag.v1.CoordinatorService/AuthoriseIdentityReview", Open::Coordinator),
+    ("brag.v1.CoordinatorService/FindPerson", Open::CoordinatorOrAuditor),
     ("grpc.health.v1.Health/Check", Open::Anybody),
     ("grpc.health.v1.Health/Watch", Open::Anybody),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Open::Anybody),
@@ -100,7 +103,7 @@ impl Open {
                 &["hub", "no party", "coordinator", "assessor", "approver", "unlisted"],
                 "not_a_party",
             ),
-            Self::Coordinator => (
+            Self::Coordinator | Self::CoordinatorOrAuditor => (
                 &["hub", "own agency", "no party", "assessor", "approver", "unlisted"],
                 "not_staff",
             ),
@@ -109,6 +112,9 @@ impl Open {
         if let Self::Staff(roles) = self {
             let others = ["assessor", "approver"].into_iter().filter(|role| !roles.contains(role));
             refused.extend(others.map(|role| (role, "role_missing")));
+        }
+        if self == Self::Coordinator {
+            refused.push(("auditor", "role_missing"));
         }
         refused
     }
@@ -120,6 +126,7 @@ impl Open {
             Self::Staff(roles) => roles.to_vec(),
             Self::Agencies => vec!["own agency", "other agency"],
             Self::Coordinator => vec!["coordinator"],
+            Self::CoordinatorOrAuditor => vec!["coordinator", "auditor"],
             Self::Anybody => vec!["hub", "other agency", "no party", "assessor", "unlisted"],
         }
     }
@@ -255,6 +262,7 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
         ("other agency", ca.agency(&id("POL"))),
         ("no party", ca.agency(&id("ZZZ"))),
         ("coordinator", federation.person(COORDINATOR)),
+        ("auditor", federation.person(AUDITOR)),
         ("assessor", federation.person("sms.assessor")),
         ("approver", federation.person("sms.approver1")),
         ("other agency's assessor", federation.person("pol.assessor")),

@@ -11,6 +11,7 @@ use brag_common::{
 use brag_tests::federation::{
     ANALYSIS, Enquiry, Federation, Holding, contains, eventually, id, level, person_of, status_of,
 };
+use brag_tests::partnership::AUDITOR;
 use tonic::Status;
 
 const REASON: &str = "Same-street-and-birth: REASON-MARKER-17";
@@ -243,5 +244,78 @@ async fn undone_a_decision_takes_the_rating_with_it_and_both_statements_stay() {
         let withdrawn = log.iter().filter(|entry| entry.action.word() == "rating_withdrawn");
         assert_eq!(withdrawn.count(), 2);
     }
+    federation.finish().await;
+}
+
+fn finding(identity: &Identity) -> pb::FindPersonRequest {
+    pb::FindPersonRequest { identity: identity.canonical_bytes() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_enquiry_about_the_same_person_shows_with_its_level_and_nobody_elses_does() {
+    let (father, mother, stranger) = (person_of(0), person_of(1), person_of(2));
+    let federation = Federation::builder()
+        .nodes(&["SMS"])
+        .silent(&["POL", "CSC", "DAS"])
+        .holds("SMS", Holding::of(father.clone()))
+        .start()
+        .await;
+    let first = federation.open(&[("P1", &father), ("P2", &mother)]).await;
+    assert_eq!(federation.show(&first.name).await.linked_earlier_enquiry, []);
+    federation.rate("SMS", &first, "P1", Colour::Amber).await;
+    federation.until_status(&first, "SMS", "P1", AnswerStatus::Rated).await;
+    let opened_at = federation.show(&first.name).await.opened_at_unix_ms;
+    federation.advance(brag_common::time::SignedDuration::from_hours(30));
+    let second = federation.open(&[("S", &stranger), ("F", &father)]).await;
+    let linked = federation.show(&second.name).await.linked_earlier_enquiry;
+    assert_eq!(
+        linked,
+        [pb::LinkedEarlierEnquiry {
+            person: second.person("F"),
+            enquiry: first.name.clone(),
+            opened_at_unix_ms: opened_at,
+            level: Colour::Amber.into(),
+        }]
+    );
+    // The places of the store name nobody.
+    for name in father.names() {
+        assert!(!contains(&federation.bytes_below("hub"), name.family()));
+    }
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_persons_exchanges_are_found_for_subject_access_and_each_look_is_recorded() {
+    let (father, stranger) = (person_of(0), person_of(2));
+    let federation = Federation::builder()
+        .nodes(&["SMS"])
+        .silent(&["POL", "CSC", "DAS"])
+        .holds("SMS", Holding::of(father.clone()))
+        .start()
+        .await;
+    let enquiry = federation.open(&[("P1", &father), ("P2", &person_of(1))]).await;
+    federation.rate("SMS", &enquiry, "P1", Colour::Amber).await;
+    federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Rated).await;
+    let auditor = federation.to_hub(&federation.person(AUDITOR));
+    let mut auditor = pb::coordinator_service_client::CoordinatorServiceClient::new(auditor);
+    let show = pb::ShowRequest { enquiry: enquiry.name.clone() };
+    let refused = auditor.show(show).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("role_missing"));
+    let found = auditor.find_person(finding(&stranger)).await.unwrap().into_inner();
+    assert_eq!(found.exchanges, []);
+    let found = auditor.find_person(finding(&father)).await.unwrap().into_inner().exchanges;
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0].enquiry, &found[0].person), (&enquiry.name, &enquiry.person("P1")));
+    assert!(!found[0].unclear);
+    let cell = found[0].cells.iter().find(|cell| cell.agency == "SMS").unwrap();
+    assert_eq!((cell.colour(), cell.analysis.as_str()), (Colour::Amber, ""));
+    assert!(found[0].cells.iter().all(|cell| cell.person == enquiry.person("P1")));
+    let log = federation.hub_log();
+    let looks: Vec<_> = log
+        .iter()
+        .filter(|entry| entry.decision.as_ref().is_some_and(|word| word.as_str() == "find_person"))
+        .collect();
+    assert_eq!(looks.iter().map(|look| look.count).collect::<Vec<_>>(), [Some(0), Some(1), None]);
+    assert!(looks.iter().all(|look| format!("{:?}", look.actor).contains(AUDITOR)));
     federation.finish().await;
 }

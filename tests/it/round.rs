@@ -128,6 +128,12 @@ async fn invariant_4_a_node_that_knows_nobody_keeps_no_trace_of_who_was_asked_ab
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_4_the_answer_and_the_entry_of_a_miss_look_like_those_of_a_hit() {
     let scene = Scene::new().await;
+    // The worklist may show P1 before the entry of the node's answer is written.
+    eventually("the node's answer is recorded", async || {
+        let log = scene.federation.log_of(HOLDER);
+        log.iter().any(|entry| entry.action.word() == "rate_answered").then_some(())
+    })
+    .await;
     let mut sizes = Vec::new();
     let mut entries: Vec<Entry> = Vec::new();
     for label in ["P1", "P2"] {

@@ -29,6 +29,9 @@ pub const AGREEMENT: &str = include_str!("../corpus/agreements/exampleshire/agre
 /// The hub's co-ordinator.
 pub const COORDINATOR: &str = "hub.coordinator";
 
+/// The hub's auditor.
+pub const AUDITOR: &str = "hub.auditor";
+
 /// A partnership that has been set up in a folder.
 #[derive(Debug)]
 pub struct Partnership {
@@ -197,6 +200,10 @@ log = "keys/log.key"
 [[staff]]
 name = "{COORDINATOR}"
 roles = ["coordinator"]
+
+[[staff]]
+name = "{AUDITOR}"
+roles = ["auditor"]
 
 [fan_out]
 call_within = "10s"

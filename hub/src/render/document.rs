@@ -25,6 +25,33 @@ struct Enquiry<'a> {
     people: Vec<Person<'a>>,
     cells: Vec<Cell<'a>>,
     releases: Vec<Release<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    linked_earlier_enquiry: Vec<Earlier<'a>>,
+}
+
+#[derive(Serialize)]
+struct Earlier<'a> {
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    enquiry: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_at: Option<String>,
+    /// Absent: nobody has rated them there, which is not a colour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<Colour>,
+}
+
+#[derive(Serialize)]
+struct Exchange<'a> {
+    enquiry: &'a str,
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_at: Option<String>,
+    purpose: &'a str,
+    unclear: bool,
+    cells: Vec<Cell<'a>>,
+    releases: Vec<Release<'a>>,
 }
 
 #[derive(Serialize)]
@@ -176,7 +203,33 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
         people: people.collect(),
         cells: show.cells.iter().map(|c| cell(c, label(&c.person))).collect(),
         releases: show.releases.iter().map(|r| release(r, label(&r.person))).collect(),
+        linked_earlier_enquiry: show
+            .linked_earlier_enquiry
+            .iter()
+            .map(|earlier| Earlier {
+                person: &earlier.person,
+                label: label(&earlier.person),
+                enquiry: &earlier.enquiry,
+                opened_at: time(earlier.opened_at_unix_ms),
+                level: colour(earlier.level),
+            })
+            .collect(),
     })
+}
+
+/// The document of `enquiry find-person --json`.
+#[must_use]
+pub fn found_json(found: &pb::FindPersonResponse) -> Value {
+    let exchanges = found.exchanges.iter().map(|one| Exchange {
+        enquiry: &one.enquiry,
+        person: &one.person,
+        opened_at: time(one.opened_at_unix_ms),
+        purpose: &one.purpose,
+        unclear: one.unclear,
+        cells: one.cells.iter().map(|c| cell(c, None)).collect(),
+        releases: one.releases.iter().map(|r| release(r, None)).collect(),
+    });
+    serde_json::json!({ "exchanges": exchanges.map(|one| value(&one)).collect::<Vec<_>>() })
 }
 
 /// One request for detail, as in `enquiry show --json`.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use brag_common::{
     agreement::LinkKind,
-    id::{AgencyId, Commitment, PersonRef, StaffName},
+    id::{AgencyId, Commitment, EnquiryRef, PersonRef, StaffName},
     rating::{Colour, Topic},
     reason::Reason,
     statement::{PersonRole, SignedStatement},
@@ -190,6 +190,19 @@ pub struct IdentityReviewRecord {
     pub reason: String,
     /// When the agency took it up; `None` while it has still to be told.
     pub told_at: Option<Timestamp>,
+}
+
+/// An earlier enquiry about one of the people of an enquiry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierRecord {
+    /// The person in the later enquiry.
+    pub person: PersonRef,
+    /// The earlier enquiry.
+    pub enquiry: EnquiryRef,
+    /// The person there.
+    pub earlier_person: PersonRef,
+    /// When the earlier enquiry was opened.
+    pub opened_at: Timestamp,
 }
 
 /// What came of a request.
