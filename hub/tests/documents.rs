@@ -96,7 +96,15 @@ fn links_between_pages_lead_somewhere() {
     for page in ["co-ordinator", "information-governance", "matching"] {
         let text = read(&format!("docs/{page}.md"));
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(repository("docs").join(link).exists(), "{page}: {link}");
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            assert!(repository("docs").join(file).exists(), "{page}: {link}");
+            let target = if file.is_empty() { text.clone() } else { read(&format!("docs/{file}")) };
+            let has_heading = target
+                .lines()
+                .filter(|line| line.starts_with('#'))
+                .map(|line| line.trim_matches(['#', ' ']).to_lowercase().replace(' ', "-"))
+                .any(|anchor| anchor == heading);
+            assert!(heading.is_empty() || has_heading, "{page}: {link}");
         }
     }
 }
