@@ -14,6 +14,7 @@ pub mod ground;
 pub mod guard;
 pub mod import;
 pub mod init_command;
+pub mod match_command;
 pub mod node;
 pub mod outbox;
 pub mod receive;
