@@ -5,9 +5,11 @@
 //! apart: the same person, twins, members of one household, and strangers. A name that agrees says the more, the
 //! rarer it is. From the posterior follow three results; "unclear" is for a person to settle.
 //!
-//! Two rules stand above the numbers, because no numbers are learned from pairs that nobody has seen:
+//! Three rules stand above the numbers, because no numbers are learned from pairs that nobody has seen:
 //! - a valid identifier of one kind that differs by more than a slip of the pen is never the same without a person, unless
 //!   the weights were learned from records in which numbers are often wrong;
+//! - births that contradict, or one that is not known, are never the same without an equal identifier or a person: a parent
+//!   and a child of one name and house differ in nothing else; with the same exception;
 //! - given names that differ only as those of twins do (Theo and Thea) are never the same without an equal identifier.
 
 use serde::{Deserialize, Serialize};
@@ -114,7 +116,7 @@ impl Frequencies {
     }
 }
 
-/// Where the number of one person differs in so many cases, it says little.
+/// Where the number or birth of one person differs in so many cases, it says little.
 const OFTEN_WRONG: f64 = 0.02;
 
 /// The weights of the confirmation.
@@ -186,7 +188,9 @@ impl ConfirmWeights {
         }
         let [.., differs] = self.same.identifier;
         let another_number = comparison.has_another_identifier() && differs < OFTEN_WRONG;
-        let is_for_a_person = another_number || comparison.could_be_twins();
+        let [.., births_apart] = self.same.birth;
+        let namesake = comparison.could_be_namesakes() && births_apart < OFTEN_WRONG;
+        let is_for_a_person = another_number || namesake || comparison.could_be_twins();
         if posterior >= self.same_from && !is_for_a_person {
             Confirmation::Same
         } else {

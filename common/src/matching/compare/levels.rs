@@ -180,6 +180,11 @@ impl Comparison {
         self.level(Field::Identifier) == Some(2)
     }
 
+    /// Whether births contradict or one is not known, and no identifier agrees.
+    pub(super) fn could_be_namesakes(&self) -> bool {
+        !self.has_equal_identifier() && matches!(self.level(Field::Birth), None | Some(5 | 6))
+    }
+
     /// Whether everything that twins share agrees, no identifier does, and the given names are like each other, or one is an initial, but not by
     /// a slip of the pen.
     pub(super) fn could_be_twins(&self) -> bool {

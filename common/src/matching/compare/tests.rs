@@ -76,6 +76,13 @@ fn what_could_be_is_left_to_a_person() {
 }
 
 #[test]
+fn parent_and_child_of_one_name_and_house_are_not_the_same() {
+    for born in ["1971-08-09", "2022", "", "2019-03-11"] {
+        assert_ne!(confirmed(["Nadia", "Brookes", born, "3", ""]), Confirmation::Same, "{born}");
+    }
+}
+
+#[test]
 fn twins_with_like_names_are_not_the_same() {
     for (one, two) in
         [("Alexander", "Alexandra"), ("Theo", "Thea"), ("Daniel", "Danielle"), ("Mary", "Martin")]
