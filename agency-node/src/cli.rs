@@ -13,6 +13,7 @@ use crate::{
     check_command::{self, CheckArgs},
     desk_command::{self, DeskCommand},
     init_command::{self, InitArgs},
+    match_command::{self, MatchCommand},
     records_command::{self, EnrolArgs, ImportArgs},
     serve_command::{self, ServeArgs},
 };
@@ -65,6 +66,13 @@ pub enum Cli {
     /// Example: agency-node enrol --config /etc/brag/agency-node.toml
     #[command(verbatim_doc_comment)]
     Enrol(EnrolArgs),
+    /// Measure how well people would be found, learn weights, list likely duplicates
+    ///
+    /// Works on files, or on the store of a stopped node. docs/matching.md says what the measures mean.
+    ///
+    /// Example: agency-node match eval --left a.csv --right b.csv --truth t.csv
+    #[command(subcommand, verbatim_doc_comment)]
+    Match(MatchCommand),
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
@@ -134,6 +142,7 @@ pub fn run(cli: Cli, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         }
         Cli::Import(args) => runtime()?.block_on(records_command::import(args, stdout)),
         Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, stdout)),
+        Cli::Match(command) => runtime()?.block_on(match_command::run(&command, stdout)),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
         Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
             log_command::DONE => Exit::Done,

@@ -9,7 +9,8 @@
 //! 4. [`token`]: the same keys under an oblivious pseudorandom function;
 //! 5. [`index`] and [`screen`]: a node's tokens on disk, and its constant-size answer about them;
 //! 6. [`weigh`]: what the hub makes of that answer;
-//! 7. [`compare`]: what the node makes of the identity once it has been told.
+//! 7. [`compare`]: what the node makes of the identity once it has been told;
+//! 8. [`weights`]: the numbers that both weigh with, and how they are learned from records.
 //!
 //! Nothing here measures risk. It weighs evidence about *who*, never about *how worrying*.
 
@@ -21,3 +22,4 @@ pub mod normalise;
 pub mod screen;
 pub mod token;
 pub mod weigh;
+pub mod weights;

@@ -20,6 +20,7 @@ use jiff::civil::{Date, date};
 mod names;
 mod random;
 mod recorded;
+mod region;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ mod tests;
 pub use names::{CULTURES, Culture};
 pub use random::Random;
 pub use recorded::{Noise, Recorded};
+pub use region::Region;
 
 /// The day on which the invented people have their ages.
 pub const TODAY: Date = date(2027, 2, 9);

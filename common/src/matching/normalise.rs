@@ -8,8 +8,12 @@ use std::fmt;
 use jiff::civil::Date;
 
 mod fold;
+mod nicknames;
+mod sound;
 
-pub use fold::{MAX_FOLDED_CHARS, fold, fold_family, fold_given};
+pub use fold::{MAX_FOLDED_CHARS, family_halves, fold, fold_family, fold_given};
+pub use nicknames::{are_forms_of_one_name, formal_given};
+pub use sound::soundex;
 
 /// A text that is not a date. The text is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

@@ -1,11 +1,10 @@
 //! What the hub makes of a node's answer: how likely is it that a candidate *is* the asked person?
 //!
-//! Fellegi and Sunter's model (1969): each kind of key that was asked adds ln(m/u) when it hit and ln((1−m)/(1−u)) when it
-//! did not; m is how often it hits for the same person, u how often for another. Whether somebody is known is all that
-//! is weighed here; it says nothing about risk.
+//! The whole pattern of keys is weighed, not key by key: [`model`] says how often each pattern is seen between two records
+//! of one person, of twins, of one household and of strangers (Fellegi and Sunter, 1969, with classes for those who are
+//! mistaken most easily). Whether somebody is known is all that is weighed here; it says nothing about risk.
 //!
-//! A hit counts only when its proof verifies, so a node can claim no key that it did not enrol. Kinds that imply each other
-//! are not counted twice: an exact name and birth hits its own initials, and missed initials can not hit exactly.
+//! A hit counts only when its proof verifies, so a node can claim no key that it did not enrol.
 
 use std::fmt;
 
@@ -13,73 +12,16 @@ use super::{
     keys::{KeyKind, QUERY_SLOTS},
     screen::ScreenAnswer,
     token::{AskedSlot, Handle, verify_hit},
+    weights::Weights,
 };
 use crate::id::RequestId;
 
-/// How much a kind of key says.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weight {
-    /// How often the key hits for the same person, 0 to 1.
-    pub m: f64,
-    /// How many *other* people it hits for one query among a million enrolled people.
-    pub false_candidates: f64,
-}
+pub mod model;
 
-impl Weight {
-    /// The measured weight of a kind.
-    ///
-    /// m is the recall of the kind alone on FEBRL4 (5,000 pairs, dirtier than agency data); false candidates are from an invented
-    /// UK-like region of 1.07 million people in households, with twins. For `K1` none was seen in 20,000 queries; its value is
-    /// reckoned: one number in 200 is mistyped, the check lets one of ten pass, and one of a hundred of those is somebody
-    /// else's who is enrolled; doubled.
-    #[must_use]
-    pub const fn of(kind: KeyKind) -> Self {
-        let (m, false_candidates) = match kind {
-            KeyKind::Identifier => (0.912, 0.000_01),
-            KeyKind::NameBirth => (0.426, 0.000_1),
-            KeyKind::InitialsBirth => (0.671, 0.000_8),
-            KeyKind::GivenBirthPlace => (0.577, 0.009),
-            KeyKind::InitialsHouse => (0.507, 0.008),
-        };
-        Self { m, false_candidates }
-    }
+use model::ScreenWeights;
 
-    /// Log-odds of a hit among `n_people` enrolled people. u is the number of strangers a query hits among them all, which
-    /// already counts that there are many: so two hits of one stranger are taken for less rare than if they were
-    /// independent, as they are not.
-    fn hit(self, n_people: u64) -> f64 {
-        (self.m / (self.false_candidates * per_million(n_people)).min(HIGHEST_U)).ln()
-    }
-
-    /// Log-odds of a miss. u is that of one stranger here: almost every stranger misses.
-    fn miss(self) -> f64 {
-        ((1.0 - self.m) / (1.0 - self.false_candidates / 1e6)).ln()
-    }
-}
-
-/// Prior odds that an agency knows a person it is asked about: one in five. A choice, not a measurement: all agencies are
-/// asked, also those for whom it is unlikely, and a lower prior only sends more people to review.
-pub const PRIOR_ODDS: f64 = 0.25;
-
-/// Names, birth and address together say no more than this, however many of them agree: twins, and children named after
-/// a parent in the same house, agree in all. Measured without identifiers at a million people: the person is found in
-/// 89.0 % of cases, and in 0.14 % somebody else is; ln(0.890 / 0.0014).
-pub const WITHOUT_IDENTIFIER_MOST: f64 = 6.45;
-
-/// What the same evidence says when the names in full were asked too and missed, though their beginnings hit: a misspelt
-/// name, or a twin with a name that begins alike. Nothing in the keys can tell the two apart, and a given name that
-/// differs is a veto: with [`PRIOR_ODDS`] this is even odds, which is for a person to settle.
-pub const NAMES_IN_FULL_MISSED_MOST: f64 = 1.39;
-
-/// A kind that hits one stranger in two says nothing more.
-const HIGHEST_U: f64 = 0.5;
 /// Indexes are never taken for smaller than this: a small agency's people are each other's families.
 const FEWEST_PEOPLE: u64 = 10_000;
-
-#[expect(clippy::cast_precision_loss, reason = "a size, to about 16 digits")]
-fn per_million(n_people: u64) -> f64 {
-    n_people.max(FEWEST_PEOPLE) as f64 / 1e6
-}
 
 /// The posteriors from which an identity is disclosed, and from which a person decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,7 +48,9 @@ impl Thresholds {
         if valid { Ok(Self { disclose_from, review_from }) } else { Err(BadThresholds) }
     }
 
-    fn verdict(self, posterior: f64) -> Verdict {
+    /// What follows from a posterior.
+    #[must_use]
+    pub fn verdict(self, posterior: f64) -> Verdict {
         if posterior >= self.disclose_from {
             Verdict::Known
         } else if posterior >= self.review_from {
@@ -130,7 +74,7 @@ pub enum Verdict {
 
 /// Kinds of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kinds(u8);
+pub struct Kinds(pub(super) u16);
 
 impl Kinds {
     /// These kinds.
@@ -149,6 +93,18 @@ impl Kinds {
     #[must_use]
     pub const fn contains(self, kind: KeyKind) -> bool {
         self.0 & 1 << kind as u8 != 0
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// One bit for each kind, in the order of [`KeyKind::ALL`].
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
     }
 
     /// Whether there is none.
@@ -219,35 +175,16 @@ pub fn weigh(
 /// Probability that a candidate is the asked person, from the kinds that were asked and those that hit.
 #[must_use]
 pub fn posterior(asked: Kinds, hits: Kinds, n_people: u64) -> f64 {
-    let mut evidence = 0.0;
-    for kind in KeyKind::ALL {
-        let implied = match kind {
-            // The exact key hits its own initials …
-            KeyKind::InitialsBirth => hits.contains(KeyKind::NameBirth),
-            // … and where those were missed, it could not hit.
-            KeyKind::NameBirth => {
-                asked.contains(KeyKind::InitialsBirth)
-                    && !hits.contains(KeyKind::InitialsBirth)
-                    && !hits.contains(KeyKind::NameBirth)
-            }
-            KeyKind::Identifier | KeyKind::GivenBirthPlace | KeyKind::InitialsHouse => false,
-        };
-        if implied {
-            continue;
-        }
-        if hits.contains(kind) {
-            evidence += Weight::of(kind).hit(n_people);
-        } else if asked.contains(kind) {
-            evidence += Weight::of(kind).miss();
-        }
+    posterior_with(&Weights::shipped().screen, asked, hits, n_people)
+}
+
+/// As [`posterior`], by other weights.
+#[must_use]
+pub fn posterior_with(weights: &ScreenWeights, asked: Kinds, hits: Kinds, n_people: u64) -> f64 {
+    if hits.is_empty() {
+        return 0.0;
     }
-    if !hits.contains(KeyKind::Identifier) {
-        let names_missed = asked.contains(KeyKind::NameBirth) && !hits.contains(KeyKind::NameBirth);
-        let most = if names_missed { NAMES_IN_FULL_MISSED_MOST } else { WITHOUT_IDENTIFIER_MOST };
-        evidence = evidence.min(most);
-    }
-    let odds = PRIOR_ODDS * evidence.exp();
-    odds / (1.0 + odds)
+    weights.posterior(asked, hits, n_people.max(FEWEST_PEOPLE))
 }
 
 #[cfg(test)]
