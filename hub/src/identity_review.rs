@@ -61,17 +61,26 @@ pub async fn authorise(
         .run(move |store| Ok((store.cell(&name, &by, &about)?, Authorised::load(store, &name)?)))
         .await?;
     let cell = cell.ok_or(Refusal::NotFound("agency and person in an enquiry"))?;
-    if !is_identity_review(&take::cell(&cell)) {
-        return Err(Refusal::rule(
-            "identity_not_possible",
-            "the agency's answer about this person is not identity review",
-        ));
-    }
     if authorised.covers(&agency, &person) {
         return Err(Refusal::rule(
             "identity_review_authorised",
             "this was authorised before; the agency compares",
         ));
+    }
+    match said(&take::cell(&cell)) {
+        Some(Said::Possible) => {}
+        Some(Said::IdentityReview) => {
+            return Err(Refusal::rule(
+                "identity_review_told",
+                "the agency has been told and compares already; there is nothing to authorise",
+            ));
+        }
+        None | Some(Said::Rated(_) | Said::NotKnown | Said::Unable(_) | Said::Declined(_)) => {
+            return Err(Refusal::rule(
+                "identity_not_possible",
+                "the agency's answer about this person is not a possible match",
+            ));
+        }
     }
     let mut draft = shared.draft(Action::IdentityReviewed);
     draft.enquiry = Some(enquiry.clone());
@@ -121,7 +130,7 @@ impl Authorised {
     /// Whether an agency may compare a person and has still to be told: it is asked until it has.
     #[must_use]
     pub fn is_untold(&self, agency: &AgencyId, person: &PersonRef, cell: &Cell) -> bool {
-        is_identity_review(cell)
+        matches!(said(cell), Some(Said::Possible | Said::IdentityReview))
             && self.of(agency, person).is_some_and(|review| review.told_at.is_none())
     }
 
@@ -143,6 +152,9 @@ impl Authorised {
     }
 }
 
-const fn is_identity_review(cell: &Cell) -> bool {
-    matches!(&cell.state, State::Answered { said: Said::IdentityReview, .. })
+const fn said(cell: &Cell) -> Option<&Said> {
+    match &cell.state {
+        State::Answered { said, .. } => Some(said),
+        State::Pending | State::NoResponse(_) => None,
+    }
 }

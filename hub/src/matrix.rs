@@ -36,7 +36,9 @@ pub enum Said {
     Rated(Rated),
     /// Searched; no record.
     NotKnown,
-    /// Perhaps known; a person has to compare first.
+    /// Perhaps known. The agency has been told nothing, and is not before a co-ordinator has authorised it.
+    Possible,
+    /// The agency has been told who is asked about, and one of its people compares.
     IdentityReview,
     /// Could not answer.
     Unable(Why),
@@ -95,7 +97,7 @@ impl Cell {
         match &self.state {
             State::Pending | State::NoResponse(_) => true,
             State::Answered { said, .. } => match said {
-                Said::Unable(_) | Said::IdentityReview => true,
+                Said::Unable(_) | Said::Possible | Said::IdentityReview => true,
                 Said::Rated(_) | Said::NotKnown | Said::Declined(_) => false,
             },
         }
@@ -188,7 +190,9 @@ mod tests {
     #[test]
     fn invariant_5_silence_is_not_a_colour() {
         let why = Why::audit_unavailable();
-        for said in [Said::NotKnown, Said::IdentityReview, Said::Unable(why.clone())] {
+        for said in
+            [Said::NotKnown, Said::Possible, Said::IdentityReview, Said::Unable(why.clone())]
+        {
             let (cells, person) = matrix(&[State::Answered { said, late: false }]);
             assert_eq!(level(&cells, &person), None);
         }

@@ -376,7 +376,7 @@ fn status_piece(status: pb::AnswerStatus, cell: &pb::MatrixCell, before: &str) -
             };
         }
         pb::AnswerStatus::NotKnown => "· not known".to_owned(),
-        pb::AnswerStatus::IdentityReview => "? identity review".to_owned(),
+        pb::AnswerStatus::IdentityReview => format!("? identity review: {reason}"),
         pb::AnswerStatus::Unable => format!("! unable: {reason}"),
         pb::AnswerStatus::Declined => format!("x declined: {reason}"),
         pb::AnswerStatus::Pending => "… pending".to_owned(),

@@ -286,7 +286,7 @@ impl<'a> Asking<'a> {
                 Asked::Possible(handle) if self.authorised.covers(self.agency, &person) => {
                     known.insert(person, Found { handle, possible: true });
                 }
-                Asked::Possible(_) => said.push((person, Said::IdentityReview)),
+                Asked::Possible(_) => said.push((person, Said::Possible)),
                 Asked::Known(handle) => {
                     known.insert(person, Found { handle, possible: false });
                 }

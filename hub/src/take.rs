@@ -244,11 +244,20 @@ fn gives_way(known: &CellState, next: &NewState) -> bool {
             CellState::Answered { said: SaidRecord::NotKnown | SaidRecord::Declined(_), .. },
             NewState::Pending,
         ) => false,
-        (CellState::Pending, NewState::Pending) => false,
+        // Who has been told stays told, whatever a later screening weighs.
+        (
+            CellState::Answered { said: SaidRecord::IdentityReview, .. },
+            NewState::Said(Said::Possible),
+        )
+        | (CellState::Pending, NewState::Pending) => false,
         // Pending is also where a cell begins, so that a call that failed shows.
         (
             CellState::Answered {
-                said: SaidRecord::NotKnown | SaidRecord::Declined(_) | SaidRecord::IdentityReview,
+                said:
+                    SaidRecord::NotKnown
+                    | SaidRecord::Declined(_)
+                    | SaidRecord::Possible
+                    | SaidRecord::IdentityReview,
                 ..
             }
             | CellState::Pending
@@ -282,6 +291,7 @@ fn entry(
         NewState::Said(said) => match said {
             Said::Rated(_) => "rated",
             Said::NotKnown => "not_known",
+            Said::Possible => "possible",
             Said::IdentityReview => "identity_review",
             Said::Unable(why) => {
                 if *why == Why::audit_unavailable() {
@@ -308,6 +318,7 @@ fn stored(state: NewState, late: bool) -> CellState {
             SaidRecord::Rated { colour, rated_at, analysis, topics, via, by }
         }
         Said::NotKnown => SaidRecord::NotKnown,
+        Said::Possible => SaidRecord::Possible,
         Said::IdentityReview => SaidRecord::IdentityReview,
         Said::Unable(why) => SaidRecord::Unable(why.as_str().to_owned()),
         Said::Declined(why) => SaidRecord::Declined(why.as_str().to_owned()),
@@ -328,6 +339,7 @@ pub fn cell(record: &CellRecord) -> Cell {
                     Said::Rated(Rated { colour, rated_at, analysis, topics, via, by })
                 }
                 SaidRecord::NotKnown => Said::NotKnown,
+                SaidRecord::Possible => Said::Possible,
                 SaidRecord::IdentityReview => Said::IdentityReview,
                 SaidRecord::Unable(reason) => Said::Unable(why(&reason)),
                 SaidRecord::Declined(reason) => Said::Declined(why(&reason)),
@@ -386,6 +398,7 @@ mod tests {
         for known in [
             rated(),
             SaidRecord::NotKnown,
+            SaidRecord::Possible,
             SaidRecord::IdentityReview,
             SaidRecord::Declined("CONFLICT".to_owned()),
         ] {
@@ -425,6 +438,7 @@ mod tests {
             CellState::Pending,
             CellState::NoResponse("DEADLINE".to_owned()),
             said(SaidRecord::Unable("NOT_ENROLLED".to_owned())),
+            said(SaidRecord::Possible),
             said(SaidRecord::IdentityReview),
         ] {
             assert!(gives_way(&known, &rating_at(Timestamp::MAX)));
@@ -432,6 +446,14 @@ mod tests {
         }
         assert!(gives_way(&CellState::Pending, &NewState::NoResponse(why("DEADLINE"))));
         assert!(gives_way(&said(SaidRecord::IdentityReview), &NewState::Pending));
+    }
+
+    #[test]
+    fn an_agency_that_was_told_stays_told() {
+        let comparing = said(SaidRecord::IdentityReview);
+        assert!(!gives_way(&comparing, &NewState::Said(Said::Possible)));
+        let possible = said(SaidRecord::Possible);
+        assert!(gives_way(&possible, &NewState::Said(Said::IdentityReview)));
     }
 
     #[test]

@@ -211,7 +211,14 @@ fn fill(message: &mut pb::MatrixCell, said: &Said) -> pb::AnswerStatus {
             pb::AnswerStatus::Rated
         }
         Said::NotKnown => pb::AnswerStatus::NotKnown,
-        Said::IdentityReview => pb::AnswerStatus::IdentityReview,
+        Said::Possible => {
+            message.reason = "possible".to_owned();
+            pb::AnswerStatus::IdentityReview
+        }
+        Said::IdentityReview => {
+            message.reason = "comparing".to_owned();
+            pb::AnswerStatus::IdentityReview
+        }
         Said::Unable(why) => {
             message.reason = why.as_str().to_owned();
             pb::AnswerStatus::Unable

@@ -16,8 +16,9 @@ use tonic::Status;
 
 const REASON: &str = "Same-street-and-birth: REASON-MARKER-17";
 
-/// Two spellings of one name that begin alike: with the day of birth, even odds and no more.
-fn spelt(given: &str) -> Identity {
+/// A person of one birth and house. Given names without anything in common may be twins: even odds, however many are
+/// enrolled. Two that begin and sound alike are known to the screen, and unclear to the node.
+fn called(given: &str) -> Identity {
     Identity::new(IdentityParts {
         names: vec![Name::new(NameKind::Current, given, "Brookfield").unwrap()],
         birth: BirthDate::parse("1988-04-17").unwrap(),
@@ -31,7 +32,7 @@ fn spelt(given: &str) -> Identity {
 async fn possible(standing: bool) -> (Federation, Enquiry) {
     let known = person_of(1);
     let at = "2027-02-01T09:00:00Z".parse().unwrap();
-    let mut holding = Holding::of(spelt("Catherine")).entry("C33", "held about the other spelling");
+    let mut holding = Holding::of(called("Rosalind")).entry("C33", "held under the other name");
     if standing {
         holding = holding.standing(rating::Colour::Red, ANALYSIS, at);
     }
@@ -43,7 +44,7 @@ async fn possible(standing: bool) -> (Federation, Enquiry) {
         .holds("CSC", Holding::of(known.clone()))
         .start()
         .await;
-    let enquiry = federation.open(&[("P1", &spelt("Cathryn")), ("P2", &known)]).await;
+    let enquiry = federation.open(&[("P1", &called("Cathryn")), ("P2", &known)]).await;
     federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::IdentityReview).await;
     (federation, enquiry)
 }
@@ -126,7 +127,7 @@ async fn an_authorised_match_waits_for_a_person_who_sees_both_sides_and_nothing_
     assert_eq!(work.kind, "identity");
     let (asked, own) = (work.asked.unwrap(), work.own.unwrap());
     assert_eq!(asked.names, ["current: Cathryn Brookfield"]);
-    assert_eq!(own.names, ["current: Catherine Brookfield"]);
+    assert_eq!(own.names, ["current: Rosalind Brookfield"]);
     assert_eq!((asked.born.as_str(), own.born.as_str()), ("1988-04-17", "1988-04-17"));
     assert_eq!(own.addresses, ["12 Mill Lane, LS6 2AB"]);
     // Neither an assessor nor a standing rating answers for somebody who may be somebody else.
@@ -150,6 +151,23 @@ async fn an_authorised_match_waits_for_a_person_who_sees_both_sides_and_nothing_
     assert_eq!(authorised.len(), 1);
     assert!(format!("{:?}", authorised[0].actor).contains("hub.coordinator"));
     assert!(!contains(&federation.bytes_below("hub"), "REASON-MARKER-17"));
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_an_agency_was_told_and_compares_there_is_nothing_to_authorise() {
+    let federation = Federation::builder()
+        .nodes(&["SMS"])
+        .silent(&["POL", "CSC", "DAS"])
+        .holds("SMS", Holding::of(called("Catherine")))
+        .start()
+        .await;
+    let enquiry = federation.open(&[("P1", &called("Cathryn"))]).await;
+    let cell = federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::IdentityReview).await;
+    assert_eq!(cell.reason, "comparing");
+    let wanted = authority(&enquiry, "SMS", "P1");
+    let refused = federation.coordinator().authorise_identity_review(wanted).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("identity_review_told"));
     federation.finish().await;
 }
 

@@ -85,7 +85,7 @@ fn every_status_has_its_own_words_and_none_is_read_as_another() {
         [
             "agency  P1           P2",
             "CSC     late R red   ! unable: AUDIT_UNAVAILABLE",
-            "HLT     · not known  ? identity review",
+            "HLT     · not known  ? identity review: possible",
             "POL     … pending    – no response: UNREACHABLE",
             "level   R red        not rated",
         ]

@@ -136,7 +136,9 @@ pub enum SaidRecord {
     },
     /// Searched; no record.
     NotKnown,
-    /// Perhaps known.
+    /// Perhaps known; the agency has been told nothing.
+    Possible,
+    /// The agency has been told, and compares.
     IdentityReview,
     /// Could not answer.
     Unable(String),
