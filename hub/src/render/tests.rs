@@ -52,7 +52,10 @@ fn sample() -> pb::ShowResponse {
             late,
             unable,
             cell("HLT", "r1", pb::AnswerStatus::NotKnown),
-            cell("HLT", "r2", pb::AnswerStatus::IdentityReview),
+            pb::MatrixCell {
+                reason: "possible".to_owned(),
+                ..cell("HLT", "r2", pb::AnswerStatus::IdentityReview)
+            },
             cell("POL", "r1", pb::AnswerStatus::Pending),
             silent,
         ],
