@@ -12,7 +12,7 @@ use brag_common::{
     enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
     id::{EnquiryRef, PersonRef, RequestId, WorkRef},
     matching::identity::CanonicalIdentity,
-    rating::{Analysis, Colour, SaltedAnalysis, Topic},
+    rating::{Colour, SaltedAnalysis, Topic},
     reason::Reason,
     secret::random_bytes,
     statement::{Assertion, Body, PersonIn, Rating, SignedStatement, Statement, Threshold},
@@ -20,6 +20,7 @@ use brag_common::{
 };
 
 use crate::{
+    analysis::Named,
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox,
@@ -144,8 +145,11 @@ pub async fn rate(
             Reason::BlueNotPermittedDa.text(),
         ));
     }
-    let analysis = Analysis::parse(&analysis, terms.analysis)
-        .map_err(|error| Refusal::rule("analysis_not_accepted", error.to_string()))?;
+    let name = enquiry.clone();
+    let named = shared.store.run(move |store| Named::in_enquiry(store, &name)).await?;
+    let analysis = named
+        .analysis(&analysis, terms.analysis)
+        .map_err(|words| Refusal::rule("analysis_not_accepted", words))?;
     let analysis = SaltedAnalysis::new(analysis.as_str()).map_err(|_| Refusal::Internal)?;
     let now = shared.clock.now();
     let (via, subject_is_child) = match (&via, &known.opened) {

@@ -19,6 +19,7 @@ pub mod id;
 pub mod keyfile;
 pub mod keys;
 pub mod lifecycle;
+pub mod lint;
 pub mod matching;
 pub mod peer;
 pub mod profile;

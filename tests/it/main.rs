@@ -20,6 +20,7 @@ mod authz_coverage;
 mod demo;
 mod enrolment;
 mod identity;
+mod lint;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
