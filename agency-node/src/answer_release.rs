@@ -1,10 +1,11 @@
 //! Release: verify the evidence, decide, record, and only then open, seal and send. The decision is this
 //! node's own; a statement by the hub is never enough.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
     agreement::{Outcome, RecipientDecision, Step},
+    alert::Alert,
     audit::{
         Recordable, Recorded,
         entry::{Action, Digest, EntryDraft, Party},
@@ -83,6 +84,7 @@ pub async fn answer_release(
     shared.admit(&query.envelope)?;
     let case = Case::weigh(shared, &query).await?;
     let decisions = case.decide(shared.log.is_available());
+    case.alert(&decisions).await;
     case.settle(decisions, Vec::new()).await
 }
 
@@ -144,6 +146,23 @@ impl Case<'_> {
         self.shared.store.run(move |store| store.commit_if_any(change)).await?;
         self.shared.outbox.notify_one();
         Ok(replies)
+    }
+
+    /// Raises what a refusal says about whoever asked, once for each request. A log that can not be written refuses the request itself.
+    async fn alert(&self, decisions: &[RecipientDecision]) {
+        let alerts: BTreeSet<(Alert, Reason)> = decisions
+            .iter()
+            .filter_map(|decision| match decision.outcome {
+                Outcome::Deny(reason) => Some((Alert::of(reason)?, reason)),
+                Outcome::Release(_) | Outcome::Review(_) => None,
+            })
+            .collect();
+        for (alert, reason) in alerts {
+            let mut draft = self.about(Action::AlertRaised);
+            draft.reason = Some(reason);
+            let _unavailable =
+                self.shared.log.record(self.shared.alerts.raise(alert, draft)).await.is_err();
+        }
     }
 
     /// Carries out what is recorded: opens and seals where there is a permit.
@@ -238,14 +257,8 @@ impl Case<'_> {
         reason: Reason,
         waits: Option<(&str, usize)>,
     ) -> Withholding {
-        let mut draft = self.shared.draft(Action::ReleaseDecided);
-        draft.enquiry = Some(self.query.enquiry.clone());
-        draft.person = Some(self.query.subject.clone());
+        let mut draft = self.about(Action::ReleaseDecided);
         draft.commitment = Some(self.subject.commitment);
-        draft.exchange = Some(self.query.envelope.request_id.clone());
-        draft.release = Some(self.query.release.clone());
-        draft.peer = Some(Party::Hub);
-        draft.category = Some(self.query.category);
         draft.evidence = self.evidence_digests();
         draft.reason = Some(reason);
         draft.recipients = vec![Party::Agency(recipient.clone())];
@@ -259,6 +272,18 @@ impl Case<'_> {
         };
         draft.decision = word.parse().ok();
         Withholding { outcome, draft: self.basis_words().into_entry(draft) }
+    }
+
+    /// An entry about the request.
+    fn about(&self, action: Action) -> EntryDraft {
+        let mut draft = self.shared.draft(action);
+        draft.enquiry = Some(self.query.enquiry.clone());
+        draft.person = Some(self.query.subject.clone());
+        draft.exchange = Some(self.query.envelope.request_id.clone());
+        draft.release = Some(self.query.release.clone());
+        draft.peer = Some(Party::Hub);
+        draft.category = Some(self.query.category);
+        draft
     }
 
     fn keep_review(

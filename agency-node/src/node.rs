@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
     agreement::SignedAgreement,
+    alert::Alerts,
     audit::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
@@ -75,6 +76,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// What information governance is told of.
+    pub alerts: Alerts,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
@@ -183,6 +186,7 @@ impl Node {
             index,
             told: Told::default(),
             replay,
+            alerts: Alerts::register(&metrics),
             requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),

@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod agreement;
+pub mod alert;
 pub mod audit;
 pub mod config;
 pub mod durable;

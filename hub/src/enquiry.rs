@@ -7,10 +7,12 @@ use std::{
 
 use brag_common::{
     agreement::{LinkKind, Purpose},
+    alert::Alert,
     audit::entry::Action,
     durable::StoreError,
     id::{EnquiryRef, PersonRef},
     matching::identity::{CanonicalIdentity, commit},
+    reason::Reason,
     secret::random_bytes,
     time::{SignedDuration, Timestamp},
     wire::{MAX_PEOPLE, WireError, bounded, id, optional_time, pb, round::MAX_LINKS, words},
@@ -43,6 +45,13 @@ pub async fn open(
     message: pb::OpenRequest,
 ) -> Result<EnquiryRef, Refusal> {
     shared.in_force()?;
+    let purposes = shared.agreement.agreement().purposes();
+    if !Purpose::from_word(&message.purpose).is_some_and(|word| purposes.contains(&word)) {
+        let draft = who.signs(shared.draft(Action::AlertRaised));
+        shared.log.record(shared.alerts.raise(Alert::Purpose, draft)).await?;
+        let reason = Reason::PurposeNotPermitted;
+        return Err(Refusal::rule(reason.code(), reason.text()));
+    }
     let record = parse(shared, who, message)?;
     let name = random_bytes().map(EnquiryRef::from_random).map_err(|_| Refusal::Internal)?;
     let mut draft = shared.draft(Action::EnquiryOpened);
@@ -77,13 +86,6 @@ fn parse(
     message: pb::OpenRequest,
 ) -> Result<EnquiryRecord, Refusal> {
     let now = shared.clock.now();
-    let purposes = shared.agreement.agreement().purposes();
-    if !Purpose::from_word(&message.purpose).is_some_and(|word| purposes.contains(&word)) {
-        return Err(Refusal::rule(
-            "PURPOSE_NOT_PERMITTED",
-            "the agreement does not allow this purpose",
-        ));
-    }
     bounded("people", &message.people, 1..=MAX_PEOPLE, "1 to 24 people")?;
     bounded("links", &message.links, 0..=MAX_LINKS, "at most 256 links")?;
     let answer_within = match message.answer_within_s {

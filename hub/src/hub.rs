@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
     agreement::SignedAgreement,
+    alert::Alerts,
     audit::{
         AuditLog,
         entry::{Action, EntryDraft, Party},
@@ -57,6 +58,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// What information governance is told of.
+    pub alerts: Alerts,
     /// A channel to each agency's node.
     pub nodes: BTreeMap<AgencyId, Channel>,
     /// Calls to nodes under way.
@@ -153,6 +156,7 @@ impl Hub {
             store,
             log,
             replay,
+            alerts: Alerts::register(&metrics),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
             nodes,
             calls,

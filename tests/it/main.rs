@@ -16,6 +16,7 @@
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
 
+mod alerts;
 mod authz_coverage;
 mod demo;
 mod enrolment;

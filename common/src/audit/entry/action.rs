@@ -76,8 +76,8 @@ actions! {
     EnrolmentEvaluated = "enrolment_evaluated";
     /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.
     EnrolmentCompleted = "enrolment_completed";
-    /// An agency wanted more evaluated than its quota allows; `count` is how many people it declared.
-    EnrolmentAlerted = "enrolment_alerted";
+    /// Something that information governance should look into; `decision` is the alert's word.
+    AlertRaised = "alert_raised";
     /// The hub made the secret of an agency's next epoch; `count` is the epoch's number.
     EpochPrepared = "epoch_prepared";
     /// The hub destroyed the secret of an epoch that is over; `count` is the epoch's number.
