@@ -1,7 +1,7 @@
 //! The work of the agency's people: what waits, colours, links, thresholds, approvals. Every act carries the
 //! person who made it, is signed by the agency, recorded, and put out for delivery to the hub.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
     agreement::{LinkKind, PartyType},
@@ -10,7 +10,7 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
-    id::{EnquiryRef, PersonRef, RequestId, WorkRef},
+    id::{EnquiryRef, PersonRef, RequestId, StaffName, WorkRef},
     matching::identity::CanonicalIdentity,
     rating::{Colour, SaltedAnalysis, Topic},
     reason::Reason,
@@ -21,6 +21,7 @@ use brag_common::{
 
 use crate::{
     analysis::Named,
+    conflict::Links,
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox,
@@ -59,16 +60,22 @@ pub struct Worklist {
     pub reviews: Vec<(WorkRef, Review)>,
 }
 
-/// What waits for people.
+/// What waits for people, without enquiries about a family that the asking member of staff is linked to.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
+pub async fn worklist(shared: &Arc<Shared>, who: &StaffName) -> Result<Worklist, Refusal> {
+    let links = Links::of(shared, who);
     let list = shared
         .store
-        .run(|store| {
+        .run(move |store| {
             let mut list = Worklist::default();
+            let mut hidden = BTreeSet::new();
             for (enquiry, about) in store.enquiries()? {
+                if links.reach(store, &enquiry)? {
+                    hidden.insert(enquiry);
+                    continue;
+                }
                 for (person, known) in store.people_in(&enquiry)? {
                     if matches!(
                         known.standing,
@@ -91,7 +98,8 @@ pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
                 }
             }
             list.reviews = store.reviews()?;
-            list.reviews.retain(|(_, review)| review.ended.is_none());
+            list.reviews
+                .retain(|(_, review)| review.ended.is_none() && !hidden.contains(&review.enquiry));
             Ok(list)
         })
         .await?;

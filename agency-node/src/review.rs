@@ -14,6 +14,7 @@ use brag_common::{
 
 use crate::{
     case::Case,
+    conflict,
     desk::{by, send},
     guard::{Refusal, SignedIn},
     node::Shared,
@@ -35,6 +36,7 @@ const MAX_REASON: usize = 2400;
 pub async fn approve(shared: &Arc<Shared>, who: &SignedIn, work: WorkRef) -> Result<u32, Refusal> {
     shared.in_force()?;
     let mut review = waiting(shared, &work).await?;
+    conflict::free(shared, who, &review.enquiry).await?;
     let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
     if query.requested_by == *who.name() {
         return Err(Refusal::rule("approver_is_requester", "whoever asked can not approve"));
@@ -92,6 +94,7 @@ pub async fn refuse(
         return Err(Refusal::rule("reason_missing", "give a reason of 1 to 600 characters"));
     }
     let mut review = waiting(shared, &work).await?;
+    conflict::free(shared, who, &review.enquiry).await?;
     let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
     query.recipients = vec![review.recipient.clone()];
     let mut draft = reviewed(shared, Action::ReviewRefused, who, &review, &query);

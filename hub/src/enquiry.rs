@@ -19,7 +19,7 @@ use brag_common::{
 };
 
 use crate::{
-    earlier,
+    conflict, earlier,
     guard::{Refusal, SignedIn},
     hub::Shared,
     matrix::{self, Matrix},
@@ -53,6 +53,7 @@ pub async fn open(
         return Err(Refusal::rule(reason.code(), reason.text()));
     }
     let record = parse(shared, who, message)?;
+    conflict::may_open(shared, who, &record).await?;
     let name = random_bytes().map(EnquiryRef::from_random).map_err(|_| Refusal::Internal)?;
     let mut draft = shared.draft(Action::EnquiryOpened);
     draft.enquiry = Some(name.clone());
@@ -209,15 +210,26 @@ fn linked(store: &Store, name: &EnquiryRef) -> Result<Vec<Linked>, StoreError> {
     Ok(linked)
 }
 
-/// The newest enquiries, at most `limit`.
+/// The newest enquiries, at most `limit`, without those about a family that the caller is linked to.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn newest(
     shared: &Arc<Shared>,
+    who: &SignedIn,
     limit: usize,
 ) -> Result<Vec<(EnquiryRef, Whole)>, Refusal> {
-    let mut named = shared.store.run(|store| store.enquiries()).await?;
+    let (linked, name) = (shared.linked.clone(), who.name().clone());
+    let free = shared.store.run(move |store| {
+        let mut free = Vec::new();
+        for (enquiry, record) in store.enquiries()? {
+            if !linked.reach_enquiry(store, &name, &enquiry, &record)? {
+                free.push((enquiry, record));
+            }
+        }
+        Ok::<_, StoreError>(free)
+    });
+    let mut named = free.await?;
     named.sort_by_key(|(_, record)| std::cmp::Reverse(record.opened_at));
     let names: BTreeSet<EnquiryRef> =
         named.iter().take(limit).map(|(name, _)| name.clone()).collect();

@@ -28,7 +28,11 @@ fn alerts(log: &[Entry]) -> Vec<(String, Option<&'static str>, bool)> {
         .filter(|entry| entry.action == Action::AlertRaised)
         .map(|entry| {
             let word = entry.decision.as_ref().unwrap().as_str().to_owned();
-            (word, entry.reason.map(|reason| reason.code()), matches!(entry.actor, Actor::Staff { .. }))
+            (
+                word,
+                entry.reason.map(|reason| reason.code()),
+                matches!(entry.actor, Actor::Staff { .. }),
+            )
         })
         .collect()
 }

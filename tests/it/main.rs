@@ -18,6 +18,7 @@
 
 mod alerts;
 mod authz_coverage;
+mod conflict;
 mod demo;
 mod enrolment;
 mod identity;

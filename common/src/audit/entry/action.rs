@@ -88,6 +88,8 @@ actions! {
     RecordsErased = "records_erased";
     /// An action of the plan was proposed, accepted or done.
     PlanChanged = "plan_changed";
+    /// A member of staff said that an enquiry concerns their own family or friends.
+    ConflictDeclared = "conflict_declared";
     /// A request was refused before any decision: unknown peer, replay, past its deadline.
     RequestRefused = "request_refused";
     /// A peer did not answer in time; never read as a colour.
