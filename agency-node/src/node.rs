@@ -183,7 +183,10 @@ impl Node {
             index,
             told: Told::default(),
             replay,
-            requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
+            requests: RequestMetrics::register(
+                &metrics,
+                &["screen", "rate", "release", "receive", "challenge"],
+            ),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
