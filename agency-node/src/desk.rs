@@ -21,6 +21,7 @@ use brag_common::{
 
 use crate::{
     analysis::Named,
+    challenge,
     conflict::Links,
     guard::{Refusal, SignedIn},
     node::Shared,
@@ -202,6 +203,7 @@ pub async fn rate(
     change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Rated, ..known })?;
     let rated = RatedAnswer { signed, analysis };
     change.rating(&enquiry, &id, &rated)?;
+    challenge::end_by_change(shared, &enquiry, &person, &mut change).await?;
     let answer = PersonAnswer { person, answer: Answer::Rated(rated) };
     // A statement's name serves as that of its delivery.
     outbox::put_answer(shared, &id, &enquiry, &answer, &mut change);

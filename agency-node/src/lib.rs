@@ -6,6 +6,7 @@ pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;
 pub mod case;
+pub mod challenge;
 pub mod check_command;
 pub mod cli;
 pub mod config;

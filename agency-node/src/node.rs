@@ -187,7 +187,10 @@ impl Node {
             told: Told::default(),
             replay,
             alerts: Alerts::register(&metrics),
-            requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
+            requests: RequestMetrics::register(
+                &metrics,
+                &["screen", "rate", "release", "receive", "challenge"],
+            ),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
             screened: Mutex::default(),

@@ -23,6 +23,7 @@ use crate::{
     answer_release::answer_release,
     answer_round::answer_round,
     answer_screen::answer_screen,
+    challenge,
     config::Role,
     conflict, desk,
     guard::{Refusal, SignedIn},
@@ -148,6 +149,22 @@ impl ForHub {
         receive::receive(&self.0, &envelope, permit, release.sealed).await?;
         Ok(pb::ReceiveResponse {})
     }
+
+    async fn answer_challenge(
+        &self,
+        request: Request<pb::ChallengeRequest>,
+    ) -> Result<pb::ChallengeResponse, Refusal> {
+        let message = self.asked_by_hub(request)?;
+        let envelope = round::envelope(
+            &message.request_id,
+            &message.agreement_digest,
+            message.valid_until_unix_ms,
+        )?;
+        let challenge = message.challenge.ok_or(WireError::Missing("challenge"))?;
+        let (signed, reason) = wire::statement::to_reasoned(challenge)?;
+        challenge::receive(&self.0, &envelope, signed, reason).await?;
+        Ok(pb::ChallengeResponse {})
+    }
 }
 
 #[tonic::async_trait]
@@ -186,6 +203,15 @@ impl NodeService for ForHub {
         let exchange = request.get_ref().request_id.clone();
         let outcome = self.answer_receive(request).await;
         self.ended("receive", &exchange, outcome).await
+    }
+
+    async fn challenge(
+        &self,
+        request: Request<pb::ChallengeRequest>,
+    ) -> Result<Response<pb::ChallengeResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_challenge(request).await;
+        self.ended("challenge", &exchange, outcome).await
     }
 }
 
@@ -237,7 +263,9 @@ impl DeskService for ForStaff {
             })
             .collect::<Result<_, WireError>>()
             .map_err(refused)?;
-        Ok(Response::new(pb::WorklistResponse { ratings, reviews }))
+        let challenges = challenge::waiting(&self.0).await.map_err(refused)?;
+        let challenges = challenges.iter().map(challenge_work).collect();
+        Ok(Response::new(pb::WorklistResponse { ratings, reviews, challenges }))
     }
 
     async fn give_rating(
@@ -396,6 +424,61 @@ impl DeskService for ForStaff {
             obligations: view.obligations,
             expires_at_unix_ms: view.expires.as_millisecond(),
         }))
+    }
+
+    async fn challenge_rating(
+        &self,
+        request: Request<pb::ChallengeRatingRequest>,
+    ) -> Result<Response<pb::ChallengeRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let of = id("agency", &message.agency).map_err(refused)?;
+        let id = challenge::challenge(&self.0, &who, enquiry, person, of, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::ChallengeRatingResponse { statement_id: id.to_string() }))
+    }
+
+    async fn keep_rating(
+        &self,
+        request: Request<pb::KeepRatingRequest>,
+    ) -> Result<Response<pb::KeepRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let answered = id("challenge", &message.challenge).map_err(refused)?;
+        let id = challenge::keep(&self.0, &who, enquiry, answered, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::KeepRatingResponse { statement_id: id.to_string() }))
+    }
+
+    async fn withdraw_rating(
+        &self,
+        request: Request<pb::WithdrawRatingRequest>,
+    ) -> Result<Response<pb::WithdrawRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let id = challenge::withdraw(&self.0, &who, enquiry, person, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::WithdrawRatingResponse { statement_id: id.to_string() }))
+    }
+}
+
+fn challenge_work(waiting: &challenge::Waiting) -> pb::ChallengeWork {
+    let record = &waiting.record;
+    let colour = waiting.colour.map_or(pb::Colour::Unspecified, words::colour);
+    pb::ChallengeWork {
+        challenge: waiting.id.to_string(),
+        enquiry: waiting.enquiry.to_string(),
+        person: record.person.to_string(),
+        by: record.by.to_string(),
+        made_by: record.made_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: record.reason.clone(),
+        made_at_unix_ms: record.made_at.as_millisecond(),
+        colour: colour.into(),
     }
 }
 

@@ -20,8 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    AnalysisRecord, ConflictRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord,
-    KeptStatement, PersonRecord, Review, StandingRating,
+    AnalysisRecord, ChallengeRecord, ConflictRecord, EnquiryPerson, EnquiryRecord, EntryRecord,
+    InboxRecord, KeptStatement, PersonRecord, Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -250,6 +250,44 @@ impl Store {
         parse_rest(self.scan("review/")?)
     }
 
+    /// One challenge of a rating of this agency's.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenge(
+        &self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+    ) -> Result<Option<ChallengeRecord>, StoreError> {
+        self.get(&format!("challenge/{enquiry}/{id}"))
+    }
+
+    /// Challenges in one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenges_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, ChallengeRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("challenge/{enquiry}/"))?)
+    }
+
+    /// Every challenge, with its enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenges(&self) -> Result<Vec<(EnquiryRef, RequestId, ChallengeRecord)>, StoreError> {
+        self.scan("challenge/")?
+            .into_iter()
+            .map(|(rest, record)| {
+                let (enquiry, id) = rest.split_once('/').ok_or_else(shape)?;
+                let enquiry = enquiry.parse().map_err(|_| shape())?;
+                Ok((enquiry, id.parse().map_err(|_| shape())?, record))
+            })
+            .collect()
+    }
+
     /// The names of everything that is to be delivered to the hub, oldest first.
     ///
     /// # Errors
@@ -409,8 +447,34 @@ impl Change {
         rated: &RatedAnswer,
     ) -> Result<(), StoreError> {
         self.statement(enquiry, id, &rated.signed)?;
-        let SaltedAnalysis { salt, text } = rated.analysis.clone();
+        self.words_of(enquiry, id, &rated.analysis)
+    }
+
+    /// The words that go with a statement of this node's: an analysis, or a reason.
+    ///
+    /// # Errors
+    /// When they can not be encoded.
+    pub fn words_of(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        words: &SaltedAnalysis,
+    ) -> Result<(), StoreError> {
+        let SaltedAnalysis { salt, text } = words.clone();
         self.put(&format!("analysis/{enquiry}/{id}"), &AnalysisRecord { salt, text })
+    }
+
+    /// A challenge of a rating of this agency's.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn challenge(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &ChallengeRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("challenge/{enquiry}/{id}"), record)
     }
 
     /// A release that waits, or waited, for people.

@@ -198,7 +198,11 @@ impl Evidence {
                 .accepted_actions
                 .push(AcceptedAction { agency: agency.clone(), person: person.person.clone() }),
             // A decision is an outcome; it opens nothing. What a withdrawal takes back was left out already.
-            Body::Release(_) | Body::RatingWithdrawn { .. } => {}
+            // A challenge and its answer say nothing of a person.
+            Body::Release(_)
+            | Body::RatingWithdrawn { .. }
+            | Body::RatingChallenged(_)
+            | Body::RatingKept(_) => {}
         }
         self.accepted.push((statement, signed));
     }
@@ -232,12 +236,18 @@ pub fn named(body: &Body) -> Vec<&PersonIn> {
         Body::Assertion(assertion) => assertion.people.iter().collect(),
         Body::Consent(consent) => vec![&consent.person],
         Body::Release(decision) => vec![&decision.person],
+        Body::RatingChallenged(challenge) => vec![&challenge.person],
+        Body::RatingKept(kept) => vec![&kept.person],
     }
 }
 
 const fn kind(body: &Body) -> EvidenceKind {
     match body {
-        Body::Rating(_) | Body::Release(_) | Body::RatingWithdrawn { .. } => EvidenceKind::Rating,
+        Body::Rating(_)
+        | Body::Release(_)
+        | Body::RatingWithdrawn { .. }
+        | Body::RatingChallenged(_)
+        | Body::RatingKept(_) => EvidenceKind::Rating,
         Body::Link { .. } | Body::Role { .. } => EvidenceKind::Link,
         Body::Assertion(_) => EvidenceKind::Assertion,
         Body::Consent(_) => EvidenceKind::Consent,

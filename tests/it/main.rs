@@ -9,6 +9,7 @@
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
+//! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
@@ -18,6 +19,7 @@
 
 mod alerts;
 mod authz_coverage;
+mod change_of_evidence;
 mod conflict;
 mod demo;
 mod enrolment;

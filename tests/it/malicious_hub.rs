@@ -106,7 +106,7 @@ async fn a_withdrawn_red_presented_alone_is_stale_once_the_holder_has_seen_the_w
     let scene = Scene::new().await;
     let red = scene.red("POL", "P1");
     let rating = red.read_unverified().unwrap().id;
-    let body = Body::RatingWithdrawn { person: scene.person("P1"), rating };
+    let body = Body::RatingWithdrawn { person: scene.person("P1"), rating, still_known: false };
     let withdrawn = scene.sign(&scene.statement("POL", body), &scene.key("POL"));
     // In an honest request the holder learns of it …
     scene.decide(&[withdrawn]).await;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::print_json;
 
+mod challenge;
 mod identity;
 
 pub(super) use identity::decided;
@@ -72,8 +73,13 @@ pub(super) fn worklist(
     if json {
         let ratings: Vec<Value> = list.ratings.iter().map(rating_document).collect();
         let reviews: Vec<Value> = list.reviews.iter().map(review_document).collect();
-        return print_json(out, &json!({ "ratings": ratings, "reviews": reviews }));
+        let challenges: Vec<Value> = list.challenges.iter().map(challenge::document).collect();
+        return print_json(
+            out,
+            &json!({ "ratings": ratings, "reviews": reviews, "challenges": challenges }),
+        );
     }
+    challenge::lines(out, &list.challenges)?;
     if list.ratings.is_empty() {
         writeln!(out, "Nobody waits for a rating.")?;
     } else {

@@ -248,6 +248,36 @@ pub enum ReviewEnd {
     },
 }
 
+/// Another agency's challenge of a rating of this one's.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeRecord {
+    /// Who challenges.
+    pub by: AgencyId,
+    /// The member of its staff whose act it is.
+    pub made_by: Option<StaffName>,
+    /// When it was signed.
+    pub made_at: Timestamp,
+    /// Whose rating.
+    pub person: PersonRef,
+    /// Why.
+    pub reason: String,
+    /// As it travelled.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+    /// How it was answered; `None` while it waits.
+    pub ended: Option<ChallengeEnd>,
+}
+
+/// How a challenge was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChallengeEnd {
+    /// The rating stays.
+    Kept,
+    /// The agency has rated anew, or withdrawn its rating.
+    Changed,
+}
+
 /// Detail that another agency released to this one. The sealed bytes are a blob at the same place.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxRecord {
@@ -268,6 +298,7 @@ no_debug!(
     Opened,
     Review,
     ReviewEnd,
+    ChallengeRecord,
     InboxRecord
 );
 

@@ -215,7 +215,11 @@ fn a_withdrawn_rating_is_stale_when_it_is_presented_and_no_fact_when_it_is_known
     let world = World::new();
     let rating = world.rating(1, Colour::Red, at(0));
     let withdrawn = |signer: &str| {
-        let body = Body::RatingWithdrawn { person: world.person("P1"), rating: rating.id.clone() };
+        let body = Body::RatingWithdrawn {
+            person: world.person("P1"),
+            rating: rating.id.clone(),
+            still_known: false,
+        };
         world.signed(&world.statement(signer, 3, body))
     };
     let (given, own, others) = (world.signed(&rating), withdrawn("DAS"), withdrawn("POL"));
