@@ -491,7 +491,8 @@ async fn open(
 ) -> Result<Exit, Failure> {
     let inbox = desk.inbox(with_deadline(pb::InboxRequest {}, CALL_WITHIN)).await?.into_inner();
     let item = inbox.items.into_iter().find(|item| item.release == args.release);
-    if let Some(item) = &item {
+    // What has ended is asked for all the same: the node says why it does not open, and records who wanted to.
+    if let Some(item) = item.as_ref().filter(|item| item.closed.is_empty()) {
         if !json {
             show::obligations(stdout, item)?;
         }

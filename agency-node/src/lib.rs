@@ -29,6 +29,7 @@ pub mod serve_command;
 pub mod service;
 pub mod standing;
 pub mod store;
+pub mod views;
 pub mod work;
 
 pub use brag_common::program::Surroundings;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Obligation,
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
     status::{PeerFacing as _, to_status},
     tls::peer_of,
@@ -29,6 +30,7 @@ use crate::{
     node::Shared,
     receive, review,
     store::shapes::IdentityVerdict,
+    views,
     work::rating_work,
 };
 
@@ -365,10 +367,9 @@ impl DeskService for ForStaff {
     ) -> Result<Response<pb::OpenDetailResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
         let release = id("release", &message.release).map_err(refused)?;
-        let (view, text) =
-            receive::open_detail(&self.0, &who, release, message.obligations_accepted)
-                .await
-                .map_err(refused)?;
+        let (view, text) = views::open_detail(&self.0, &who, release, message.obligations_accepted)
+            .await
+            .map_err(refused)?;
         Ok(Response::new(pb::OpenDetailResponse {
             text,
             obligations: view.obligations,
@@ -386,5 +387,13 @@ fn inbox_item(view: &receive::View) -> pb::InboxItem {
         holder: view.holder.to_string(),
         obligations: view.obligations.clone(),
         expires_at_unix_ms: view.expires.as_millisecond(),
+        obligation_texts: view.obligations.iter().map(|word| obligation_text(word)).collect(),
+        closed: view.closed.map_or("", |closed| closed.why.word()).to_owned(),
+        closed_at_unix_ms: view.closed.map_or(0, |closed| closed.at.as_millisecond()),
     }
+}
+
+fn obligation_text(word: &str) -> String {
+    let unknown = "This version does not know this obligation, and does not open the detail.";
+    Obligation::from_word(word).map_or_else(|| unknown.to_owned(), Obligation::text)
 }
