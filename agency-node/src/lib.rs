@@ -8,6 +8,7 @@ pub mod case;
 pub mod check_command;
 pub mod cli;
 pub mod config;
+pub mod consent;
 pub mod desk;
 pub mod desk_command;
 pub mod enrol;

@@ -24,7 +24,7 @@ use crate::{
     answer_round::answer_round,
     answer_screen::answer_screen,
     config::Role,
-    desk,
+    consent, desk,
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
@@ -33,6 +33,8 @@ use crate::{
     views,
     work::rating_work,
 };
+
+mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
@@ -329,6 +331,41 @@ impl DeskService for ForStaff {
         .map_err(refused)?;
         let id = desk::assert(&self.0, &who, enquiry, threshold, people).await.map_err(refused)?;
         Ok(Response::new(pb::MakeAssertionResponse { statement_id: id.to_string() }))
+    }
+
+    async fn record_consent(
+        &self,
+        request: Request<pb::RecordConsentRequest>,
+    ) -> Result<Response<pb::RecordConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let record = consent_wire::record(&who, &message).map_err(refused)?;
+        let id = consent::record(&self.0, &who, record).await.map_err(refused)?;
+        Ok(Response::new(pb::RecordConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        request: Request<pb::WithdrawConsentRequest>,
+    ) -> Result<Response<pb::WithdrawConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let id = consent::withdraw(&self.0, &who, enquiry, person, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::WithdrawConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn show_consent(
+        &self,
+        request: Request<pb::ShowConsentRequest>,
+    ) -> Result<Response<pb::ShowConsentResponse>, Status> {
+        let (_, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let person = optional_id("person", &message.person).map_err(refused)?;
+        let known = consent::show(&self.0, enquiry, person).await.map_err(refused)?;
+        let consents = known.iter().map(consent_wire::known).collect();
+        Ok(Response::new(pb::ShowConsentResponse { consents }))
     }
 
     async fn approve(

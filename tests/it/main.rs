@@ -8,6 +8,7 @@
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`views`]: detail at its recipient, and every way in which it ends there
+//! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
@@ -18,6 +19,7 @@
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod authz_coverage;
+mod consent;
 mod demo;
 mod enrolment;
 mod identity;

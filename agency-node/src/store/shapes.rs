@@ -210,6 +210,15 @@ pub struct AnalysisRecord {
     pub text: String,
 }
 
+/// What stays at the node of what a person said about sharing; the statement has the rest.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// Why they were not asked themselves; empty when they were.
+    pub not_asked_because: String,
+    /// What they said when they withdrew; empty otherwise.
+    pub reason: String,
+}
+
 /// A release that waits for people.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
@@ -321,6 +330,7 @@ no_debug!(
     PersonRecord,
     EntryRecord,
     AnalysisRecord,
+    ConsentRecord,
     StandingRating,
     EnquiryPerson,
     Adjudication,
