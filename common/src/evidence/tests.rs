@@ -7,7 +7,7 @@ use crate::{
     keys::SigningKey,
     rating::Colour,
     seal::SealingKey,
-    statement::Rating as RatingStatement,
+    statement::{ConsentState, Rating as RatingStatement},
     time::Timestamp,
 };
 
