@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Obligation,
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
     id::EnquiryRef,
     status::{PeerFacing as _, to_status},
@@ -25,14 +26,17 @@ use crate::{
     answer_screen::answer_screen,
     challenge,
     config::Role,
-    conflict, desk,
+    conflict, consent, desk,
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
     receive, review,
     store::shapes::IdentityVerdict,
+    views,
     work::rating_work,
 };
+
+mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
@@ -367,6 +371,42 @@ impl DeskService for ForStaff {
         Ok(Response::new(pb::MakeAssertionResponse { statement_id: id.to_string() }))
     }
 
+    async fn record_consent(
+        &self,
+        request: Request<pb::RecordConsentRequest>,
+    ) -> Result<Response<pb::RecordConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        self.free(&who, &message.enquiry).await?;
+        let record = consent_wire::record(&who, &message).map_err(refused)?;
+        let id = consent::record(&self.0, &who, record).await.map_err(refused)?;
+        Ok(Response::new(pb::RecordConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        request: Request<pb::WithdrawConsentRequest>,
+    ) -> Result<Response<pb::WithdrawConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let id = consent::withdraw(&self.0, &who, enquiry, person, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::WithdrawConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn show_consent(
+        &self,
+        request: Request<pb::ShowConsentRequest>,
+    ) -> Result<Response<pb::ShowConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = optional_id("person", &message.person).map_err(refused)?;
+        let known = consent::show(&self.0, enquiry, person).await.map_err(refused)?;
+        let consents = known.iter().map(consent_wire::known).collect();
+        Ok(Response::new(pb::ShowConsentResponse { consents }))
+    }
+
     async fn approve(
         &self,
         request: Request<pb::ApproveRequest>,
@@ -415,10 +455,9 @@ impl DeskService for ForStaff {
     ) -> Result<Response<pb::OpenDetailResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
         let release = id("release", &message.release).map_err(refused)?;
-        let (view, text) =
-            receive::open_detail(&self.0, &who, release, message.obligations_accepted)
-                .await
-                .map_err(refused)?;
+        let (view, text) = views::open_detail(&self.0, &who, release, message.obligations_accepted)
+            .await
+            .map_err(refused)?;
         Ok(Response::new(pb::OpenDetailResponse {
             text,
             obligations: view.obligations,
@@ -491,5 +530,13 @@ fn inbox_item(view: &receive::View) -> pb::InboxItem {
         holder: view.holder.to_string(),
         obligations: view.obligations.clone(),
         expires_at_unix_ms: view.expires.as_millisecond(),
+        obligation_texts: view.obligations.iter().map(|word| obligation_text(word)).collect(),
+        closed: view.closed.map_or("", |closed| closed.why.word()).to_owned(),
+        closed_at_unix_ms: view.closed.map_or(0, |closed| closed.at.as_millisecond()),
     }
+}
+
+fn obligation_text(word: &str) -> String {
+    let unknown = "This version does not know this obligation, and does not open the detail.";
+    Obligation::from_word(word).map_or_else(|| unknown.to_owned(), Obligation::text)
 }

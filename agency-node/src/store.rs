@@ -20,8 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    AnalysisRecord, ChallengeRecord, ConflictRecord, EnquiryPerson, EnquiryRecord, EntryRecord,
-    InboxRecord, KeptStatement, PersonRecord, Review, StandingRating,
+    AnalysisRecord, ChallengeRecord, ConflictRecord, ConsentRecord, EnquiryPerson, EnquiryRecord,
+    EntryRecord, InboxRecord, KeptStatement, PersonRecord, Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -232,6 +232,17 @@ impl Store {
     ) -> Result<Option<SaltedAnalysis>, StoreError> {
         let kept = self.get::<AnalysisRecord>(&format!("analysis/{enquiry}/{id}"))?;
         Ok(kept.map(|AnalysisRecord { salt, text }| SaltedAnalysis { salt, text }))
+    }
+
+    /// What this node keeps of what people of an enquiry said about sharing, by the statement's name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn consents(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, ConsentRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("consent/{enquiry}/"))?)
     }
 
     /// A release that waits, or waited, for people.
@@ -475,6 +486,19 @@ impl Change {
         record: &ChallengeRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("challenge/{enquiry}/{id}"), record)
+    }
+
+    /// What stays here of what a person said about sharing.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn consent(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &ConsentRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("consent/{enquiry}/{id}"), record)
     }
 
     /// A release that waits, or waited, for people.

@@ -7,6 +7,8 @@
 //! - [`demo`]: the demo, as the program it is, on real processes
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
+//! - [`views`]: detail at its recipient, and every way in which it ends there
+//! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
@@ -21,6 +23,7 @@ mod alerts;
 mod authz_coverage;
 mod change_of_evidence;
 mod conflict;
+mod consent;
 mod demo;
 mod enrolment;
 mod identity;
@@ -36,3 +39,4 @@ mod scene;
 mod stand_in;
 mod tidy;
 mod transcript;
+mod views;
