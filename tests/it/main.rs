@@ -5,6 +5,7 @@
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
 //! - [`identity`]: possible matches: authorised, compared, decided, undone, and found again
 //! - [`demo`]: the demo, as the program it is, on real processes
+//! - [`load`]: the load benchmark, as the program it is, at a size at which its figures mean nothing
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`views`]: detail at its recipient, and every way in which it ends there
@@ -28,6 +29,7 @@ mod demo;
 mod enrolment;
 mod identity;
 mod lint;
+mod load;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
