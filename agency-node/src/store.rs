@@ -6,6 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use brag_common::{
+    audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
     id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, WorkRef},
@@ -372,7 +373,8 @@ impl Change {
         self.put(&format!("in/{enquiry}/{person}"), record)
     }
 
-    /// A statement this node has signed or verified.
+    /// A statement this node has signed or verified. Names are the signers' own: two that share one, of whatever
+    /// signers, are two statements.
     ///
     /// # Errors
     /// When it can not be encoded.
@@ -383,7 +385,8 @@ impl Change {
         signed: &SignedStatement,
     ) -> Result<(), StoreError> {
         let kept = KeptStatement { signed: signed.clone() };
-        self.put(&format!("statement/{enquiry}/{id}"), &kept)
+        let digest = Digest::of(&signed.payload);
+        self.put(&format!("statement/{enquiry}/{id}/{digest}"), &kept)
     }
 
     /// A rating this node has signed, with its analysis.
