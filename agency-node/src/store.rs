@@ -3,7 +3,13 @@
 //! Places hold only random references, record numbers and blinded ids, so that the keys of the store say
 //! nothing about anyone. Every function blocks; callers on the runtime use [`Store::run`].
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use brag_common::{
     audit::entry::Digest,
@@ -36,6 +42,7 @@ const PIECE_BYTES: usize = 48 * 1024;
 pub struct Store {
     db: Durable,
     details: Arc<DetailKey>,
+    n_detail_reads: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -46,7 +53,14 @@ impl Store {
     pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
         let details = Arc::new(DetailKey::derive(key));
         let db = Durable::open(&data.join("store"), key, CACHE_BYTES)?;
-        Ok(Self { db, details })
+        Ok(Self { db, details, n_detail_reads: Arc::default() })
+    }
+
+    /// How often it was asked so far what is held in a category about a person. An answer that must not depend on that
+    /// has not asked.
+    #[must_use]
+    pub fn n_detail_reads(&self) -> u64 {
+        self.n_detail_reads.load(Ordering::Relaxed)
     }
 
     /// The key under which detail is withheld.
@@ -154,6 +168,7 @@ impl Store {
         record: u64,
         category: CategoryCode,
     ) -> Result<Vec<EntryRecord>, StoreError> {
+        self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
         let found = self.scan(&format!("entry/{record:016x}/{category}/"))?;
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
