@@ -9,7 +9,7 @@ use brag_common::{
     status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
-        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, pb,
+        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
         pb::{
             desk_service_server::{DeskService, DeskServiceServer},
             node_service_server::{NodeService, NodeServiceServer},
@@ -112,7 +112,7 @@ impl ForHub {
         let query: RateQuery = self.asked_by_hub(request)?.try_into()?;
         let answers = answer_round(&self.0, query).await?;
         let answers = answers.iter().map(|answer| answer.get().into()).collect();
-        Ok(pb::RateResponse { answers })
+        Ok(padding::rate_response(answers))
     }
 
     async fn answer_release(
@@ -131,7 +131,7 @@ impl ForHub {
                 contact_route: reply.contact_route.unwrap_or_default(),
             })
             .collect();
-        Ok(pb::ReleaseResponse { decisions })
+        Ok(padding::release_response(decisions))
     }
 
     async fn answer_receive(

@@ -3,9 +3,16 @@
 //! Places hold only random references, record numbers and blinded ids, so that the keys of the store say
 //! nothing about anyone. Every function blocks; callers on the runtime use [`Store::run`].
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use brag_common::{
+    audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
     id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef},
@@ -35,6 +42,7 @@ const PIECE_BYTES: usize = 48 * 1024;
 pub struct Store {
     db: Durable,
     details: Arc<DetailKey>,
+    n_detail_reads: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -45,7 +53,14 @@ impl Store {
     pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
         let details = Arc::new(DetailKey::derive(key));
         let db = Durable::open(&data.join("store"), key, CACHE_BYTES)?;
-        Ok(Self { db, details })
+        Ok(Self { db, details, n_detail_reads: Arc::default() })
+    }
+
+    /// How often it was asked so far what is held in a category about a person. An answer that must not depend on that
+    /// has not asked.
+    #[must_use]
+    pub fn n_detail_reads(&self) -> u64 {
+        self.n_detail_reads.load(Ordering::Relaxed)
     }
 
     /// The key under which detail is withheld.
@@ -153,6 +168,7 @@ impl Store {
         record: u64,
         category: CategoryCode,
     ) -> Result<Vec<EntryRecord>, StoreError> {
+        self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
         let found = self.scan(&format!("entry/{record:016x}/{category}/"))?;
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
@@ -433,7 +449,8 @@ impl Change {
         self.put(&format!("in/{enquiry}/{person}"), record)
     }
 
-    /// A statement this node has signed or verified.
+    /// A statement this node has signed or verified. Names are the signers' own: two that share one, of whatever
+    /// signers, are two statements.
     ///
     /// # Errors
     /// When it can not be encoded.
@@ -444,7 +461,8 @@ impl Change {
         signed: &SignedStatement,
     ) -> Result<(), StoreError> {
         let kept = KeptStatement { signed: signed.clone() };
-        self.put(&format!("statement/{enquiry}/{id}"), &kept)
+        let digest = Digest::of(&signed.payload);
+        self.put(&format!("statement/{enquiry}/{id}/{digest}"), &kept)
     }
 
     /// A rating this node has signed, with its analysis.

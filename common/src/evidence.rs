@@ -73,13 +73,14 @@ impl Evidence {
                 evidence.withdrawn.insert((statement.signer, rating));
             }
         }
+        // A name is its signer's own: another agency's statement of the same name takes no statement's place.
         let mut seen = BTreeSet::new();
         // What was known and no longer verifies (another agreement, say) is simply not known.
         for signed in known {
             if let Ok(statement) = read(signed)
-                && seen.insert(statement.id.clone())
+                && seen.insert((statement.signer.clone(), statement.id.clone()))
             {
-                evidence.accept(statement, signed.clone());
+                evidence.accept(agreement, statement, signed.clone());
             }
         }
         for signed in presented {
@@ -88,8 +89,8 @@ impl Evidence {
                     if evidence.replaces(&statement) || evidence.is_withdrawn(&statement) {
                         evidence.reject(&statement, Rejection::Stale);
                     }
-                    if seen.insert(statement.id.clone()) {
-                        evidence.accept(statement, signed.clone());
+                    if seen.insert((statement.signer.clone(), statement.id.clone())) {
+                        evidence.accept(agreement, statement, signed.clone());
                     }
                 }
                 Err(why) => match signed.read_unverified() {
@@ -140,8 +141,13 @@ impl Evidence {
         }
     }
 
-    fn accept(&mut self, statement: Statement, signed: SignedStatement) {
-        if self.is_withdrawn(&statement) {
+    fn accept(
+        &mut self,
+        agreement: &SignedAgreement,
+        statement: Statement,
+        signed: SignedStatement,
+    ) {
+        if self.is_withdrawn(&statement) || says_after_leaving(agreement, &statement) {
             self.accepted.push((statement, signed));
             return;
         }
@@ -200,6 +206,19 @@ impl Evidence {
             | Body::RatingKept(_) => {}
         }
         self.accepted.push((statement, signed));
+    }
+}
+
+/// Whether an agency says it after it has left the agreement. Ratings and assertions are held against their own time by
+/// `decide`, and a rating can be taken back at any time.
+fn says_after_leaving(agreement: &SignedAgreement, statement: &Statement) -> bool {
+    let party = agreement.agreement().party(&statement.signer);
+    let in_force = party.is_some_and(|party| party.in_force(statement.made_at));
+    match statement.body {
+        Body::Link { .. } | Body::Role { .. } | Body::Consent(_) | Body::Action { .. } => !in_force,
+        Body::Rating(_) | Body::Assertion(_) | Body::Release(_) | Body::RatingWithdrawn { .. } => {
+            false
+        }
     }
 }
 

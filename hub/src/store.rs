@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use brag_common::{
+    audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
     id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
     secret::SecretBytes,
@@ -353,7 +354,8 @@ impl Change {
         self.put(&format!("cell/{enquiry}/{agency}/{person}"), record)
     }
 
-    /// A signed statement that came in.
+    /// A signed statement that came in. Names are the signers' own: an agency that uses another's takes nothing
+    /// of the other's away.
     ///
     /// # Errors
     /// When it can not be encoded.
@@ -363,7 +365,8 @@ impl Change {
         id: &RequestId,
         record: &StatementRecord,
     ) -> Result<(), StoreError> {
-        self.put(&format!("statement/{enquiry}/{id}"), record)
+        let digest = Digest::of(&record.signed.payload);
+        self.put(&format!("statement/{enquiry}/{id}/{digest}"), record)
     }
 
     /// A request for detail, for one recipient.

@@ -14,6 +14,9 @@ use crate::{
 const AGREEMENT: &str =
     include_str!("../../../tests/corpus/agreements/exampleshire/agreement.toml");
 
+/// A party that has left the agreement an hour before.
+const LEFT: &str = "YOS";
+
 /// A partnership whose every party has keys: the text of the agreement with a `[party.keys]` for each.
 struct World {
     agreement: SignedAgreement,
@@ -40,6 +43,9 @@ impl World {
                     "keys.tls = \"spiffe://test/agency/{agency}\"\nkeys.signing = \"{}\"\nkeys.sealing = \"{sealing}\"\n",
                     key.verifying_key()
                 ));
+                if id == LEFT {
+                    text.push_str(&format!("withdrawn_at = {}\n", at(-1)));
+                }
                 keys.insert(agency, key);
             }
         }
@@ -318,4 +324,38 @@ fn agreements_of_several_agencies_stand_beside_one_another() {
     let das = said(&world, ("DAS", 1, 0), ConsentState::Valid, ("C50", "CSC"));
     let hlt = said(&world, ("HLT", 2, 1), ConsentState::Valid, ("C30", "EDU"));
     assert_eq!(stands(&world, &[&das, &hlt]), ["Valid C50 CSC", "Valid C30 EDU"]);
+}
+
+#[test]
+fn what_a_party_says_after_it_has_left_is_no_fact_and_what_it_said_before_stays_one() {
+    let world = World::new();
+    let (from, to) = (world.person("P2"), world.person("P1"));
+    let said = |n, made_at| {
+        let (from, to) = (from.clone(), to.clone());
+        let link = world.statement(LEFT, n, Body::Link { from, to, kind: LinkKind::PosesRiskTo });
+        world.signed(&Statement { made_at, ..link })
+    };
+    let evidence = world.verify(&[said(1, at(0))], &[]);
+    assert_eq!(evidence.facts.links, []);
+    assert_eq!(evidence.accepted.len(), 1);
+    assert_eq!(world.verify(&[said(2, at(-2))], &[]).facts.links.len(), 1);
+}
+
+#[test]
+fn a_statement_that_bears_the_name_of_another_agencys_takes_nothing_away_from_it() {
+    let world = World::new();
+    let older = world.signed(&world.rating(1, Colour::Red, at(0)));
+    let newer = world.signed(&world.rating(2, Colour::Green, at(5)));
+    let person = world.person("P1");
+    let twin = Body::Role { person, role: PersonRole::Unclear };
+    let twin = world.signed(&world.statement("POL", 2, twin));
+    // Shown first, or known: the Green still counts.
+    for (presented, known) in [
+        (vec![twin.clone(), older.clone(), newer.clone()], vec![]),
+        (vec![older, newer], vec![twin]),
+    ] {
+        let evidence = world.verify(&presented, &known);
+        let colours: Vec<_> = evidence.facts.ratings.iter().map(|rating| rating.colour).collect();
+        assert!(colours.contains(&Colour::Green), "{colours:?}");
+    }
 }
