@@ -53,6 +53,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.DeskService/DecideIdentity", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ConfirmLink", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/MakeAssertion", Open::Staff(&["assessor"])),
+    ("brag.v1.DeskService/AcceptAction", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/Approve", Open::Staff(&["approver"])),
     ("brag.v1.DeskService/Refuse", Open::Staff(&["approver"])),
     ("brag.v1.DeskService/Inbox", Open::Staff(&["assessor"])),
