@@ -5,8 +5,10 @@
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
 //! - [`identity`]: possible matches: authorised, compared, decided, undone, and found again
 //! - [`demo`]: the demo, as the program it is, on real processes
+//! - [`scenarios`]: what the demo makes of each scenario, beside the tables it was written from
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
+//! - [`plan`]: actions that agencies accept
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
@@ -25,8 +27,10 @@ mod malicious_hub;
 mod malicious_node;
 mod node_process;
 mod partial_failure;
+mod plan;
 mod release;
 mod round;
+mod scenarios;
 mod scene;
 mod stand_in;
 mod tidy;
