@@ -394,7 +394,7 @@ pub(crate) async fn told_of(
     }
 }
 
-async fn opened(
+pub(crate) async fn opened(
     shared: &Arc<Shared>,
     enquiry: &EnquiryRef,
     person: PersonRef,
@@ -403,7 +403,7 @@ async fn opened(
     if known.opened.is_none() {
         return Err(Refusal::rule(
             "commitment_not_opened",
-            "the agency has no record of one of the two, so it can not vouch for their link",
+            "the agency has no record of one of the two, so it can not vouch for it",
         ));
     }
     Ok(PersonIn { person, commitment: known.commitment })

@@ -26,7 +26,10 @@ use tonic::{
 
 use crate::cli::{Exit, print_json};
 
+mod consent;
 mod show;
+
+pub use consent::ConsentCommand;
 
 /// How long one call may take: an approval may seal and record before it answers.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -79,6 +82,11 @@ pub enum DeskCommand {
     /// Example: agency-node accept-action ENQUIRY --action A-2 --person P2
     #[command(verbatim_doc_comment)]
     AcceptAction(AcceptActionArgs),
+    /// Record what a person said about sharing
+    ///
+    /// Example: agency-node consent record ENQUIRY PERSON --category C50 --to CSC
+    #[command(subcommand, verbatim_doc_comment)]
+    Consent(ConsentCommand),
     /// Approve a release that waits
     ///
     /// Example: agency-node approve WORK
@@ -285,6 +293,7 @@ impl DeskCommand {
             Self::ConfirmLink(args) => &args.plain,
             Self::Assert(args) => &args.plain,
             Self::AcceptAction(args) => &args.plain,
+            Self::Consent(command) => command.plain(),
             Self::Approve(args) => &args.plain,
             Self::Refuse(args) => &args.plain,
             Self::Open(args) => &args.plain,
@@ -433,6 +442,7 @@ async fn call(
             let id = desk.accept_action(request).await?.into_inner().statement_id;
             show::signed(stdout, "The acceptance is signed and recorded", &id, json)?;
         }
+        DeskCommand::Consent(command) => consent::run(&mut desk, command, json, stdout).await?,
         DeskCommand::Approve(args) => {
             let request = with_deadline(pb::ApproveRequest { work: args.work }, CALL_WITHIN);
             let left = desk.approve(request).await?.into_inner().approvals_needed;
@@ -521,7 +531,8 @@ async fn open(
 ) -> Result<Exit, Failure> {
     let inbox = desk.inbox(with_deadline(pb::InboxRequest {}, CALL_WITHIN)).await?.into_inner();
     let item = inbox.items.into_iter().find(|item| item.release == args.release);
-    if let Some(item) = &item {
+    // What has ended is asked for all the same: the node says why it does not open, and records who wanted to.
+    if let Some(item) = item.as_ref().filter(|item| item.closed.is_empty()) {
         if !json {
             show::obligations(stdout, item)?;
         }

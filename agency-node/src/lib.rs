@@ -8,6 +8,7 @@ pub mod case;
 pub mod check_command;
 pub mod cli;
 pub mod config;
+pub mod consent;
 pub mod desk;
 pub mod desk_command;
 pub mod enrol;
@@ -30,6 +31,7 @@ pub mod serve_command;
 pub mod service;
 pub mod standing;
 pub mod store;
+pub mod views;
 pub mod work;
 
 pub use brag_common::program::Surroundings;

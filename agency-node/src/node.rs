@@ -43,6 +43,7 @@ use crate::{
     renew::{self, Told},
     service,
     store::{Store, shapes::Screened},
+    views::{self, Views},
 };
 
 /// The most screenings whose candidates are remembered at a time; each lives for minutes.
@@ -75,6 +76,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// Views of detail that others released to this agency, and their keys.
+    pub views: Views,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
@@ -163,6 +166,7 @@ impl Node {
             replay,
         } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
         let index = HotIndex::open(config.data.as_path())?;
+        let views = Views::open(&config)?;
 
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
@@ -184,6 +188,7 @@ impl Node {
             told: Told::default(),
             replay,
             requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
+            views,
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
@@ -240,6 +245,7 @@ impl Node {
         ));
         let delivering =
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
+        let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -253,6 +259,7 @@ impl Node {
         serving.ended().await?;
         delivering.await?;
         renewing.await?;
+        closing.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

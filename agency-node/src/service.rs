@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Obligation,
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
     status::{PeerFacing as _, to_status},
     tls::peer_of,
@@ -23,14 +24,17 @@ use crate::{
     answer_round::answer_round,
     answer_screen::answer_screen,
     config::Role,
-    desk,
+    consent, desk,
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
     plan, receive, review,
     store::shapes::IdentityVerdict,
+    views,
     work::rating_work,
 };
+
+mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
@@ -341,6 +345,41 @@ impl DeskService for ForStaff {
         Ok(Response::new(pb::AcceptActionResponse { statement_id: id.to_string() }))
     }
 
+    async fn record_consent(
+        &self,
+        request: Request<pb::RecordConsentRequest>,
+    ) -> Result<Response<pb::RecordConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let record = consent_wire::record(&who, &message).map_err(refused)?;
+        let id = consent::record(&self.0, &who, record).await.map_err(refused)?;
+        Ok(Response::new(pb::RecordConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        request: Request<pb::WithdrawConsentRequest>,
+    ) -> Result<Response<pb::WithdrawConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let id = consent::withdraw(&self.0, &who, enquiry, person, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::WithdrawConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn show_consent(
+        &self,
+        request: Request<pb::ShowConsentRequest>,
+    ) -> Result<Response<pb::ShowConsentResponse>, Status> {
+        let (_, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let person = optional_id("person", &message.person).map_err(refused)?;
+        let known = consent::show(&self.0, enquiry, person).await.map_err(refused)?;
+        let consents = known.iter().map(consent_wire::known).collect();
+        Ok(Response::new(pb::ShowConsentResponse { consents }))
+    }
+
     async fn approve(
         &self,
         request: Request<pb::ApproveRequest>,
@@ -377,10 +416,9 @@ impl DeskService for ForStaff {
     ) -> Result<Response<pb::OpenDetailResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
         let release = id("release", &message.release).map_err(refused)?;
-        let (view, text) =
-            receive::open_detail(&self.0, &who, release, message.obligations_accepted)
-                .await
-                .map_err(refused)?;
+        let (view, text) = views::open_detail(&self.0, &who, release, message.obligations_accepted)
+            .await
+            .map_err(refused)?;
         Ok(Response::new(pb::OpenDetailResponse {
             text,
             obligations: view.obligations,
@@ -398,5 +436,13 @@ fn inbox_item(view: &receive::View) -> pb::InboxItem {
         holder: view.holder.to_string(),
         obligations: view.obligations.clone(),
         expires_at_unix_ms: view.expires.as_millisecond(),
+        obligation_texts: view.obligations.iter().map(|word| obligation_text(word)).collect(),
+        closed: view.closed.map_or("", |closed| closed.why.word()).to_owned(),
+        closed_at_unix_ms: view.closed.map_or(0, |closed| closed.at.as_millisecond()),
     }
+}
+
+fn obligation_text(word: &str) -> String {
+    let unknown = "This version does not know this obligation, and does not open the detail.";
+    Obligation::from_word(word).map_or_else(|| unknown.to_owned(), Obligation::text)
 }

@@ -20,8 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    AnalysisRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement,
-    PersonRecord, Review, StandingRating,
+    AnalysisRecord, ConsentRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord,
+    KeptStatement, PersonRecord, Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -234,6 +234,17 @@ impl Store {
         Ok(kept.map(|AnalysisRecord { salt, text }| SaltedAnalysis { salt, text }))
     }
 
+    /// What this node keeps of what people of an enquiry said about sharing, by the statement's name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn consents(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, ConsentRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("consent/{enquiry}/"))?)
+    }
+
     /// A release that waits, or waited, for people.
     ///
     /// # Errors
@@ -399,6 +410,19 @@ impl Change {
         self.statement(enquiry, id, &rated.signed)?;
         let SaltedAnalysis { salt, text } = rated.analysis.clone();
         self.put(&format!("analysis/{enquiry}/{id}"), &AnalysisRecord { salt, text })
+    }
+
+    /// What stays here of what a person said about sharing.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn consent(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &ConsentRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("consent/{enquiry}/{id}"), record)
     }
 
     /// A release that waits, or waited, for people.

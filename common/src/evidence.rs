@@ -9,16 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     agreement::{
-        AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
-        Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
+        AcceptedAction, Assertion, AssertionKind, EvidenceId, EvidenceKind, Facts, Link, Marac,
+        MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
     },
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId},
     rating::Basis,
     statement::{
-        Body, ConsentState, PersonIn, PersonRole, Realm, Refused, SignedStatement, Statement,
-        Threshold,
+        Body, PersonIn, PersonRole, Realm, Refused, SignedStatement, Statement, Threshold,
     },
 };
+
+mod consents;
 
 /// The people of an enquiry, as commitments.
 pub type People = BTreeMap<PersonRef, Commitment>;
@@ -33,6 +34,8 @@ pub struct Evidence {
     pub accepted: Vec<(Statement, SignedStatement)>,
     /// Ratings that their own signers have withdrawn; they stay, and prove nothing.
     withdrawn: BTreeSet<(AgencyId, RequestId)>,
+    /// What people said about sharing, until all of it is in.
+    consents: Vec<(Statement, EvidenceId)>,
 }
 
 impl Evidence {
@@ -95,6 +98,8 @@ impl Evidence {
                 },
             }
         }
+        let said = std::mem::take(&mut evidence.consents);
+        evidence.facts.consents = consents::standing(agreement.agreement(), &said);
         evidence
     }
 
@@ -182,18 +187,8 @@ impl Evidence {
                 at: statement.made_at,
                 evidence,
             }),
-            Body::Consent(consent) => facts.consents.push(Consent {
-                person: consent.person.person.clone(),
-                status: match consent.state {
-                    ConsentState::Valid => ConsentStatus::Valid,
-                    ConsentState::Refused => ConsentStatus::Refused,
-                    ConsentState::Withdrawn => ConsentStatus::Withdrawn,
-                },
-                categories: consent.categories.clone(),
-                recipients: consent.recipients.clone(),
-                expires: consent.expires_at,
-                evidence,
-            }),
+            // What several of them come to is known once all are in.
+            Body::Consent(_) => self.consents.push((statement.clone(), evidence)),
             Body::Action { person, .. } => facts
                 .accepted_actions
                 .push(AcceptedAction { agency: agency.clone(), person: person.person.clone() }),

@@ -37,6 +37,7 @@ pub mod stored;
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod view;
 pub mod wire;
 
 #[cfg(feature = "test-util")]

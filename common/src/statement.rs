@@ -144,6 +144,16 @@ impl ConsentState {
     /// Every state with its word.
     pub const ALL: [(Self, &'static str); 3] =
         [(Self::Valid, "valid"), (Self::Refused, "refused"), (Self::Withdrawn, "withdrawn")];
+
+    /// The word for the state.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// A person's own agreement, as the agency that asked recorded it.
@@ -159,6 +169,8 @@ pub struct Consent {
     pub recipients: BTreeSet<AgencyId>,
     /// When it ends of itself.
     pub expires_at: Option<Timestamp>,
+    /// Who asked the person; `None`: they were not asked, or came of their own accord.
+    pub asked_by: Option<StaffName>,
 }
 
 /// What a holder decided for one recipient.

@@ -175,6 +175,10 @@ impl Delivery<'_> {
         };
         match client(channel).receive(with_deadline(request, within)).await {
             Ok(_) => Ok(()),
+            // It has it, and its answer was lost: a recipient takes no detail twice.
+            Err(status) if brag_common::status::code_of(&status) == Some("received_already") => {
+                Ok(())
+            }
             Err(status) => {
                 let code = brag_common::status::code_of(&status).unwrap_or("unreachable");
                 tracing::warn!(code, recipient = %decision.recipient, "could not pass on detail");

@@ -9,6 +9,8 @@
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`plan`]: actions that agencies accept
+//! - [`views`]: detail at its recipient, and every way in which it ends there
+//! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
@@ -19,6 +21,7 @@
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod authz_coverage;
+mod consent;
 mod demo;
 mod enrolment;
 mod identity;
@@ -35,3 +38,4 @@ mod scene;
 mod stand_in;
 mod tidy;
 mod transcript;
+mod views;

@@ -13,7 +13,9 @@ use brag_hub::screening::Asked;
 use brag_tests::federation::{fresh, id};
 use tonic::Code;
 
-use crate::scene::{HOLDER, Scene, analysis, link, other_agreement, permit, rating, swapped};
+use crate::scene::{
+    HOLDER, Scene, analysis, link, other_agreement, parcel, permit, rating, swapped,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_1_a_rating_that_the_hub_signed_opens_nothing() {
@@ -346,7 +348,11 @@ async fn detail_without_the_holders_own_permit_for_these_bytes_is_not_taken_into
         assert_eq!(code_of(&refused), Some(code));
     }
     assert!(scene.federation.inside(HOLDER).store.inbox().unwrap().is_empty());
-    receive(&scene, &by(for_us(), &pol), &sealed).await.unwrap();
+    let key = scene.federation.inside(HOLDER).sealing.public_key().unwrap();
+    let enquiry = scene.name();
+    let (body, sealed) =
+        parcel(scene.realm(), &enquiry, ("POL", HOLDER), &key, ("what POL holds", until));
+    receive(&scene, &by(body, &pol), &sealed).await.unwrap();
     assert_eq!(scene.federation.inside(HOLDER).store.inbox().unwrap().len(), 1);
     scene.end_with_nothing_sealed().await;
 }

@@ -126,6 +126,7 @@ fn encode_body(body: &Body) -> pb::statement_payload::Body {
             categories: consent.categories.iter().map(ToString::to_string).collect(),
             recipients: consent.recipients.iter().map(ToString::to_string).collect(),
             expires_at_unix_ms: consent.expires_at.map_or(0, Timestamp::as_millisecond),
+            asked_by: consent.asked_by.as_ref().map(ToString::to_string).unwrap_or_default(),
         }),
         Body::Action { person: who, action } => Wire::Action(pb::ActionBody {
             person: Some(person(who)),
@@ -287,6 +288,7 @@ fn decode_consent(consent: &pb::ConsentBody) -> Result<Consent, WireError> {
             .map(|agency| id::<AgencyId>("recipients", agency))
             .collect::<Result<_, _>>()?,
         expires_at: optional_time("expires_at_unix_ms", consent.expires_at_unix_ms)?,
+        asked_by: optional_id("asked_by", &consent.asked_by)?,
     })
 }
 

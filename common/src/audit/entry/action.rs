@@ -70,8 +70,10 @@ actions! {
     DetailReceived = "detail_received";
     /// A person at the recipient opened a detail.
     DetailOpened = "detail_opened";
-    /// Opening was refused or its time had passed.
+    /// Opening was refused or its time had passed; `decision` says which.
     DetailExpired = "detail_expired";
+    /// A view of detail ended and its key was destroyed; `decision` says why.
+    DetailClosed = "detail_closed";
     /// The hub evaluated blinded match keys for a node's enrolment.
     EnrolmentEvaluated = "enrolment_evaluated";
     /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.
