@@ -19,6 +19,7 @@ use crate::{
 
 mod acts;
 mod compare;
+mod consents;
 mod people;
 mod print;
 mod progress;

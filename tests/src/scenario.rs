@@ -25,7 +25,8 @@ mod who;
 
 pub use at::At;
 pub use does::{
-    Accept, Assertion, Away, Confirm, LogFull, Open, Rating, Release, Review, Threshold,
+    Accept, Assertion, Away, Confirm, Consent, ConsentSaid, LogFull, Open, Rating, Release, Review,
+    Threshold,
 };
 pub use events::Event;
 pub use expect::{Cell, Check, Decided, Expected, Gates, Level, Said, letter};
@@ -79,6 +80,9 @@ pub struct Scenario {
     /// What approvers do.
     #[serde(default)]
     pub review: Vec<Review>,
+    /// What people say about sharing.
+    #[serde(default)]
+    pub consent: Vec<Consent>,
     /// Actions that agencies accept.
     #[serde(default)]
     pub accept: Vec<Accept>,

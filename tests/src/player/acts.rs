@@ -149,6 +149,7 @@ impl<'a> Play<'a> {
                 Event::Confirm(confirm) => self.confirm(confirm).await,
                 Event::Rating(rating) => self.rate(rating).await,
                 Event::Assertion(assertion) => self.assert(assertion).await,
+                Event::Consent(consent) => self.consent(consent).await,
                 Event::Accept(accept) => self.accept(accept).await,
                 Event::Check(check) => self.check(check).await,
                 Event::Release(release) => self.release(release).await,

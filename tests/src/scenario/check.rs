@@ -12,7 +12,7 @@ use brag_common::{
 };
 use toml::Spanned;
 
-use super::{At, Cell, Decided, Expected, Rating, Said, Scenario};
+use super::{At, Cell, ConsentSaid, Decided, Expected, Rating, Said, Scenario};
 
 /// The fewest characters of a marker: shorter ones would be found by chance.
 const MARKER_MIN_CHARS: usize = 12;
@@ -196,6 +196,21 @@ impl Found<'_> {
             assertion.people.iter().for_each(|label| self.label(label));
             if assertion.at.is_before_start() {
                 self.fault(&assertion.agency, "thresholds are signed after the start");
+            }
+        }
+        for consent in &self.scenario.consent {
+            self.agency(&consent.agency);
+            self.label(&consent.person);
+            consent.recipients.iter().for_each(|recipient| self.agency(recipient));
+            if consent.at.is_before_start() {
+                self.fault(&consent.agency, "agreements are recorded after the start");
+            }
+            let names_something = !consent.categories.is_empty() && !consent.recipients.is_empty();
+            if consent.said == ConsentSaid::Agreed && !names_something {
+                self.fault(&consent.person, "an agreement names categories and recipients");
+            }
+            if consent.said != ConsentSaid::Agreed && consent.expires.is_some() {
+                self.fault(&consent.person, "only an agreement `expires`");
             }
         }
         for accept in &self.scenario.accept {

@@ -156,6 +156,55 @@ pub struct LogFull {
     pub until: At,
 }
 
+/// What a person said about sharing, as an agency records it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The agency that records it.
+    pub agency: Spanned<AgencyId>,
+    /// Label.
+    pub person: Spanned<String>,
+    /// When.
+    pub at: At,
+    /// What they said.
+    pub said: ConsentSaid,
+    /// Categories it names.
+    #[serde(default)]
+    pub categories: Vec<CategoryCode>,
+    /// Recipients it names.
+    #[serde(default)]
+    pub recipients: Vec<Spanned<AgencyId>>,
+    /// When the agreement ends; absent: it has no end of its own.
+    pub expires: Option<At>,
+    /// Why the person was not asked themselves; absent: the agency's assessor asked.
+    #[serde(default)]
+    pub not_asked: String,
+}
+
+/// What a person says about sharing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentSaid {
+    /// They agree.
+    Agreed,
+    /// They refuse.
+    Refused,
+    /// They take back everything.
+    Withdrawn,
+}
+
+impl ConsentSaid {
+    /// The word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// That an agency accepts an action of the plan.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

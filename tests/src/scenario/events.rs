@@ -1,7 +1,8 @@
 //! What happens in a scenario, in order.
 
 use super::{
-    Accept, Assertion, At, Away, Check, Confirm, LogFull, Open, Rating, Release, Review, Scenario,
+    Accept, Assertion, At, Away, Check, Confirm, Consent, LogFull, Open, Rating, Release, Review,
+    Scenario,
 };
 
 /// One thing that happens.
@@ -21,6 +22,8 @@ pub enum Event<'a> {
     Rating(&'a Rating),
     /// A threshold is signed.
     Assertion(&'a Assertion),
+    /// A person's own agreement is recorded.
+    Consent(&'a Consent),
     /// An action is accepted.
     Accept(&'a Accept),
     /// The enquiry is compared with what has to be so.
@@ -49,6 +52,7 @@ impl Scenario {
         let given = self.rating.iter().filter(|rating| !rating.at.is_before_start());
         events.extend(given.map(|e| (e.at, Event::Rating(e))));
         events.extend(self.assertion.iter().map(|e| (e.at, Event::Assertion(e))));
+        events.extend(self.consent.iter().map(|e| (e.at, Event::Consent(e))));
         events.extend(self.accept.iter().map(|e| (e.at, Event::Accept(e))));
         events.extend(self.check.iter().map(|e| (e.at, Event::Check(e))));
         events.extend(self.release.iter().map(|e| (e.at, Event::Release(e))));
