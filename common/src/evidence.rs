@@ -216,9 +216,12 @@ fn says_after_leaving(agreement: &SignedAgreement, statement: &Statement) -> boo
     let in_force = party.is_some_and(|party| party.in_force(statement.made_at));
     match statement.body {
         Body::Link { .. } | Body::Role { .. } | Body::Consent(_) | Body::Action { .. } => !in_force,
-        Body::Rating(_) | Body::Assertion(_) | Body::Release(_) | Body::RatingWithdrawn { .. } => {
-            false
-        }
+        Body::Rating(_)
+        | Body::Assertion(_)
+        | Body::Release(_)
+        | Body::RatingWithdrawn { .. }
+        | Body::RatingChallenged(_)
+        | Body::RatingKept(_) => false,
     }
 }
 
