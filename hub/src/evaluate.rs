@@ -58,6 +58,12 @@ pub async fn evaluate(
     draft.count = Some(BATCH as u64);
     shared.log.record(draft).await?;
 
+    // A guess that is made when a screening has come in must not be proven in its answer. Held until the evaluation is made: what is
+    // evaluated after the answers are in is too late for them.
+    let none_under_way = match shared.screening.get(agency) {
+        Some(turn) if record.effective_at.is_some() => Some(turn.write().await),
+        Some(_) | None => None,
+    };
     let by = agency.clone();
     let epoch = record.epoch;
     let evaluated = tokio::task::spawn_blocking(move || {
@@ -70,6 +76,7 @@ pub async fn evaluate(
         Ok::<_, Refusal>((secret.public_key(), batch))
     });
     let (public_key, batch) = evaluated.await.map_err(|_| Refusal::Internal)??;
+    drop(none_under_way);
     Ok(pb::EvaluateResponse {
         epoch,
         public_key: public_key.to_vec(),

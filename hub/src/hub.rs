@@ -26,7 +26,7 @@ use brag_common::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, Notify, Semaphore, broadcast, watch},
+    sync::{Mutex, Notify, RwLock, Semaphore, broadcast, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
@@ -63,6 +63,9 @@ pub struct Shared {
     pub requests: RequestMetrics,
     /// What information governance is told of.
     pub alerts: Alerts,
+    /// Read while an agency is screened, written while new keys of its are evaluated in an epoch that it is screened with: so a key that
+    /// was not enrolled before a person was asked about can not be claimed to have hit.
+    pub screening: BTreeMap<AgencyId, RwLock<()>>,
     /// Whom the staff are linked to.
     pub linked: LinkedPeople,
     /// A channel to each agency's node.
@@ -166,6 +169,7 @@ impl Hub {
             replay,
             alerts: Alerts::register(&metrics),
             linked,
+            screening: nodes.keys().map(|agency| (agency.clone(), RwLock::default())).collect(),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
             nodes,
             calls,

@@ -271,12 +271,18 @@ impl<'a> Asking<'a> {
             return Err(Missed::Unable(take::NOT_ENROLLED));
         };
         self.record(Action::ScreenAsked, &envelope.request_id, None).await?;
+        let turn = self.shared.screening.get(self.agency);
+        let under_way = match turn {
+            Some(turn) => Some(turn.read().await),
+            None => None,
+        };
         let answer = self
             .client()
             .screen(with_deadline(screening.request(), self.within))
             .await
             .map_err(|status| Missed::of(&status))?
             .into_inner();
+        drop(under_way);
         let asked = screening.weigh(self.shared, self.agency, &answer.answers).await?;
         let mut known = BTreeMap::new();
         let mut said = Vec::new();

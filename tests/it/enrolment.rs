@@ -210,6 +210,21 @@ async fn an_enrolments_request_is_taken_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_new_while_an_agency_is_screened_are_evaluated_only_when_its_answer_is_in() {
+    let federation = federation().await;
+    let hub = federation.inside_hub();
+    let screened = hub.screening[&id::<AgencyId>("SMS")].read().await;
+    let mut late = tokio::spawn(evaluate(federation.as_node("SMS"), 1, blinded()));
+    // Another agency's are no matter of it.
+    evaluate(federation.as_node("POL"), 1, blinded()).await.unwrap();
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut late).await;
+    assert!(waits.is_err(), "evaluated while a screening was under way");
+    drop(screened);
+    late.await.unwrap().unwrap();
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn enrolment_beyond_a_quota_is_refused_and_alerted() {
     let federation = federation().await;
     let node = || federation.as_node("SMS");
