@@ -12,6 +12,7 @@
 mod admission;
 pub mod cases;
 mod catalogue;
+pub mod clock;
 mod decide;
 mod decision;
 mod document;
@@ -35,6 +36,7 @@ mod properties;
 #[cfg(test)]
 mod testkit;
 
+pub use clock::WorkingHours;
 pub use decide::decide;
 pub use decision::{
     Approvals, NotApproved, Obligation, Outcome, PendingPermit, Permit, RecipientDecision, Stage,
@@ -53,8 +55,8 @@ pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text
 pub use party::{HubKeys, Party, PartyKeys, TlsName};
 pub use period::Period;
 pub use terms::{
-    Class, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
-    Requirement, ReviewAuthority, Special,
+    Class, ClockName, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
+    Requirement, ReviewAuthority, Special, Weekday,
 };
 pub use values::{
     Category, Cell, Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms,
