@@ -77,6 +77,8 @@ pub enum Role {
     Assessor,
     /// Approves or refuses releases.
     Approver,
+    /// Approves or refuses releases that were escalated.
+    Deputy,
 }
 
 impl staff::Role for Role {
@@ -84,6 +86,7 @@ impl staff::Role for Role {
         match self {
             Self::Assessor => "assessor",
             Self::Approver => "approver",
+            Self::Deputy => "deputy",
         }
     }
 }

@@ -10,7 +10,7 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
-    id::{EnquiryRef, PersonRef, RequestId, WorkRef},
+    id::{EnquiryRef, PersonRef, RequestId},
     matching::identity::CanonicalIdentity,
     rating::{Analysis, Colour, SaltedAnalysis, Topic},
     reason::Reason,
@@ -26,7 +26,7 @@ use crate::{
     standing::is_child,
     store::{
         Change,
-        shapes::{EnquiryPerson, EnquiryRecord, Review, Standing},
+        shapes::{EnquiryPerson, EnquiryRecord, Standing},
     },
 };
 
@@ -49,24 +49,15 @@ pub struct ToRate {
     pub own: Option<Vec<u8>>,
 }
 
-/// What waits for people.
-#[derive(Debug, Default)]
-pub struct Worklist {
-    /// People to rate, the soonest to close first.
-    pub ratings: Vec<ToRate>,
-    /// Releases to approve.
-    pub reviews: Vec<(WorkRef, Review)>,
-}
-
-/// What waits for people.
+/// People to rate, the soonest to close first.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
-    let list = shared
+pub async fn to_rate(shared: &Arc<Shared>) -> Result<Vec<ToRate>, Refusal> {
+    let mut ratings = shared
         .store
         .run(|store| {
-            let mut list = Worklist::default();
+            let mut ratings = Vec::new();
             for (enquiry, about) in store.enquiries()? {
                 for (person, known) in store.people_in(&enquiry)? {
                     if matches!(
@@ -86,17 +77,14 @@ pub async fn worklist(shared: &Arc<Shared>) -> Result<Worklist, Refusal> {
                     }
                     let (enquiry, about) = (enquiry.clone(), about.clone());
                     let work = ToRate { enquiry, about, person, known, name, record_id, own };
-                    list.ratings.push(work);
+                    ratings.push(work);
                 }
             }
-            list.reviews = store.reviews()?;
-            list.reviews.retain(|(_, review)| review.ended.is_none());
-            Ok(list)
+            Ok(ratings)
         })
         .await?;
-    let Worklist { mut ratings, reviews } = list;
     ratings.sort_by(|a, b| (a.about.answer_by, &a.person).cmp(&(b.about.answer_by, &b.person)));
-    Ok(Worklist { ratings, reviews })
+    Ok(ratings)
 }
 
 fn name_of(canonical: &[u8]) -> String {

@@ -39,8 +39,9 @@ use crate::{
     ground::Ground,
     guard::Refusal,
     hot_index::HotIndex,
-    outbox,
+    outbox::{self, Order},
     renew::{self, Told},
+    review::deadline::{self, Deadlines},
     service,
     store::{Store, shapes::Screened},
 };
@@ -75,6 +76,10 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// The order of what is delivered.
+    pub order: Order,
+    /// When the next review is escalated or ends.
+    pub deadlines: Deadlines,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
@@ -184,6 +189,8 @@ impl Node {
             told: Told::default(),
             replay,
             requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
+            order: Order::default(),
+            deadlines: Deadlines::default(),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
@@ -240,6 +247,7 @@ impl Node {
         ));
         let delivering =
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
+        let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -253,6 +261,7 @@ impl Node {
         serving.ended().await?;
         delivering.await?;
         renewing.await?;
+        reviewing.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

@@ -7,6 +7,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     agreement::LinkKind,
     id::{
@@ -196,9 +198,41 @@ pub enum DecidedOutcome {
         gate: String,
         /// Approvals still needed.
         approvals_needed: u32,
+        /// Who may act, and until when; `None`: the holder does not say.
+        wait: Option<ReviewWait>,
     },
     /// Refused.
     Deny(Reason),
+}
+
+/// For whom a review waits, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewWait {
+    /// Who may act, by role: never by name.
+    pub stage: ReviewStage,
+    /// When it ends in a refusal if too few have approved, to the millisecond.
+    pub until: Timestamp,
+}
+
+/// Who may act on a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewStage {
+    /// Approvers.
+    Approver,
+    /// It was escalated: deputies too.
+    DeputyApprover,
+}
+
+impl ReviewStage {
+    /// The word for whoever was asked last.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Approver => "approver",
+            Self::DeputyApprover => "deputy_approver",
+        }
+    }
 }
 
 /// What is stated.

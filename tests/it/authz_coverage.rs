@@ -48,13 +48,13 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.NodeService/Rate", Open::Hub),
     ("brag.v1.NodeService/Release", Open::Hub),
     ("brag.v1.NodeService/Receive", Open::Hub),
-    ("brag.v1.DeskService/Worklist", Open::Staff(&["assessor", "approver"])),
+    ("brag.v1.DeskService/Worklist", Open::Staff(&["assessor", "approver", "deputy"])),
     ("brag.v1.DeskService/GiveRating", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/DecideIdentity", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ConfirmLink", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/MakeAssertion", Open::Staff(&["assessor"])),
-    ("brag.v1.DeskService/Approve", Open::Staff(&["approver"])),
-    ("brag.v1.DeskService/Refuse", Open::Staff(&["approver"])),
+    ("brag.v1.DeskService/Approve", Open::Staff(&["approver", "deputy"])),
+    ("brag.v1.DeskService/Refuse", Open::Staff(&["approver", "deputy"])),
     ("brag.v1.DeskService/Inbox", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/OpenDetail", Open::Staff(&["assessor"])),
     ("brag.v1.HubService/Evaluate", Open::Agencies),
@@ -110,7 +110,8 @@ impl Open {
         };
         let mut refused: Vec<_> = everybody.iter().map(|who| (*who, code)).collect();
         if let Self::Staff(roles) = self {
-            let others = ["assessor", "approver"].into_iter().filter(|role| !roles.contains(role));
+            let others =
+                ["assessor", "approver", "deputy"].into_iter().filter(|role| !roles.contains(role));
             refused.extend(others.map(|role| (role, "role_missing")));
         }
         if self == Self::Coordinator {
@@ -265,6 +266,7 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
         ("auditor", federation.person(AUDITOR)),
         ("assessor", federation.person("sms.assessor")),
         ("approver", federation.person("sms.approver1")),
+        ("deputy", federation.person("sms.deputy")),
         ("other agency's assessor", federation.person("pol.assessor")),
         ("unlisted", federation.person("j.doe")),
     ])

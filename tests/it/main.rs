@@ -7,6 +7,7 @@
 //! - [`demo`]: the demo, as the program it is, on real processes
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
+//! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
@@ -26,6 +27,7 @@ mod malicious_node;
 mod node_process;
 mod partial_failure;
 mod release;
+mod review;
 mod round;
 mod scene;
 mod stand_in;
