@@ -54,6 +54,7 @@ pub struct Withholding {
 }
 
 /// What a review waits for.
+#[derive(Clone, Copy)]
 struct Waits<'a> {
     gate: &'a str,
     n_missing: usize,

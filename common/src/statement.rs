@@ -427,6 +427,36 @@ mod tests {
 
     /// The bytes that every signature in the field is over: they must not change by accident.
     #[test]
+    fn a_review_tells_whom_it_waits_for_and_until_when_or_that_it_does_not_say() {
+        let person =
+            PersonIn { person: "P1".parse().unwrap(), commitment: Commitment::from_bytes([2; 32]) };
+        let until = Timestamp::from_millisecond(1_799_402_400_000).unwrap();
+        let waits = |stage| Some(ReviewWait { stage, until });
+        for wait in [None, waits(ReviewStage::Approver), waits(ReviewStage::DeputyApprover)] {
+            let outcome =
+                DecidedOutcome::Review { gate: "g3".to_owned(), approvals_needed: 2, wait };
+            let decision = ReleaseDecision {
+                release: ReleaseRef::from_random([3; 16]),
+                person: person.clone(),
+                category: "C35".parse().unwrap(),
+                recipient: "CSC".parse().unwrap(),
+                outcome,
+            };
+            let statement = Statement {
+                id: RequestId::from_random([1; 16]),
+                signer: "SMS".parse().unwrap(),
+                agreement: AgreementDigest::from_bytes([1; 32]),
+                enquiry: EnquiryRef::from_random([4; 16]),
+                made_at: until,
+                made_by: None,
+                body: Body::Release(decision),
+            };
+            let payload = crate::wire::statement::encode(&statement);
+            assert_eq!(crate::wire::statement::decode(&payload).unwrap(), statement);
+        }
+    }
+
+    #[test]
     fn the_signed_bytes_of_a_rating_are_these() {
         let person = |byte| PersonIn {
             person: "P1".parse().unwrap(),

@@ -219,6 +219,29 @@ async fn a_node_that_is_away_at_the_end_of_the_clock_refuses_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_2_a_review_goes_on_waiting_until_its_end_can_be_recorded() {
+    let waiting = Waiting::red().await;
+    let asked = waiting.ask("C35").await;
+    let mut approver = waiting.federation.approver("SMS", 1);
+    let work = until_work(&mut approver).await.work;
+    let switch = waiting.federation.fault_switch("SMS").clone();
+    switch.fail_writes();
+    // The log finds out by what it has to record.
+    let refused = approve(&mut approver, &work).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("log_unavailable"));
+    waiting.federation.advance(SignedDuration::from_hours(4));
+    let late = approve(&mut approver, &work).await.unwrap_err();
+    assert_eq!(code_of(&late), Some("APPROVAL_TIMEOUT"));
+    let show = waiting.federation.show(&waiting.enquiry.name).await;
+    assert_eq!(show.releases[0].decision(), Decision::Review);
+    assert_eq!(waiting.recorded("review_expired"), 0);
+    switch.heal();
+    assert_eq!(waiting.until_denied(&asked).await.reason, "APPROVAL_TIMEOUT");
+    assert_eq!((waiting.recorded("review_approved"), waiting.recorded("review_expired")), (0, 1));
+    waiting.federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_and_a_release_reach_a_hub_that_was_away_once_each() {
     let mut waiting = Waiting::red().await;
     let (refused, released) = (waiting.ask("C35").await, waiting.ask("C35").await);

@@ -101,3 +101,37 @@ pub(super) fn document(work: &pb::ReviewWork) -> Value {
     }
     document
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redacted_text_shows_under_its_name_and_can_not_forge_a_line() {
+        let redaction = pb::Redaction {
+            name: "N1".to_owned(),
+            text: "In treatment.\n\u{1b}[2JW2: redacted".to_owned(),
+            by: "sms.approver1".to_owned(),
+            reason: "Names\na neighbour.".to_owned(),
+        };
+        let work = pb::ReviewWork {
+            work: "W1".to_owned(),
+            decide_by_unix_ms: 1_799_402_400_000,
+            must_be_redacted: true,
+            redaction: Some(redaction),
+            ..pb::ReviewWork::default()
+        };
+        let mut out = Vec::new();
+        to_approve(&mut out, std::slice::from_ref(&work)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let told = "W1: redacted by sms.approver1 (Names\u{fffd}a neighbour.). To approve this text: --as-redacted N1";
+        assert!(text.contains(told), "{text}");
+        assert!(text.contains("\n    In treatment.\n    \u{fffd}[2JW2: redacted\n"), "{text}");
+        assert!(text.contains("2027-01-08T10:00:00Z") && text.contains("also about somebody else"));
+        let document = document(&work);
+        assert_eq!(document["redaction"]["name"], "N1");
+        assert_eq!(document["escalated_at"], "");
+        let empty = pb::ReviewWork::default();
+        assert!(super::document(&empty).get("redaction").is_none());
+    }
+}
