@@ -1,10 +1,11 @@
 //! Release: verify the evidence, decide, record, and only then open, seal and send. The decision is this
 //! node's own; a statement by the hub is never enough.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
     agreement::{Outcome, PendingPermit, RecipientDecision, Step, clock},
+    alert::Alert,
     audit::{
         Recordable, Recorded,
         entry::{Action, Digest, EntryDraft, Party},
@@ -93,6 +94,7 @@ pub async fn answer_release(
     shared.admit(&query.envelope)?;
     let case = Case::weigh(shared, &query).await?;
     let decisions = case.decide(shared.log.is_available());
+    case.alert(&decisions).await;
     let Settled { replies, change, reviewed_from } = case.settle(decisions, None).await?;
     shared.store.run(move |store| store.commit_if_any(change)).await?;
     shared.outbox.notify_one();
@@ -184,6 +186,23 @@ impl Case<'_> {
             });
         }
         Ok(Settled { replies, change, reviewed_from })
+    }
+
+    /// Raises what a refusal says about whoever asked, once for each request. A log that can not be written refuses the request itself.
+    async fn alert(&self, decisions: &[RecipientDecision]) {
+        let alerts: BTreeSet<(Alert, Reason)> = decisions
+            .iter()
+            .filter_map(|decision| match decision.outcome {
+                Outcome::Deny(reason) => Some((Alert::of(reason)?, reason)),
+                Outcome::Release(_) | Outcome::Review(_) => None,
+            })
+            .collect();
+        for (alert, reason) in alerts {
+            let mut draft = self.about(Action::AlertRaised);
+            draft.reason = Some(reason);
+            let _unavailable =
+                self.shared.log.record(self.shared.alerts.raise(alert, draft)).await.is_err();
+        }
     }
 
     /// Carries out what is recorded: where there is a permit, opens and seals what is held, or seals what goes in its place.
@@ -286,14 +305,8 @@ impl Case<'_> {
         reason: Reason,
         waits: Option<Waits<'_>>,
     ) -> Withholding {
-        let mut draft = self.shared.draft(Action::ReleaseDecided);
-        draft.enquiry = Some(self.query.enquiry.clone());
-        draft.person = Some(self.query.subject.clone());
+        let mut draft = self.about(Action::ReleaseDecided);
         draft.commitment = Some(self.subject.commitment);
-        draft.exchange = Some(self.query.envelope.request_id.clone());
-        draft.release = Some(self.query.release.clone());
-        draft.peer = Some(Party::Hub);
-        draft.category = Some(self.query.category);
         draft.evidence = self.evidence_digests();
         draft.reason = Some(reason);
         draft.recipients = vec![Party::Agency(recipient.clone())];
@@ -308,6 +321,18 @@ impl Case<'_> {
         };
         draft.decision = word.parse().ok();
         Withholding { outcome, draft: self.basis_words().into_entry(draft), began: None }
+    }
+
+    /// An entry about the request.
+    fn about(&self, action: Action) -> EntryDraft {
+        let mut draft = self.shared.draft(action);
+        draft.enquiry = Some(self.query.enquiry.clone());
+        draft.person = Some(self.query.subject.clone());
+        draft.exchange = Some(self.query.envelope.request_id.clone());
+        draft.release = Some(self.query.release.clone());
+        draft.peer = Some(Party::Hub);
+        draft.category = Some(self.query.category);
+        draft
     }
 
     /// The review that begins: its clock is the one that runs for the person now.

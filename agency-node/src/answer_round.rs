@@ -20,6 +20,7 @@ use brag_common::{
 };
 
 use crate::{
+    analysis::Named,
     guard::Refusal,
     node::Shared,
     standing::{Rateable, today},
@@ -88,6 +89,21 @@ pub async fn answer_round(shared: &Arc<Shared>, query: RateQuery) -> Result<Vec<
     }
 }
 
+/// What the node has about a person who is asked about.
+enum Found {
+    /// An answer, without looking at a record.
+    Answer(Answer),
+    /// A record that may be theirs.
+    Record {
+        /// Its number.
+        record: u64,
+        /// The person, as asked about.
+        identity: CanonicalIdentity,
+        /// The person on record.
+        own: CanonicalIdentity,
+    },
+}
+
 struct Round<'a> {
     shared: &'a Shared,
     query: &'a RateQuery,
@@ -111,10 +127,21 @@ impl Round<'_> {
                     .collect(),
             },
         )?;
+        // Everybody first: a standing rating of one may not name another of the same round.
+        let mut named = Named::in_enquiry(&self.shared.store, &query.enquiry)?;
+        let mut found = Vec::with_capacity(query.people.len());
+        for asked in &query.people {
+            let one = self.find(asked)?;
+            if let Found::Record { identity, own, .. } = &one {
+                named.and(identity);
+                named.and(own);
+            }
+            found.push(one);
+        }
         let mut said = Vec::with_capacity(query.people.len());
         let mut knows_somebody = false;
-        for asked in &query.people {
-            let answer = self.answer_one(asked, &mut change)?;
+        for (asked, found) in query.people.iter().zip(found) {
+            let answer = self.answer_one(asked, found, &named, &mut change)?;
             knows_somebody |= !matches!(answer, Answer::NotKnown);
             said.push(self.said(asked, answer));
         }
@@ -128,7 +155,8 @@ impl Round<'_> {
         Ok((change, said))
     }
 
-    fn answer_one(&self, asked: &RatePerson, change: &mut Change) -> Result<Answer, Refusal> {
+    /// Who the person is here, or what was said about them before.
+    fn find(&self, asked: &RatePerson) -> Result<Found, Refusal> {
         let Self { shared, query } = self;
         let person = &asked.person.person;
         let known = shared.store.person_in(&query.enquiry, person)?;
@@ -136,21 +164,38 @@ impl Round<'_> {
         if let Some(known) = &known
             && known.standing == Standing::Different
         {
-            return Ok(Answer::NotKnown);
+            return Ok(Found::Answer(Answer::NotKnown));
         }
         // Asked again (the hub lost the answer): what was said is said again.
         if let Some(known) = known.filter(|known| known.opened.is_some()) {
             if known.commitment != asked.person.commitment {
                 return Err(commitment_refused());
             }
-            return self.said_before(person, &known);
+            return self.said_before(person, &known).map(Found::Answer);
         }
         let identity = self.open_identity(asked)?;
         let Some(record) = shared.screened_record(&query.screen, &asked.handle) else {
             return Err(Refusal::NotFound("candidate; screen again"));
         };
-        let Some(own) = shared.store.person(record)? else { return Ok(Answer::NotKnown) };
+        let Some(own) = shared.store.person(record)? else {
+            return Ok(Found::Answer(Answer::NotKnown));
+        };
         let own = CanonicalIdentity::decode(&own.identity).map_err(|_| Refusal::Internal)?;
+        Ok(Found::Record { record, identity, own })
+    }
+
+    fn answer_one(
+        &self,
+        asked: &RatePerson,
+        found: Found,
+        named: &Named,
+        change: &mut Change,
+    ) -> Result<Answer, Refusal> {
+        let Self { shared, query } = self;
+        let (record, identity, own) = match found {
+            Found::Answer(answer) => return Ok(answer),
+            Found::Record { record, identity, own } => (record, identity, own),
+        };
         let standing = match confirm(identity.identity(), own.identity()) {
             // Disclosed so that a person compares: no rule decides for them, and no standing rating answers.
             _ if asked.possible_match => Standing::IdentityReview,
@@ -178,7 +223,7 @@ impl Round<'_> {
                     person: &asked.person,
                     domestic_abuse: query.domestic_abuse,
                 };
-                match rateable.standing_rating(shared, record, &identity)? {
+                match rateable.standing_rating(shared, record, &identity, named)? {
                     Some((id, rated)) => {
                         kept.standing = Standing::Rated;
                         change.rating(&query.enquiry, &id, &rated)?;
@@ -188,7 +233,7 @@ impl Round<'_> {
                 }
             }
         };
-        change.person_in(&query.enquiry, person, &kept)?;
+        change.person_in(&query.enquiry, &asked.person.person, &kept)?;
         Ok(answer)
     }
 

@@ -67,7 +67,7 @@ pub struct KeyPaths {
 }
 
 /// One member of staff.
-pub type Staff = staff::Staff<Role>;
+pub type Staff = staff::Staff<Role, String>;
 
 /// What a member of staff may do at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -10,9 +10,9 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
-    id::{EnquiryRef, PersonRef, RequestId},
+    id::{EnquiryRef, PersonRef, RequestId, StaffName},
     matching::identity::CanonicalIdentity,
-    rating::{Analysis, Colour, SaltedAnalysis, Topic},
+    rating::{Colour, SaltedAnalysis, Topic},
     reason::Reason,
     secret::random_bytes,
     statement::{Assertion, Body, PersonIn, Rating, SignedStatement, Statement, Threshold},
@@ -20,6 +20,8 @@ use brag_common::{
 };
 
 use crate::{
+    analysis::Named,
+    conflict::Links,
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox,
@@ -49,16 +51,20 @@ pub struct ToRate {
     pub own: Option<Vec<u8>>,
 }
 
-/// People to rate, the soonest to close first.
+/// People to rate, the soonest to close first, without enquiries about a family that the asking member of staff is linked to.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn to_rate(shared: &Arc<Shared>) -> Result<Vec<ToRate>, Refusal> {
+pub async fn to_rate(shared: &Arc<Shared>, who: &StaffName) -> Result<Vec<ToRate>, Refusal> {
+    let links = Links::of(shared, who);
     let mut ratings = shared
         .store
-        .run(|store| {
+        .run(move |store| {
             let mut ratings = Vec::new();
             for (enquiry, about) in store.enquiries()? {
+                if links.reach(store, &enquiry)? {
+                    continue;
+                }
                 for (person, known) in store.people_in(&enquiry)? {
                     if matches!(
                         known.standing,
@@ -132,8 +138,11 @@ pub async fn rate(
             Reason::BlueNotPermittedDa.text(),
         ));
     }
-    let analysis = Analysis::parse(&analysis, terms.analysis)
-        .map_err(|error| Refusal::rule("analysis_not_accepted", error.to_string()))?;
+    let name = enquiry.clone();
+    let named = shared.store.run(move |store| Named::in_enquiry(store, &name)).await?;
+    let analysis = named
+        .analysis(&analysis, terms.analysis)
+        .map_err(|words| Refusal::rule("analysis_not_accepted", words))?;
     let analysis = SaltedAnalysis::new(analysis.as_str()).map_err(|_| Refusal::Internal)?;
     let now = shared.clock.now();
     let (via, subject_is_child) = match (&via, &known.opened) {

@@ -104,6 +104,23 @@ pub enum DeskCommand {
     /// Example: agency-node open RELEASE --accept-obligations
     #[command(verbatim_doc_comment)]
     Open(OpenArgs),
+    /// Say that an enquiry concerns your own family or friends
+    ///
+    /// From now on you do not see it, and can not rate, approve or open anything of it; a colleague does. It is recorded with your
+    /// name, and not taken back here.
+    ///
+    /// Example: agency-node declare-conflict ENQUIRY
+    #[command(verbatim_doc_comment)]
+    DeclareConflict(DeclareConflictArgs),
+}
+
+/// An enquiry that concerns whoever says so.
+#[derive(Debug, Args)]
+pub struct DeclareConflictArgs {
+    /// The enquiry, as the worklist shows it
+    enquiry: String,
+    #[command(flatten)]
+    plain: PlainArgs,
 }
 
 /// Who calls which node, and how the answer looks.
@@ -263,6 +280,7 @@ impl DeskCommand {
             Self::Approve(args) => &args.plain,
             Self::Refuse(args) => &args.plain,
             Self::Open(args) => &args.plain,
+            Self::DeclareConflict(args) => &args.plain,
         }
     }
 }
@@ -400,6 +418,15 @@ async fn call(
                 &answer.statement_id,
                 json,
             )?;
+        }
+        DeskCommand::DeclareConflict(args) => {
+            let request = pb::DeclareConflictRequest { enquiry: args.enquiry };
+            desk.declare_conflict(with_deadline(request, CALL_WITHIN)).await?;
+            if json {
+                print_json(stdout, &json!({ "declared": true }))?;
+            } else {
+                writeln!(stdout, "Recorded. A colleague works on this enquiry.")?;
+            }
         }
         DeskCommand::Approve(args) => approve::run(&mut desk, args, json, stdout).await?,
         DeskCommand::Refuse(args) => {

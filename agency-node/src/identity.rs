@@ -14,6 +14,7 @@ use brag_common::{
 };
 
 use crate::{
+    analysis::Named,
     answer_round::own_ratings,
     desk::{Act, by, send, told_of},
     guard::{Refusal, SignedIn},
@@ -102,7 +103,9 @@ impl Deciding<'_> {
         // A read of the store and a signature, off the runtime's threads.
         let rated = tokio::task::spawn_blocking(move || {
             let rateable = Rateable { enquiry: &enquiry, person: &person, domestic_abuse };
-            rateable.standing_rating(&shared, record, &identity)
+            let mut named = Named::in_enquiry(&shared.store, &enquiry)?;
+            named.and(&identity);
+            rateable.standing_rating(&shared, record, &identity, &named)
         });
         let rated = rated.await.map_err(|_| Refusal::Internal)??;
         let mut change = Change::new();

@@ -1,6 +1,7 @@
 //! An agency's node: it keeps the agency's records, answers the hub with colours, and releases detail only when the
 //! signed agreement allows it, which it decides for itself.
 
+pub mod analysis;
 pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;
@@ -8,6 +9,7 @@ pub mod case;
 pub mod check_command;
 pub mod cli;
 pub mod config;
+pub mod conflict;
 pub mod desk;
 pub mod desk_command;
 pub mod enrol;

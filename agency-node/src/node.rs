@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
     agreement::SignedAgreement,
+    alert::Alerts,
     audit::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
@@ -76,6 +77,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// What information governance is told of.
+    pub alerts: Alerts,
     /// The order of what is delivered.
     pub order: Order,
     /// When the next review is escalated or ends.
@@ -188,6 +191,7 @@ impl Node {
             index,
             told: Told::default(),
             replay,
+            alerts: Alerts::register(&metrics),
             requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
             order: Order::default(),
             deadlines: Deadlines::default(),

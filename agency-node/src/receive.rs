@@ -16,6 +16,7 @@ use brag_common::{
 };
 
 use crate::{
+    conflict,
     guard::{Refusal, SignedIn},
     node::Shared,
     store::{Change, shapes::InboxRecord},
@@ -161,6 +162,7 @@ pub async fn open_detail(
     };
     let statement = record.permit.read_unverified().map_err(|_| Refusal::Internal)?;
     let view = View::of(shared, statement)?;
+    conflict::free(shared, who, &view.enquiry).await?;
     if !obligations_accepted {
         return Err(Refusal::rule(
             "obligations_not_accepted",

@@ -25,6 +25,7 @@ use crate::{
     answer_release::{Approved, Settled},
     case::Case,
     config::Role,
+    conflict,
     desk::{by, send},
     guard::{Refusal, SignedIn},
     node::Shared,
@@ -208,6 +209,7 @@ async fn waiting_for(
     let review = review
         .filter(|review| review.ended.is_none())
         .ok_or(Refusal::NotFound("release that waits for approval"))?;
+    conflict::free(shared, who, &review.enquiry).await?;
     if review.decide_by <= shared.clock.now() {
         // The clock's own refusal is on its way.
         let reason = Reason::ApprovalTimeout;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use brag_common::{
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
+    id::EnquiryRef,
     release::RedactedText,
     status::{PeerFacing as _, to_status},
     tls::peer_of,
@@ -24,7 +25,7 @@ use crate::{
     answer_round::answer_round,
     answer_screen::answer_screen,
     config::Role,
-    desk,
+    conflict, desk,
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
@@ -195,6 +196,13 @@ impl ForStaff {
         let who = self.0.staff(peer_of(&request)?, role).map_err(refused)?;
         Ok((who, request.into_inner()))
     }
+
+    /// The enquiry of a request, when the caller may work on it.
+    async fn free(&self, who: &SignedIn, enquiry: &str) -> Result<EnquiryRef, Status> {
+        let enquiry = id("enquiry", enquiry).map_err(refused)?;
+        conflict::free(&self.0, who, &enquiry).await.map_err(refused)?;
+        Ok(enquiry)
+    }
 }
 
 #[tonic::async_trait]
@@ -211,10 +219,11 @@ impl DeskService for ForStaff {
             Some(_) => self.0.staff(peer, Role::Assessor).is_ok(),
             None => self.0.staff(peer, Role::Assessor).map(|_| true).map_err(refused)?,
         };
+        let name = peer.name().person().ok_or(Refusal::NotStaff).map_err(refused)?;
         let mut ratings = Vec::new();
         if rates {
-            ratings =
-                desk::to_rate(&self.0).await.map_err(refused)?.iter().map(rating_work).collect();
+            let list = desk::to_rate(&self.0, name).await.map_err(refused)?;
+            ratings = list.iter().map(rating_work).collect();
         }
         let mut reviews = Vec::new();
         if let Some(who) = reviewer {
@@ -228,9 +237,10 @@ impl DeskService for ForStaff {
         request: Request<pb::GiveRatingRequest>,
     ) -> Result<Response<pb::GiveRatingResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
-        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
         let person = id("person", &message.person).map_err(refused)?;
         if !message.decline_reason.is_empty() {
+            // Open to whoever is linked to the family: it is how they say that they can not judge.
+            let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
             let why = Why::parse(&message.decline_reason)
                 .ok_or(WireError::invalid("decline_reason", "1 to 64 letters, digits or `_`"))
                 .map_err(refused)?;
@@ -245,7 +255,7 @@ impl DeskService for ForStaff {
             .ok_or(WireError::invalid("topics", "topics this version knows"))
             .map_err(refused)?;
         let judgement = desk::Judgement {
-            enquiry,
+            enquiry: self.free(&who, &message.enquiry).await?,
             person,
             colour: words::to_colour(message.colour).map_err(refused)?,
             analysis: message.analysis,
@@ -269,7 +279,7 @@ impl DeskService for ForStaff {
             }
         };
         let decision = identity::Decision {
-            enquiry: id("enquiry", &message.enquiry).map_err(refused)?,
+            enquiry: self.free(&who, &message.enquiry).await?,
             person: id("person", &message.person).map_err(refused)?,
             verdict,
             reason: message.reason,
@@ -284,7 +294,7 @@ impl DeskService for ForStaff {
         request: Request<pb::ConfirmLinkRequest>,
     ) -> Result<Response<pb::ConfirmLinkResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
-        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
         let link = message.link.ok_or(WireError::Missing("link")).map_err(refused)?;
         let link = round::to_claimed_link(&link).map_err(refused)?;
         let id = desk::confirm_link(&self.0, &who, enquiry, link.from, link.to, link.kind)
@@ -298,7 +308,7 @@ impl DeskService for ForStaff {
         request: Request<pb::MakeAssertionRequest>,
     ) -> Result<Response<pb::MakeAssertionResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
-        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
         let people = message
             .people
             .iter()
@@ -368,6 +378,18 @@ impl DeskService for ForStaff {
         let views = receive::inbox(&self.0).await.map_err(refused)?;
         let items = views.iter().take(1000).map(inbox_item).collect();
         Ok(Response::new(pb::InboxResponse { items }))
+    }
+
+    async fn declare_conflict(
+        &self,
+        request: Request<pb::DeclareConflictRequest>,
+    ) -> Result<Response<pb::DeclareConflictResponse>, Status> {
+        let peer = peer_of(&request)?;
+        let who = self.0.staff(peer, Role::Approver);
+        let who = who.or_else(|_| self.0.staff(peer, Role::Assessor)).map_err(refused)?;
+        let enquiry = id("enquiry", &request.get_ref().enquiry).map_err(refused)?;
+        conflict::declare(&self.0, &who, enquiry).await.map_err(refused)?;
+        Ok(Response::new(pb::DeclareConflictResponse {}))
     }
 
     async fn open_detail(

@@ -4,13 +4,13 @@ use brag_common::{
     enquiry::RatedAnswer,
     id::{EnquiryRef, RequestId},
     matching::identity::CanonicalIdentity,
-    rating::{Analysis, Colour, SaltedAnalysis},
+    rating::{Colour, SaltedAnalysis},
     secret::random_bytes,
     statement::{Body, PersonIn, Rating, SignedStatement, Statement},
     time::Timestamp,
 };
 
-use crate::{guard::Refusal, node::Shared, store::shapes::StandingRating};
+use crate::{analysis::Named, guard::Refusal, node::Shared, store::shapes::StandingRating};
 
 /// One person of one enquiry who may be answered for by a standing rating.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Rateable<'a> {
 
 impl Rateable<'_> {
     /// The agency's standing rating of a record, signed for this enquiry; `None` when there is none that is fresh and
-    /// allowed here, so that a person rates.
+    /// allowed here, or its analysis names somebody, so that a person rates.
     ///
     /// # Errors
     /// When the store or the machine's randomness fails.
@@ -34,6 +34,7 @@ impl Rateable<'_> {
         shared: &Shared,
         record: u64,
         identity: &CanonicalIdentity,
+        named: &Named,
     ) -> Result<Option<(RequestId, RatedAnswer)>, Refusal> {
         let Some(standing) = shared.store.standing_rating(record)? else { return Ok(None) };
         let terms = shared.agreement.agreement().rating();
@@ -43,7 +44,7 @@ impl Rateable<'_> {
         let blue_forbidden =
             colour == Colour::Blue && self.domestic_abuse && terms.forbid_blue_with_domestic_abuse;
         // Whatever is not fit to be sent is put to a person instead.
-        if !fresh || blue_forbidden || Analysis::parse(&analysis, terms.analysis).is_err() {
+        if !fresh || blue_forbidden || named.analysis(&analysis, terms.analysis).is_err() {
             return Ok(None);
         }
         let analysis = SaltedAnalysis::new(&analysis).map_err(|_| Refusal::Internal)?;

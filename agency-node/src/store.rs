@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use brag_common::{
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
-    id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, WorkRef},
+    id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef},
     rating::SaltedAnalysis,
     release::DetailKey,
     secret::SecretBytes,
@@ -20,8 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    AnalysisRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord, KeptStatement,
-    PersonRecord, Review, StandingRating,
+    AnalysisRecord, ConflictRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord,
+    KeptStatement, PersonRecord, Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -292,6 +292,18 @@ impl Store {
         parse_rest(self.scan("inbox/")?)
     }
 
+    /// Whether a member of staff has said that they are linked to the family of an enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conflict(
+        &self,
+        staff: &StaffName,
+        enquiry: &EnquiryRef,
+    ) -> Result<Option<ConflictRecord>, StoreError> {
+        self.get(&format!("conflict/{enquiry}/{staff}"))
+    }
+
     /// The place of the record number of a person by the agency's own id.
     #[must_use]
     pub fn source_place(&self, source_id: &str) -> String {
@@ -426,6 +438,19 @@ impl Change {
         for n in 0..n_bytes.div_ceil(PIECE_BYTES) {
             self.0.remove(format!("blob/{name}/{n:04}").as_bytes());
         }
+    }
+
+    /// That a member of staff is linked to the family of an enquiry.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn conflict(
+        &mut self,
+        staff: &StaffName,
+        enquiry: &EnquiryRef,
+        record: &ConflictRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("conflict/{enquiry}/{staff}"), record)
     }
 
     /// A view of the inbox.

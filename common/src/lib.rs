@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod agreement;
+pub mod alert;
 pub mod audit;
 pub mod config;
 pub mod durable;
@@ -19,6 +20,7 @@ pub mod id;
 pub mod keyfile;
 pub mod keys;
 pub mod lifecycle;
+pub mod lint;
 pub mod matching;
 pub mod peer;
 pub mod profile;

@@ -19,12 +19,15 @@ pub trait Role: Copy + Ord + fmt::Debug + DeserializeOwned {
 
 /// One member of staff.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, bound = "R: Role")]
-pub struct Staff<R> {
+#[serde(deny_unknown_fields, bound = "R: Role, L: DeserializeOwned")]
+pub struct Staff<R, L> {
     /// As in their certificate.
     pub name: StaffName,
     /// What they may do.
     pub roles: BTreeSet<R>,
+    /// People they are linked to outside of work, in the program's own terms: they do not work on enquiries about them.
+    #[serde(default = "Vec::new")]
+    pub linked_to: Vec<L>,
 }
 
 /// Why somebody may not make a call.
@@ -48,7 +51,11 @@ impl<R: Role> SignedIn<R> {
     ///
     /// # Errors
     /// When they are not listed in `staff`, or do not have the role.
-    pub fn check(staff: &[Staff<R>], peer: &VerifiedPeer, role: R) -> Result<Self, NotAllowed<R>> {
+    pub fn check<L>(
+        staff: &[Staff<R, L>],
+        peer: &VerifiedPeer,
+        role: R,
+    ) -> Result<Self, NotAllowed<R>> {
         let name = peer.name().person().ok_or(NotAllowed::NotStaff)?;
         let roles: BTreeSet<R> = staff
             .iter()

@@ -425,7 +425,6 @@ mod tests {
     use super::*;
     use crate::secret::SecretBytes;
 
-    /// The bytes that every signature in the field is over: they must not change by accident.
     #[test]
     fn a_review_tells_whom_it_waits_for_and_until_when_or_that_it_does_not_say() {
         let person =
@@ -456,6 +455,7 @@ mod tests {
         }
     }
 
+    /// The bytes that every signature in the field is over: they must not change by accident.
     #[test]
     fn the_signed_bytes_of_a_rating_are_these() {
         let person = |byte| PersonIn {

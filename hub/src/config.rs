@@ -56,7 +56,7 @@ pub struct KeyPaths {
 }
 
 /// One member of staff.
-pub type Staff = staff::Staff<Role>;
+pub type Staff = staff::Staff<Role, ConfigPath>;
 
 /// What a member of staff may do at the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

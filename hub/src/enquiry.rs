@@ -7,17 +7,19 @@ use std::{
 
 use brag_common::{
     agreement::{LinkKind, Purpose},
+    alert::Alert,
     audit::entry::Action,
     durable::StoreError,
     id::{EnquiryRef, PersonRef},
     matching::identity::{CanonicalIdentity, commit},
+    reason::Reason,
     secret::random_bytes,
     time::{SignedDuration, Timestamp},
     wire::{MAX_PEOPLE, WireError, bounded, id, optional_time, pb, round::MAX_LINKS, words},
 };
 
 use crate::{
-    earlier,
+    conflict, earlier,
     guard::{Refusal, SignedIn},
     hub::Shared,
     matrix::{self, Matrix},
@@ -43,7 +45,15 @@ pub async fn open(
     message: pb::OpenRequest,
 ) -> Result<EnquiryRef, Refusal> {
     shared.in_force()?;
+    let purposes = shared.agreement.agreement().purposes();
+    if !Purpose::from_word(&message.purpose).is_some_and(|word| purposes.contains(&word)) {
+        let draft = who.signs(shared.draft(Action::AlertRaised));
+        shared.log.record(shared.alerts.raise(Alert::Purpose, draft)).await?;
+        let reason = Reason::PurposeNotPermitted;
+        return Err(Refusal::rule(reason.code(), reason.text()));
+    }
     let record = parse(shared, who, message)?;
+    conflict::may_open(shared, who, &record).await?;
     let name = random_bytes().map(EnquiryRef::from_random).map_err(|_| Refusal::Internal)?;
     let mut draft = shared.draft(Action::EnquiryOpened);
     draft.enquiry = Some(name.clone());
@@ -77,13 +87,6 @@ fn parse(
     message: pb::OpenRequest,
 ) -> Result<EnquiryRecord, Refusal> {
     let now = shared.clock.now();
-    let purposes = shared.agreement.agreement().purposes();
-    if !Purpose::from_word(&message.purpose).is_some_and(|word| purposes.contains(&word)) {
-        return Err(Refusal::rule(
-            "PURPOSE_NOT_PERMITTED",
-            "the agreement does not allow this purpose",
-        ));
-    }
     bounded("people", &message.people, 1..=MAX_PEOPLE, "1 to 24 people")?;
     bounded("links", &message.links, 0..=MAX_LINKS, "at most 256 links")?;
     let answer_within = match message.answer_within_s {
@@ -207,15 +210,26 @@ fn linked(store: &Store, name: &EnquiryRef) -> Result<Vec<Linked>, StoreError> {
     Ok(linked)
 }
 
-/// The newest enquiries, at most `limit`.
+/// The newest enquiries, at most `limit`, without those about a family that the caller is linked to.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn newest(
     shared: &Arc<Shared>,
+    who: &SignedIn,
     limit: usize,
 ) -> Result<Vec<(EnquiryRef, Whole)>, Refusal> {
-    let mut named = shared.store.run(|store| store.enquiries()).await?;
+    let (linked, name) = (shared.linked.clone(), who.name().clone());
+    let free = shared.store.run(move |store| {
+        let mut free = Vec::new();
+        for (enquiry, record) in store.enquiries()? {
+            if !linked.reach_enquiry(store, &name, &enquiry, &record)? {
+                free.push((enquiry, record));
+            }
+        }
+        Ok::<_, StoreError>(free)
+    });
+    let mut named = free.await?;
     named.sort_by_key(|(_, record)| std::cmp::Reverse(record.opened_at));
     let names: BTreeSet<EnquiryRef> =
         named.iter().take(limit).map(|(name, _)| name.clone()).collect();

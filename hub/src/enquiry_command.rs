@@ -121,6 +121,20 @@ pub enum EnquiryCommand {
     /// Example: hub enquiry authorise ENQUIRY --agency SMS --person P1 --reason "Same street, same year of birth."
     #[command(verbatim_doc_comment)]
     Authorise(AuthoriseArgs),
+    /// Say that an enquiry concerns your own family or friends
+    ///
+    /// From now on you do not see it and can not ask for anything in it; a colleague does. It is recorded with your name, and not
+    /// taken back here.
+    ///
+    /// Example: hub enquiry declare-conflict ENQUIRY --profile me.toml
+    #[command(verbatim_doc_comment)]
+    DeclareConflict {
+        /// Reference of the enquiry
+        enquiry: EnquiryRef,
+        /// Which hub
+        #[command(flatten)]
+        to: To,
+    },
     /// Find what was exchanged about one person, for a request for subject access
     ///
     /// The file has the keys of one `[[person]]` of an enquiry, at the top level. Needs the role coordinator or
@@ -284,6 +298,15 @@ async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<()
         EnquiryCommand::Watch { enquiry, to } => watch(enquiry, to, output).await?,
         EnquiryCommand::Release(args) => release(args, output).await?,
         EnquiryCommand::Authorise(args) => authorise(args, output).await?,
+        EnquiryCommand::DeclareConflict { enquiry, to } => {
+            let request = pb::DeclareConflictRequest { enquiry: enquiry.to_string() };
+            answered(hub(to)?.declare_conflict(within(request)).await)?;
+            if to.json {
+                print(output, &serde_json::json!({ "declared": true }))?;
+            } else {
+                writeln!(output.out, "Recorded. A colleague works on this enquiry.")?;
+            }
+        }
         EnquiryCommand::FindPerson { file, to } => {
             let request = pb::FindPersonRequest { identity: enquiry_file::load_person(file)? };
             let found = answered(hub(to)?.find_person(within(request)).await)?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    alert::Alert,
     audit::entry::{Action, Party},
     id::{AgencyId, RequestId},
     matching::{
@@ -88,13 +89,12 @@ async fn meter(
     let Some(epoch) = epochs.newest_mut() else { return Err(Refusal::Internal) };
     let today = shared.clock.now().as_second().div_euclid(86_400);
     if let Err(why) = count(epoch, declared_people, today) {
-        tracing::warn!(%agency, why = why.word(), "an agency wants more evaluated than its quota allows");
-        let mut draft = shared.draft(Action::EnrolmentAlerted);
+        tracing::warn!(%agency, "an agency wants more evaluated than its quota allows");
+        let mut draft = shared.draft(Action::AlertRaised);
         draft.exchange = Some(request.clone());
         draft.peer = Some(Party::Agency(agency.clone()));
-        draft.decision = why.word().parse().ok();
         draft.count = Some(declared_people);
-        shared.log.record(draft).await?;
+        shared.log.record(shared.alerts.raise(why.alert(), draft)).await?;
         return Err(Refusal::rule("enrolment_quota", why.text()));
     }
     let counted = epoch.clone();
@@ -111,11 +111,11 @@ enum Over {
 }
 
 impl Over {
-    const fn word(self) -> &'static str {
+    const fn alert(self) -> Alert {
         match self {
-            Self::Declared => "declared_people",
-            Self::Epoch => "epoch_quota",
-            Self::Day => "daily_quota",
+            Self::Declared => Alert::DeclaredPeople,
+            Self::Epoch => Alert::EpochQuota,
+            Self::Day => Alert::DailyQuota,
         }
     }
 

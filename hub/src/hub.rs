@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
     agreement::SignedAgreement,
+    alert::Alerts,
     audit::{
         AuditLog,
         entry::{Action, EntryDraft, Party},
@@ -33,7 +34,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{config::Config, epochs, guard::Refusal, locks::Locks, round, service, store::Store};
+use crate::{
+    config::Config, conflict::LinkedPeople, epochs, guard::Refusal, locks::Locks, round, service,
+    store::Store,
+};
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
 const EVENTS_KEPT: usize = 1024;
@@ -57,6 +61,10 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// What information governance is told of.
+    pub alerts: Alerts,
+    /// Whom the staff are linked to.
+    pub linked: LinkedPeople,
     /// A channel to each agency's node.
     pub nodes: BTreeMap<AgencyId, Channel>,
     /// Calls to nodes under way.
@@ -145,6 +153,7 @@ impl Hub {
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let calls = Semaphore::new(usize::from(config.fan_out.calls_at_once.clamp(1, 1024)));
         let metrics = Metrics::new("brag_hub");
+        let linked = LinkedPeople::read(&config)?;
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -153,6 +162,8 @@ impl Hub {
             store,
             log,
             replay,
+            alerts: Alerts::register(&metrics),
+            linked,
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
             nodes,
             calls,

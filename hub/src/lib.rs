@@ -7,6 +7,7 @@ pub mod basis_file;
 pub mod check_command;
 pub mod cli;
 pub mod config;
+pub mod conflict;
 pub mod deliver;
 pub mod earlier;
 pub mod enquiry;

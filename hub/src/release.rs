@@ -1,10 +1,15 @@
 //! Requests for detail: the hub gathers the signed evidence and asks the holder, who decides. The hub never
 //! sees detail; what passes through it is sealed to the recipient, and it keeps none of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use brag_common::{
     agreement::LawfulBasis,
+    alert::Alert,
     audit::entry::{Action, EntryDraft, Party},
     enquiry::ReleaseQuery,
     id::{AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef},
@@ -104,7 +109,34 @@ pub async fn request(
     if let Some(response) = ask(channel, &query, within).await {
         take_decisions(shared, &query, &wanted.holder, response, &mut records);
     }
+    alert(shared, who, &query, &wanted.holder, &records).await?;
     settle(shared, &query, &wanted.holder, records).await
+}
+
+/// Raises what a holder's refusal says about whoever asked, once for each kind. For forged evidence that is this hub itself, and its
+/// information governance hears it from here as well as from the holder.
+async fn alert(
+    shared: &Shared,
+    who: &SignedIn,
+    query: &ReleaseQuery,
+    holder: &AgencyId,
+    records: &[ReleaseRecord],
+) -> Result<(), Refusal> {
+    let alerts: BTreeSet<(Alert, Reason)> = records
+        .iter()
+        .filter_map(|record| match record.outcome {
+            OutcomeRecord::Deny(reason) => Some((Alert::of(reason)?, reason)),
+            OutcomeRecord::NoResponse
+            | OutcomeRecord::Release { .. }
+            | OutcomeRecord::Review { .. } => None,
+        })
+        .collect();
+    for (alert, reason) in alerts {
+        let mut draft = asked(shared, query, Action::AlertRaised, holder);
+        draft.reason = Some(reason);
+        shared.log.record(who.signs(shared.alerts.raise(alert, draft))).await?;
+    }
+    Ok(())
 }
 
 /// The newest rating of every agency about every person, and every other fact. Ratings that were replaced

@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     config::Role,
-    deliver, enquiry, epochs, evaluate, find_person,
+    conflict, deliver, enquiry, epochs, evaluate, find_person,
     guard::{Refusal, SignedIn},
     hub::Shared,
     identity_review, release, view,
@@ -136,6 +136,13 @@ impl ForCoordinators {
         Ok((who, request.into_inner()))
     }
 
+    /// The enquiry of a request, when the caller may work on it.
+    async fn free(&self, who: &SignedIn, enquiry: &str) -> Result<EnquiryRef, Status> {
+        let enquiry = id("enquiry", enquiry).map_err(refused)?;
+        conflict::free(&self.0, who, &enquiry).await.map_err(refused)?;
+        Ok(enquiry)
+    }
+
     /// That somebody looked is itself recorded, before anything is shown.
     async fn looked(&self, who: &SignedIn, enquiry: Option<&EnquiryRef>) -> Result<(), Status> {
         let mut draft: EntryDraft = self.0.draft(Action::ReportRead);
@@ -161,7 +168,7 @@ impl CoordinatorService for ForCoordinators {
         request: Request<pb::ShowRequest>,
     ) -> Result<Response<pb::ShowResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
-        let name = id("enquiry", &message.enquiry).map_err(refused)?;
+        let name = self.free(&who, &message.enquiry).await?;
         let whole = enquiry::whole(&self.0, &name).await.map_err(refused)?;
         self.looked(&who, Some(&name)).await?;
         Ok(Response::new(view::show(&self.0, &name, &whole)))
@@ -176,7 +183,7 @@ impl CoordinatorService for ForCoordinators {
             0 => 100,
             limit => usize::try_from(limit.min(1000)).unwrap_or(100),
         };
-        let found = enquiry::newest(&self.0, limit).await.map_err(refused)?;
+        let found = enquiry::newest(&self.0, &who, limit).await.map_err(refused)?;
         self.looked(&who, None).await?;
         let enquiries = found.iter().map(|(name, whole)| view::line(name, whole)).collect();
         Ok(Response::new(pb::ListResponse { enquiries }))
@@ -190,7 +197,7 @@ impl CoordinatorService for ForCoordinators {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let caller = request.extensions().get::<Caller>().cloned();
         let (who, message) = self.signed_in(request)?;
-        let name: EnquiryRef = id("enquiry", &message.enquiry).map_err(refused)?;
+        let name = self.free(&who, &message.enquiry).await?;
         // Subscribed before the state is read, so that nothing falls between the two.
         let events = BroadcastStream::new(self.0.events.subscribe());
         let whole = enquiry::whole(&self.0, &name).await.map_err(refused)?;
@@ -222,6 +229,7 @@ impl CoordinatorService for ForCoordinators {
         request: Request<pb::RequestReleaseRequest>,
     ) -> Result<Response<pb::RequestReleaseResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
+        self.free(&who, &message.enquiry).await?;
         let wanted = wanted(message).map_err(refused)?;
         let releases = release::request(&self.0, &who, wanted).await.map_err(refused)?;
         Ok(Response::new(pb::RequestReleaseResponse { releases }))
@@ -239,11 +247,22 @@ impl CoordinatorService for ForCoordinators {
         Ok(Response::new(found.map_err(refused)?))
     }
 
+    async fn declare_conflict(
+        &self,
+        request: Request<pb::DeclareConflictRequest>,
+    ) -> Result<Response<pb::DeclareConflictResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
+        conflict::declare(&self.0, &who, enquiry).await.map_err(refused)?;
+        Ok(Response::new(pb::DeclareConflictResponse {}))
+    }
+
     async fn authorise_identity_review(
         &self,
         request: Request<pb::AuthoriseIdentityReviewRequest>,
     ) -> Result<Response<pb::AuthoriseIdentityReviewResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
+        self.free(&who, &message.enquiry).await?;
         let wanted = wanted_review(message).map_err(refused)?;
         identity_review::authorise(&self.0, &who, wanted).await.map_err(refused)?;
         Ok(Response::new(pb::AuthoriseIdentityReviewResponse {}))

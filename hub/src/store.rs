@@ -5,7 +5,7 @@ use std::path::Path;
 
 use brag_common::{
     durable::{Batch, Durable, StoreError},
-    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId},
+    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
     secret::SecretBytes,
     time::Timestamp,
 };
@@ -14,8 +14,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    CellRecord, EarlierRecord, EnquiryRecord, EpochsRecord, IdentityReviewRecord, ReleaseRecord,
-    StatementRecord,
+    CellRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord, IdentityReviewRecord,
+    ReleaseRecord, StatementRecord,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -76,6 +76,18 @@ impl Store {
             found.push((rest.to_owned(), serde_json::from_slice(&bytes).map_err(|_| shape())?));
         }
         Ok(found)
+    }
+
+    /// Whether a member of staff has said that they are linked to the family of an enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conflict(
+        &self,
+        staff: &StaffName,
+        enquiry: &EnquiryRef,
+    ) -> Result<Option<ConflictRecord>, StoreError> {
+        self.get(&format!("conflict/{enquiry}/{staff}"))
     }
 
     /// One enquiry.
@@ -373,5 +385,18 @@ impl Change {
     /// When it can not be encoded.
     pub fn epochs(&mut self, agency: &AgencyId, record: &EpochsRecord) -> Result<(), StoreError> {
         self.put(&format!("epochs/{agency}"), record)
+    }
+
+    /// That a member of staff is linked to the family of an enquiry.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn conflict(
+        &mut self,
+        staff: &StaffName,
+        enquiry: &EnquiryRef,
+        record: &ConflictRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("conflict/{enquiry}/{staff}"), record)
     }
 }

@@ -64,7 +64,7 @@ async fn evaluate(
 
 fn n_alerts(federation: &Federation, why: &str) -> usize {
     let log = federation.hub_log();
-    let alerted = log.iter().filter(|entry| entry.action == Action::EnrolmentAlerted);
+    let alerted = log.iter().filter(|entry| entry.action == Action::AlertRaised);
     alerted.filter(|entry| entry.decision.as_ref().is_some_and(|word| word.as_str() == why)).count()
 }
 
@@ -194,14 +194,14 @@ async fn enrolment_beyond_a_quota_is_refused_and_alerted() {
         assert_eq!(code_of(&refused), Some("enrolment_quota"));
         assert_eq!(n_alerts(&federation, why), 1);
     };
-    assert!(federation.hub_log().iter().all(|entry| entry.action != Action::EnrolmentAlerted));
+    assert!(federation.hub_log().iter().all(|entry| entry.action != Action::AlertRaised));
     evaluate(node(), 1, blinded()).await.unwrap();
     // A declared population that jumps.
-    refused(1_000_000, "declared_people").await;
+    refused(1_000_000, "enrolment_declared_people").await;
     // A day's changes, to the last batch.
     set_screening(&federation, "SMS", |epoch| epoch.evaluated_today = 15 * 512);
     evaluate(node(), 1, blinded()).await.unwrap();
-    refused(1, "daily_quota").await;
+    refused(1, "enrolment_daily_quota").await;
     federation.advance(SignedDuration::from_hours(24));
     evaluate(node(), 1, blinded()).await.unwrap();
     // A whole epoch. The one just begun is enrolled in.
@@ -210,7 +210,7 @@ async fn enrolment_beyond_a_quota_is_refused_and_alerted() {
     let mut change = Change::new();
     change.epochs(&id("SMS"), &epochs).unwrap();
     federation.inside_hub().store.commit(change).unwrap();
-    refused(1, "epoch_quota").await;
+    refused(1, "enrolment_epoch_quota").await;
     assert!(epochs_of(&federation, "SMS") == epochs, "what is refused is not counted");
     let metrics = federation.hub_metrics().await;
     let counted = metrics.lines().find(|line| line.contains("code=\"enrolment_quota\"")).unwrap();

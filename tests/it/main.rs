@@ -17,10 +17,13 @@
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
 
+mod alerts;
 mod authz_coverage;
+mod conflict;
 mod demo;
 mod enrolment;
 mod identity;
+mod lint;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;

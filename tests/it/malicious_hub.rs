@@ -21,6 +21,9 @@ async fn invariant_1_a_rating_that_the_hub_signed_opens_nothing() {
     let body = rating(scene.person("P1"), Colour::Red, scene.federation.now());
     let forged = scene.sign(&scene.statement("POL", body), &scene.hub_key());
     let outcome = scene.decide(&[forged]).await;
+    let log = scene.federation.log_of(HOLDER);
+    let alert = log.iter().find(|entry| entry.action.word() == "alert_raised").unwrap();
+    assert_eq!(alert.decision.as_ref().unwrap().as_str(), "evidence_forged");
     scene.end_with_refusal(outcome, "EVIDENCE_UNSIGNED").await;
 }
 

@@ -231,6 +231,12 @@ impl Federation {
         self.clock.clone()
     }
 
+    /// The hub's configuration file, read whenever it starts.
+    #[must_use]
+    pub fn hub_config(&self) -> &Path {
+        &self.hub.config
+    }
+
     fn node_config(&self, agency: &AgencyId) -> agency_node::Config {
         let mut config = agency_node::Config::load(&self.nodes[agency].config).unwrap();
         config.deliver_retry_at_most = "300ms".parse().unwrap();

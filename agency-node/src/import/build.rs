@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use brag_common::{
     id::CategoryCode,
+    lint,
     matching::{
         identity::{
             Address, BirthDate, Identifier, IdentifierKind, Identity, IdentityParts,
@@ -229,7 +230,12 @@ fn rating(raw: &RawRating, faults: &mut Faults, options: &ImportOptions) -> Opti
         word => word.parse::<Colour>().map_err(Reason::Colour),
     };
     let colour = faults.take("colour", colour);
+    // Names wait for the enquiry: only there is it known who may not be named.
     let analysis = Analysis::parse(&raw.analysis, options.bounds).map_err(Reason::Analysis);
+    let analysis = analysis.and_then(|analysis| {
+        let first = lint::findings(analysis.as_str(), &[]).first().copied();
+        first.map_or(Ok(analysis), |finding| Err(Reason::NotToBeSaid(finding)))
+    });
     let analysis = faults.take("analysis", analysis);
     let mut tags = Vec::new();
     for word in raw.tags.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use brag_common::{
+    lint,
     matching::{identity::IdentityProblem, normalise::NotADate},
     rating::{InvalidAnalysis, NotAColour},
 };
@@ -118,6 +119,9 @@ pub enum Reason {
     /// Not an analysis within the agreement's bounds.
     #[error(transparent)]
     Analysis(InvalidAnalysis),
+    /// An analysis that tells who or where somebody is.
+    #[error("the analysis may not say who or where somebody is: {0}")]
+    NotToBeSaid(lint::Finding),
     /// Not a topic.
     #[error("not a topic of the exchange")]
     UnknownTag,

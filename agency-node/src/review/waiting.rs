@@ -11,6 +11,7 @@ use brag_common::{
 
 use crate::{
     config::Role,
+    conflict::Links,
     guard::{Refusal, SignedIn},
     node::Shared,
     store::{Store, shapes::Review},
@@ -29,7 +30,8 @@ pub struct ToApprove {
     third_party: bool,
 }
 
-/// Releases that wait for this person, the soonest to end first: all for an approver, for a deputy those that were escalated.
+/// Releases that wait for this person, the soonest to end first: all for an approver, for a deputy those that were escalated;
+/// for neither those about a family that they are linked to.
 ///
 /// # Errors
 /// When the store fails.
@@ -44,9 +46,13 @@ pub async fn list(shared: &Arc<Shared>, who: &SignedIn) -> Result<Vec<ToApprove>
         };
         asked && review.ended.is_none() && review.decide_by > now
     };
+    let links = Links::of(shared, who.name());
     let waiting = shared.store.run(move |store| {
         let mut waiting = Vec::new();
         for (work, review) in store.reviews()?.into_iter().filter(|(_, review)| sees(review)) {
+            if links.reach(store, &review.enquiry)? {
+                continue;
+            }
             let query = wire::release::decode(&review.request)
                 .map_err(|_| StoreError::Corrupt { what: "a request does not read back" })?;
             let third_party = is_about_others(store, &query)?;

@@ -339,3 +339,10 @@ no_debug!(
     IdentityReviewRecord,
     EpochsRecord
 );
+
+/// That a member of staff is linked to the family of an enquiry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictRecord {
+    /// When they said so.
+    pub at: Timestamp,
+}

@@ -75,7 +75,23 @@ impl Builder {
     /// One more member of an agency's staff.
     #[must_use]
     pub fn approver(mut self, agency: &str, name: &str) -> Self {
-        let staff = Staff { name: id(name), roles: BTreeSet::from([Role::Approver]) };
+        let staff = Staff {
+            name: id(name),
+            roles: BTreeSet::from([Role::Approver]),
+            linked_to: Vec::new(),
+        };
+        self.staff.entry(id(agency)).or_default().push(staff);
+        self
+    }
+
+    /// A member of an agency's staff is linked to somebody on its records, by the place among its holdings, from 0.
+    #[must_use]
+    pub fn linked(mut self, agency: &str, name: &str, place: usize) -> Self {
+        let staff = Staff {
+            name: id(name),
+            roles: BTreeSet::new(),
+            linked_to: vec![format!("source-{place}")],
+        };
         self.staff.entry(id(agency)).or_default().push(staff);
         self
     }

@@ -78,8 +78,8 @@ actions! {
     EnrolmentEvaluated = "enrolment_evaluated";
     /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.
     EnrolmentCompleted = "enrolment_completed";
-    /// An agency wanted more evaluated than its quota allows; `count` is how many people it declared.
-    EnrolmentAlerted = "enrolment_alerted";
+    /// Something that information governance should look into; `decision` is the alert's word.
+    AlertRaised = "alert_raised";
     /// The hub made the secret of an agency's next epoch; `count` is the epoch's number.
     EpochPrepared = "epoch_prepared";
     /// The hub destroyed the secret of an epoch that is over; `count` is the epoch's number.
@@ -90,6 +90,8 @@ actions! {
     RecordsErased = "records_erased";
     /// An action of the plan was proposed, accepted or done.
     PlanChanged = "plan_changed";
+    /// A member of staff said that an enquiry concerns their own family or friends.
+    ConflictDeclared = "conflict_declared";
     /// A request was refused before any decision: unknown peer, replay, past its deadline.
     RequestRefused = "request_refused";
     /// A peer did not answer in time; never read as a colour.
