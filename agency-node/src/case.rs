@@ -4,14 +4,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
-    agreement::{Holding, Identity, Moment, Purpose, RecipientDecision, Request, decide},
+    agreement::{
+        Holding, Identity, Moment, Purpose, RecipientDecision, Request, SignedAgreement, decide,
+    },
     audit::entry::Digest,
     enquiry::ReleaseQuery,
     evidence::{Evidence, People},
-    id::{AgencyId, Commitment, RequestId},
+    id::{AgencyId, Commitment, PersonRef, RequestId},
     release::BasisWords,
     secret::random_bytes,
     statement::{Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement},
+    time::Timestamp,
 };
 
 use crate::{
@@ -41,27 +44,17 @@ impl<'a> Case<'a> {
     /// # Errors
     /// When the store fails, or the subject is not among the people of the request.
     pub async fn weigh(shared: &'a Arc<Shared>, query: &'a ReleaseQuery) -> Result<Self, Refusal> {
-        let mut people: People =
-            query.people.iter().map(|p| (p.person.clone(), p.commitment)).collect();
         let (enquiry, subject) = (query.enquiry.clone(), query.subject.clone());
         let category = query.category;
         let (opened, known) = shared
             .store
             .run(move |store| Ok((store.people_in(&enquiry)?, store.statements(&enquiry)?)))
             .await?;
-        // The node's own opening of a commitment outranks what the hub now says it is: evidence about
-        // another commitment is then not about this person.
-        for (person, known) in &opened {
-            if let Some(commitment) = people.get_mut(person) {
-                *commitment = known.commitment;
-            }
-        }
+        let people = people_as_opened(
+            &query.people,
+            opened.iter().map(|(person, known)| (person, known.commitment)),
+        );
         let person = opened.into_iter().find(|(p, _)| *p == subject).map(|(_, person)| person);
-        let record = person.as_ref().and_then(|person| Some(person.opened.as_ref()?.record));
-        let entries = match record {
-            Some(record) => shared.store.run(move |store| store.entries(record, category)).await?,
-            None => Vec::new(),
-        };
         let evidence = Evidence::verify(
             &shared.agreement,
             &shared.realm,
@@ -77,6 +70,19 @@ impl<'a> Case<'a> {
             }
         }
         shared.store.run(move |store| store.commit_if_any(change)).await?;
+        // What is held is looked up only where holding it could matter. Below the threshold the answer has then taken
+        // the same path, and the same time, whether anything is held or not (invariant 7).
+        let record = person.as_ref().and_then(|person| Some(person.opened.as_ref()?.record));
+        let could_open = circumstances(shared, person.as_ref(), Holding::PLAIN, true)
+            .decide(query, &evidence)
+            .iter()
+            .any(|decision| decision.outcome.is_allowed());
+        let entries = match record {
+            Some(record) if could_open => {
+                shared.store.run(move |store| store.entries(record, category)).await?
+            }
+            Some(_) | None => Vec::new(),
+        };
         let subject = PersonIn {
             person: query.subject.clone(),
             // A subject outside the enquiry is refused by the decision; it needs a value all the same.
@@ -92,26 +98,9 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn decide(&self, log_available: bool) -> Vec<RecipientDecision> {
         let Self { shared, query, .. } = self;
-        let request = Request {
-            holder: shared.config.agency.clone(),
-            person: query.subject.clone(),
-            category: query.category,
-            recipients: query.recipients.clone(),
-            purpose: Purpose::from_word(&query.purpose),
-            basis: query.basis.clone(),
-        };
-        let ambiguous =
-            self.person.as_ref().is_some_and(|p| p.standing == Standing::IdentityReview);
-        let moment = Moment {
-            now: shared.clock.now(),
-            log_available,
-            agreement_matches: query.envelope.agreement == shared.agreement.digest(),
-            enquiry_open: true,
-            within_budget: true,
-            identity: if ambiguous { Identity::Ambiguous } else { Identity::Resolved },
-            holding: holding(&self.entries),
-        };
-        decide(shared.agreement.agreement(), &request, &self.evidence.facts, &moment)
+        let held = holding(&self.entries);
+        circumstances(shared, self.person.as_ref(), held, log_available)
+            .decide(query, &self.evidence)
     }
 
     /// Signs what was decided for one recipient.
@@ -164,6 +153,80 @@ impl<'a> Case<'a> {
             .collect();
         digests.into_iter().collect()
     }
+}
+
+/// What a node brings to a decision besides the evidence.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The agreement it works under.
+    pub agreement: &'a SignedAgreement,
+    /// The agency whose node it is.
+    pub holder: &'a AgencyId,
+    /// The time.
+    pub now: Timestamp,
+    /// Whether the log can be written.
+    pub log_available: bool,
+    /// Whether it is settled who the person is in its records.
+    pub identity: Identity,
+    /// What it holds of the category.
+    pub holding: Holding,
+}
+
+impl Circumstances<'_> {
+    /// Decides a request for every recipient.
+    #[must_use]
+    pub fn decide(self, query: &ReleaseQuery, evidence: &Evidence) -> Vec<RecipientDecision> {
+        let request = Request {
+            holder: self.holder.clone(),
+            person: query.subject.clone(),
+            category: query.category,
+            recipients: query.recipients.clone(),
+            purpose: Purpose::from_word(&query.purpose),
+            basis: query.basis.clone(),
+        };
+        let moment = Moment {
+            now: self.now,
+            log_available: self.log_available,
+            agreement_matches: query.envelope.agreement == self.agreement.digest(),
+            enquiry_open: true,
+            within_budget: true,
+            identity: self.identity,
+            holding: self.holding,
+        };
+        decide(self.agreement.agreement(), &request, &evidence.facts, &moment)
+    }
+}
+
+fn circumstances<'s>(
+    shared: &'s Shared,
+    person: Option<&EnquiryPerson>,
+    holding: Holding,
+    log_available: bool,
+) -> Circumstances<'s> {
+    let ambiguous = person.is_some_and(|person| person.standing == Standing::IdentityReview);
+    Circumstances {
+        agreement: &shared.agreement,
+        holder: &shared.config.agency,
+        now: shared.clock.now(),
+        log_available,
+        identity: if ambiguous { Identity::Ambiguous } else { Identity::Resolved },
+        holding,
+    }
+}
+
+/// The people of a request. The node's own opening of a commitment outranks what the hub now says it is: evidence
+/// about another commitment is then not about this person.
+pub fn people_as_opened<'p>(
+    asked: &[PersonIn],
+    opened: impl IntoIterator<Item = (&'p PersonRef, Commitment)>,
+) -> People {
+    let mut people: People = asked.iter().map(|p| (p.person.clone(), p.commitment)).collect();
+    for (person, own) in opened {
+        if let Some(commitment) = people.get_mut(person) {
+            *commitment = own;
+        }
+    }
+    people
 }
 
 fn holding(entries: &[EntryRecord]) -> Holding {

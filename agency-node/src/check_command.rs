@@ -3,6 +3,7 @@
 use std::{
     io::{ErrorKind, Write},
     net::{SocketAddr, TcpListener},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::Arc,
 };
@@ -115,6 +116,7 @@ pub fn check(config: &Config, clock: &SharedClock, findings: &mut Findings) {
     let agreement = check_keys_and_agreement(config, clock, findings);
     check_tls(config, agreement.as_ref(), clock, findings);
     check_data(config.data.as_path(), findings);
+    check_view_keys(config, findings);
     check_addresses(config, findings);
     if config.staff.is_empty() {
         findings.note(
@@ -270,6 +272,43 @@ fn check_data(data: &Path, findings: &mut Findings) {
             "data",
             format!("`{}` can not be written: {error}", folder.display()),
             "give the node's user the folder, on a local disk with space left",
+        );
+    }
+}
+
+fn check_view_keys(config: &Config, findings: &mut Findings) {
+    let folder = config.view_key_folder();
+    if folder.starts_with(config.data.as_path()) {
+        findings.problem(
+            "view_keys",
+            format!(
+                "`{}` lies in the data folder, so a copy of the data would hold them",
+                folder.display()
+            ),
+            "choose a folder outside of `data` that no backup takes",
+        );
+    }
+    let exists = folder.exists();
+    let above =
+        if exists { Some(folder.as_path()) } else { folder.ancestors().find(|f| f.exists()) };
+    let Some(above) = above else { return };
+    let private =
+        !exists || std::fs::metadata(above).is_ok_and(|metadata| metadata.mode() & 0o077 == 0);
+    if !private {
+        findings.problem(
+            "view_keys",
+            format!("`{}` is not the node's user's alone", folder.display()),
+            "run chmod 700 on it",
+        );
+    }
+    let probe = above.join(format!(".agency-node-check-{}", std::process::id()));
+    let written =
+        std::fs::write(&probe, b"may be deleted\n").and_then(|()| std::fs::remove_file(&probe));
+    if let Err(error) = written {
+        findings.problem(
+            "view_keys",
+            format!("`{}` can not be written: {error}", above.display()),
+            "give the node's user the folder, on a local disk that no backup takes",
         );
     }
 }

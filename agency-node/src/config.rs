@@ -1,6 +1,9 @@
 //! The node's configuration file. Nothing sensitive is in it: keys are files of their own.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use brag_common::{
     config::{self, ConfigError, ConfigPath, DurationText},
@@ -19,6 +22,10 @@ pub struct Config {
     pub agency: AgencyId,
     /// Folder of the store, the token index and the log. Only this program writes there.
     pub data: ConfigPath,
+    /// Folder of the keys of views: outside of `data`, never copied. Absent: beside `data`, see
+    /// [`Config::view_key_folder`].
+    #[serde(default)]
+    pub view_keys: Option<ConfigPath>,
     /// The signed agreement.
     pub agreement: ConfigPath,
     /// Where the hub and the agency's staff reach the node.
@@ -103,5 +110,18 @@ impl Config {
     /// When it can not be read or a key is wrong; the error names file, line and key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config::load(path)
+    }
+
+    /// Where the keys of views are: as configured, or beside the data folder under its name and `-view-keys`, so that
+    /// whoever copies the data does not copy them.
+    #[must_use]
+    pub fn view_key_folder(&self) -> PathBuf {
+        if let Some(folder) = &self.view_keys {
+            return folder.as_path().to_owned();
+        }
+        let data = self.data.as_path();
+        let mut name = data.file_name().unwrap_or_default().to_owned();
+        name.push("-view-keys");
+        data.with_file_name(name)
     }
 }

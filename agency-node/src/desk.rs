@@ -21,6 +21,7 @@ use brag_common::{
 
 use crate::{
     analysis::Named,
+    challenge,
     conflict::Links,
     guard::{Refusal, SignedIn},
     node::Shared,
@@ -187,6 +188,7 @@ pub async fn rate(
     change.person_in(&enquiry, &person, &EnquiryPerson { standing: Standing::Rated, ..known })?;
     let rated = RatedAnswer { signed, analysis };
     change.rating(&enquiry, &id, &rated)?;
+    challenge::end_by_change(shared, &enquiry, &person, &mut change).await?;
     let answer = PersonAnswer { person, answer: Answer::Rated(rated) };
     // A statement's name serves as that of its delivery.
     outbox::put_answer(shared, &id, &enquiry, &answer, &mut change);
@@ -386,7 +388,7 @@ pub(crate) async fn told_of(
     }
 }
 
-async fn opened(
+pub(crate) async fn opened(
     shared: &Arc<Shared>,
     enquiry: &EnquiryRef,
     person: PersonRef,
@@ -395,7 +397,7 @@ async fn opened(
     if known.opened.is_none() {
         return Err(Refusal::rule(
             "commitment_not_opened",
-            "the agency has no record of one of the two, so it can not vouch for their link",
+            "the agency has no record of one of the two, so it can not vouch for it",
         ));
     }
     Ok(PersonIn { person, commitment: known.commitment })

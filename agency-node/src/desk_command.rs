@@ -27,7 +27,10 @@ use tonic::{
 use crate::cli::{Exit, print_json};
 
 mod approve;
+mod consent;
 mod show;
+
+pub use consent::ConsentCommand;
 
 /// How long one call may take: an approval may seal and record before it answers.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -59,6 +62,30 @@ pub enum DeskCommand {
     ///   agency-node identity ENQUIRY PERSON --different --reason "Twin sister."
     #[command(verbatim_doc_comment)]
     Identity(IdentityArgs),
+    /// Take back your agency's own rating of a person
+    ///
+    /// Both the rating and its withdrawal stay on record, and what was released on it stays released; from now on it
+    /// opens nothing. An earlier rating of yours counts again; otherwise the person waits for a rating. The reason
+    /// stays at your agency. To replace a rating, rate again instead.
+    ///
+    /// Example: agency-node withdraw-rating ENQUIRY PERSON --reason "Entered for the wrong brother."
+    #[command(verbatim_doc_comment)]
+    WithdrawRating(WithdrawRatingArgs),
+    /// Ask another agency to look again at its rating of a person
+    ///
+    /// It changes nothing by itself: only the agency that gave a rating can change it. Your reason is signed, carries
+    /// your name, and goes to the hub and to that agency, whose assessor answers.
+    ///
+    /// Example: agency-node challenge ENQUIRY PERSON --agency CSC --reason "He was seen at the school gate on Monday."
+    #[command(verbatim_doc_comment)]
+    Challenge(ChallengeArgs),
+    /// Answer a challenge: your agency's rating stays
+    ///
+    /// The worklist shows challenges. To change the rating instead, rate the person again; that answers the challenge.
+    ///
+    /// Example: agency-node answer-challenge ENQUIRY CHALLENGE --keep --reason "We saw the children on Tuesday; all is well."
+    #[command(verbatim_doc_comment)]
+    AnswerChallenge(AnswerChallengeArgs),
     /// Sign that two people of an enquiry are linked; your agency must know both
     ///
     /// Example: agency-node confirm-link ENQUIRY PERSON poses_risk_to OTHER
@@ -73,6 +100,11 @@ pub enum DeskCommand {
     ///   agency-node assert ENQUIRY marac --dash-ticks 16 --judgement --person P1
     #[command(verbatim_doc_comment)]
     Assert(AssertArgs),
+    /// Record what a person said about sharing
+    ///
+    /// Example: agency-node consent record ENQUIRY PERSON --category C50 --to CSC
+    #[command(subcommand, verbatim_doc_comment)]
+    Consent(ConsentCommand),
     /// Approve a release that waits: of what is held, or of a redacted text in its place
     ///
     /// With --redacted only your text goes out, with the obligation THIRD_PARTY_REDACTED; nothing of what is held does.
@@ -187,6 +219,54 @@ pub struct IdentityArgs {
     plain: PlainArgs,
 }
 
+/// A rating that is taken back.
+#[derive(Debug, Args)]
+pub struct WithdrawRatingArgs {
+    /// The enquiry
+    enquiry: String,
+    /// The person
+    person: String,
+    /// Why; kept at your agency, never sent
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+/// A challenge.
+#[derive(Debug, Args)]
+pub struct ChallengeArgs {
+    /// The enquiry
+    enquiry: String,
+    /// The person
+    person: String,
+    /// The agency whose rating it is
+    #[arg(long, value_name = "AGENCY")]
+    agency: String,
+    /// Why, on one line: expertise and concern, not detail
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+/// An answer to a challenge.
+#[derive(Debug, Args)]
+pub struct AnswerChallengeArgs {
+    /// The enquiry, as the worklist shows it
+    enquiry: String,
+    /// The challenge, as the worklist shows it
+    challenge: String,
+    /// The rating stays as it is
+    #[arg(long, required = true)]
+    keep: bool,
+    /// Why, on one line; the hub is told
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
 /// A link.
 #[derive(Debug, Args)]
 pub struct ConfirmLinkArgs {
@@ -275,8 +355,12 @@ impl DeskCommand {
             Self::Worklist(plain) | Self::Inbox(plain) => plain,
             Self::Rate(args) => &args.plain,
             Self::Identity(args) => &args.plain,
+            Self::WithdrawRating(args) => &args.plain,
+            Self::Challenge(args) => &args.plain,
+            Self::AnswerChallenge(args) => &args.plain,
             Self::ConfirmLink(args) => &args.plain,
             Self::Assert(args) => &args.plain,
+            Self::Consent(command) => command.plain(),
             Self::Approve(args) => &args.plain,
             Self::Refuse(args) => &args.plain,
             Self::Open(args) => &args.plain,
@@ -383,6 +467,37 @@ async fn call(
         }
         DeskCommand::Rate(args) => rate(&mut desk, args, json, stdout).await?,
         DeskCommand::Identity(args) => identity(&mut desk, args, json, stdout).await?,
+        DeskCommand::WithdrawRating(args) => {
+            let request = pb::WithdrawRatingRequest {
+                enquiry: args.enquiry,
+                person: args.person,
+                reason: args.reason,
+            };
+            let request = with_deadline(request, CALL_WITHIN);
+            let answer = desk.withdraw_rating(request).await?.into_inner();
+            show::signed(stdout, "Withdrawn, signed and recorded", &answer.statement_id, json)?;
+        }
+        DeskCommand::Challenge(args) => {
+            let request = pb::ChallengeRatingRequest {
+                enquiry: args.enquiry,
+                person: args.person,
+                agency: args.agency,
+                reason: args.reason,
+            };
+            let request = with_deadline(request, CALL_WITHIN);
+            let answer = desk.challenge_rating(request).await?.into_inner();
+            show::signed(stdout, "Challenged, signed and recorded", &answer.statement_id, json)?;
+        }
+        DeskCommand::AnswerChallenge(args) => {
+            let request = pb::KeepRatingRequest {
+                enquiry: args.enquiry,
+                challenge: args.challenge,
+                reason: args.reason,
+            };
+            let answer = desk.keep_rating(with_deadline(request, CALL_WITHIN)).await?.into_inner();
+            let what = "The rating stays; the answer is signed and recorded";
+            show::signed(stdout, what, &answer.statement_id, json)?;
+        }
         DeskCommand::ConfirmLink(args) => {
             let kind = LinkKind::from_word(&args.kind).context("not a kind of link")?;
             let link = pb::ClaimedLink {
@@ -428,6 +543,7 @@ async fn call(
                 writeln!(stdout, "Recorded. A colleague works on this enquiry.")?;
             }
         }
+        DeskCommand::Consent(command) => consent::run(&mut desk, command, json, stdout).await?,
         DeskCommand::Approve(args) => approve::run(&mut desk, args, json, stdout).await?,
         DeskCommand::Refuse(args) => {
             let request = pb::RefuseRequest { work: args.work, reason: args.reason };
@@ -506,7 +622,8 @@ async fn open(
 ) -> Result<Exit, Failure> {
     let inbox = desk.inbox(with_deadline(pb::InboxRequest {}, CALL_WITHIN)).await?.into_inner();
     let item = inbox.items.into_iter().find(|item| item.release == args.release);
-    if let Some(item) = &item {
+    // What has ended is asked for all the same: the node says why it does not open, and records who wanted to.
+    if let Some(item) = item.as_ref().filter(|item| item.closed.is_empty()) {
         if !json {
             show::obligations(stdout, item)?;
         }

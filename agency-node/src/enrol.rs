@@ -32,9 +32,13 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{config::Config, ground::Ground, hot_index, store::Store};
 
 pub use kept::public_key;
+#[cfg(any(test, feature = "test-util"))]
+pub use made_up::keep_made_up;
 
 mod caller;
 mod kept;
+#[cfg(any(test, feature = "test-util"))]
+mod made_up;
 mod people;
 
 #[cfg(test)]

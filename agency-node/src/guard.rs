@@ -31,7 +31,7 @@ pub enum Refusal {
     )]
     AnotherAgreement,
     /// The agreement is not in force.
-    #[error("the information sharing agreement is not in force today")]
+    #[error("AGREEMENT_EXPIRED: the information sharing agreement is not in force today")]
     AgreementExpired,
     /// This agency has withdrawn from the agreement.
     #[error("this agency has withdrawn from the agreement")]

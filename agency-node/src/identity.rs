@@ -156,7 +156,8 @@ impl Deciding<'_> {
                 continue;
             }
             let about = rating.person.person.clone();
-            let body = Body::RatingWithdrawn { person: rating.person, rating: id };
+            let body =
+                Body::RatingWithdrawn { person: rating.person, rating: id, still_known: false };
             let action = Action::RatingWithdrawn;
             let act = Act { enquiry, person: Some(&about), action, body };
             let (id, signed) = act.sign_and_record(shared, who, change).await?;

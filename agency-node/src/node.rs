@@ -45,6 +45,7 @@ use crate::{
     review::deadline::{self, Deadlines},
     service,
     store::{Store, shapes::Screened},
+    views::{self, Views},
 };
 
 /// The most screenings whose candidates are remembered at a time; each lives for minutes.
@@ -83,6 +84,8 @@ pub struct Shared {
     pub order: Order,
     /// When the next review is escalated or ends.
     pub deadlines: Deadlines,
+    /// Views of detail that others released to this agency, and their keys.
+    pub views: Views,
     /// Tells the outbox that there is something to deliver.
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
@@ -171,6 +174,7 @@ impl Node {
             replay,
         } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
         let index = HotIndex::open(config.data.as_path())?;
+        let views = Views::open(&config)?;
 
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
@@ -192,7 +196,11 @@ impl Node {
             told: Told::default(),
             replay,
             alerts: Alerts::register(&metrics),
-            requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
+            requests: RequestMetrics::register(
+                &metrics,
+                &["screen", "rate", "release", "receive", "challenge"],
+            ),
+            views,
             order: Order::default(),
             deadlines: Deadlines::default(),
             outbox: Notify::new(),
@@ -252,6 +260,7 @@ impl Node {
         let delivering =
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
+        let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -266,6 +275,7 @@ impl Node {
         delivering.await?;
         renewing.await?;
         reviewing.await?;
+        closing.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

@@ -62,6 +62,17 @@ pub fn put_fact(
     put(shared, exchange, enquiry, pb::deliver_request::Item::Fact(fact.into()), change);
 }
 
+/// Puts a challenge or its answer out for delivery, with its reason.
+pub fn put_reasoned(
+    shared: &Shared,
+    exchange: &RequestId,
+    enquiry: &EnquiryRef,
+    reasoned: pb::ReasonedStatement,
+    change: &mut Change,
+) {
+    put(shared, exchange, enquiry, pb::deliver_request::Item::Reasoned(reasoned), change);
+}
+
 /// Puts the outcome of a release out for delivery, with its sealed detail where there is any.
 pub fn put_outcome(
     shared: &Shared,

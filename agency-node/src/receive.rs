@@ -1,25 +1,27 @@
-//! Detail that another agency released to this one: checked against the holder's signed permit, recorded,
-//! kept sealed, and opened by a person, one recorded opening at a time.
+//! Detail that another agency released to this one arrives: checked against the holder's signed permit, recorded, and at
+//! once sealed again under a key of its own. Opening it and its end are in `views.rs`.
 
 use std::sync::Arc;
 
 use brag_common::{
-    audit::{
-        Recordable, Recorded,
-        entry::{Action, Digest, EntryDraft, Party},
-    },
+    audit::entry::{Action, Digest, EntryDraft, Party},
     enquiry::Envelope,
-    id::{EnquiryRef, ReleaseRef},
+    id::{AgencyId, EnquiryRef},
     release::{SealedFor, binding},
+    seal::Binding,
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement, Statement},
     time::Timestamp,
+    view::rewrap,
 };
 
 use crate::{
-    conflict,
-    guard::{Refusal, SignedIn},
+    guard::Refusal,
     node::Shared,
-    store::{Change, shapes::InboxRecord},
+    store::{
+        Change,
+        shapes::{CloseReason, Closed, InboxRecord},
+    },
+    views::blob_place,
 };
 
 /// A view in the inbox.
@@ -30,11 +32,13 @@ pub struct View {
     /// The enquiry.
     pub enquiry: EnquiryRef,
     /// Who released it.
-    pub holder: brag_common::id::AgencyId,
+    pub holder: AgencyId,
     /// Obligations that come with it.
     pub obligations: Vec<String>,
     /// When the view ends.
     pub expires: Timestamp,
+    /// How it ended; `None` while it is open.
+    pub closed: Option<Closed>,
     sealed_digest: [u8; 32],
 }
 
@@ -55,12 +59,19 @@ impl View {
             holder: statement.signer,
             obligations,
             expires: view_expires_at,
+            closed: None,
             sealed_digest: sealed_digest.ok_or_else(not_a_permit)?,
             decision,
         })
     }
 
-    fn draft(&self, shared: &Shared, action: Action) -> EntryDraft {
+    /// Reads a view that this node keeps; its permit was verified when it came.
+    pub(crate) fn read(shared: &Shared, record: &InboxRecord) -> Result<Self, Refusal> {
+        let statement = record.permit.read_unverified().map_err(|_| Refusal::Internal)?;
+        Ok(Self { closed: record.closed, ..Self::of(shared, statement)? })
+    }
+
+    pub(crate) fn draft(&self, shared: &Shared, action: Action) -> EntryDraft {
         let mut draft = shared.draft(action);
         draft.enquiry = Some(self.enquiry.clone());
         draft.person = Some(self.decision.person.person.clone());
@@ -75,16 +86,34 @@ impl View {
             .collect();
         draft
     }
+
+    /// What the holder sealed it as.
+    fn binding(&self, shared: &Shared) -> Binding {
+        binding(&SealedFor {
+            agreement: shared.agreement.digest(),
+            enquiry: &self.enquiry,
+            person: &self.decision.person.person,
+            category: self.decision.category,
+            holder: &self.holder,
+            recipient: &shared.config.agency,
+            release: &self.decision.release,
+            expires: self.expires,
+        })
+    }
 }
 
 fn not_a_permit() -> Refusal {
     Refusal::rule("not_a_permit", "the detail does not come with a holder's signed permit")
 }
 
-/// Keeps sealed detail that the hub relays. The same detail twice is kept once.
+/// Keeps sealed detail that the hub relays.
+///
+/// Detail that comes after the view's time is recorded and noted as ended; nothing of it is kept, and the holder need
+/// not try again.
 ///
 /// # Errors
-/// When the permit is not the holder's, not for this agency, or not for these bytes.
+/// When the permit is not the holder's, not for this agency, or not for these bytes; when they are not sealed to this
+/// agency; or when the same release came before.
 pub async fn receive(
     shared: &Arc<Shared>,
     envelope: &Envelope,
@@ -103,17 +132,40 @@ pub async fn receive(
     if Digest::of(&sealed).as_bytes() != &view.sealed_digest {
         return Err(not_a_permit());
     }
+    let _alone = shared.views.alone.lock().await;
     let release = view.decision.release.clone();
     let looked_up = release.clone();
-    if shared.store.run(move |store| store.inbox_item(&looked_up)).await?.is_some() {
-        return Ok(());
+    if let Some(known) = shared.store.run(move |store| store.inbox_item(&looked_up)).await? {
+        return Err(if known.permit == permit {
+            Refusal::rule("received_already", "this detail came before; it is taken once")
+        } else {
+            Refusal::rule("release_reused", "another detail came under this release")
+        });
     }
+    let (key, wrapped) =
+        rewrap(&shared.sealing, &view.binding(shared), &Digest::of(&permit.payload), &sealed)
+            .map_err(|_| {
+                Refusal::rule("can_not_open", "the detail is not sealed to this agency's key")
+            })?;
+    // What arrived opens with a key that outlives the view: from here on only the other form exists.
+    drop(sealed);
     let mut draft = view.draft(shared, Action::DetailReceived);
     draft.exchange = Some(envelope.request_id.clone());
     shared.log.record(draft).await?;
+    let now = shared.clock.now();
+    // The agreement may have ended while this waited for its turn.
+    shared.in_force()?;
     let mut change = Change::new();
-    change.inbox(&release, &InboxRecord { permit, received_at: shared.clock.now() })?;
-    change.blob(&format!("inbox/{release}"), &sealed);
+    let mut record = InboxRecord { permit, received_at: now, closed: None };
+    if view.expires <= now {
+        record.closed = Some(Closed { why: CloseReason::Expired, at: now });
+    } else {
+        let name = release.clone();
+        shared.views.run(move |keys| keys.put(&name, key.secret())).await?;
+        change.blob(&blob_place(&release), &wrapped);
+        shared.views.expect(view.expires);
+    }
+    change.inbox(&release, &record)?;
     Ok(shared.store.run(move |store| store.commit(change)).await?)
 }
 
@@ -124,80 +176,5 @@ pub async fn receive(
 pub async fn inbox(shared: &Arc<Shared>) -> Result<Vec<View>, Refusal> {
     let mut records = shared.store.run(|store| store.inbox()).await?;
     records.sort_by_key(|(_, record)| std::cmp::Reverse(record.received_at));
-    records
-        .into_iter()
-        .filter_map(|(_, record)| record.permit.read_unverified().ok())
-        .map(|statement| View::of(shared, statement))
-        .collect()
-}
-
-/// An opening by a person, to be recorded first.
-struct Opening {
-    draft: EntryDraft,
-}
-
-impl Recordable for Opening {
-    fn entry(&self) -> EntryDraft {
-        self.draft.clone()
-    }
-}
-
-/// Opens one view for a person who has accepted its obligations.
-///
-/// # Errors
-/// When there is no such view, its time has passed, or the opening can not be recorded.
-pub async fn open_detail(
-    shared: &Arc<Shared>,
-    who: &SignedIn,
-    release: ReleaseRef,
-    obligations_accepted: bool,
-) -> Result<(View, String), Refusal> {
-    let name = release.clone();
-    let (record, sealed) = shared
-        .store
-        .run(move |store| Ok((store.inbox_item(&name)?, store.blob(&format!("inbox/{name}"))?)))
-        .await?;
-    let (Some(record), Some(sealed)) = (record, sealed) else {
-        return Err(Refusal::NotFound("release in the inbox"));
-    };
-    let statement = record.permit.read_unverified().map_err(|_| Refusal::Internal)?;
-    let view = View::of(shared, statement)?;
-    conflict::free(shared, who, &view.enquiry).await?;
-    if !obligations_accepted {
-        return Err(Refusal::rule(
-            "obligations_not_accepted",
-            format!("read and accept the obligations first: {}", view.obligations.join(", ")),
-        ));
-    }
-    let now = shared.clock.now();
-    if view.expires <= now {
-        return Err(Refusal::rule("view_expired", "VIEW_EXPIRED: ask for the detail again"));
-    }
-    let draft = who.signs(view.draft(shared, Action::DetailOpened));
-    let opening = shared.log.record(Opening { draft }).await?;
-    let text = unseal(shared, &view, &sealed, &opening)?;
-    Ok((view, text))
-}
-
-/// Unseals for an opening that the log holds.
-fn unseal(
-    shared: &Shared,
-    view: &View,
-    sealed: &[u8],
-    _opening: &Recorded<Opening>,
-) -> Result<String, Refusal> {
-    let binding = binding(&SealedFor {
-        agreement: shared.agreement.digest(),
-        enquiry: &view.enquiry,
-        person: &view.decision.person.person,
-        category: view.decision.category,
-        holder: &view.holder,
-        recipient: &shared.config.agency,
-        release: &view.decision.release,
-        expires: view.expires,
-    });
-    let text = shared.sealing.open(&binding, sealed).map_err(|_| {
-        Refusal::rule("can_not_open", "the detail does not open with this agency's sealing key")
-    })?;
-    String::from_utf8(text.to_vec()).map_err(|_| Refusal::Internal)
+    records.into_iter().map(|(_, record)| View::read(shared, &record)).collect()
 }

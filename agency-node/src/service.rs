@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Obligation,
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
     id::EnquiryRef,
     release::RedactedText,
     status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
-        MAX_MESSAGE_BYTES, WireError, id, optional_id, pb,
+        MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
         pb::{
             desk_service_server::{DeskService, DeskServiceServer},
             node_service_server::{NodeService, NodeServiceServer},
@@ -24,16 +25,20 @@ use crate::{
     answer_release::answer_release,
     answer_round::answer_round,
     answer_screen::answer_screen,
+    challenge,
     config::Role,
-    conflict, desk,
+    conflict, consent, desk,
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
     receive,
     review::{self, Approving, waiting},
     store::shapes::IdentityVerdict,
+    views,
     work::rating_work,
 };
+
+mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
@@ -109,7 +114,7 @@ impl ForHub {
         let query: RateQuery = self.asked_by_hub(request)?.try_into()?;
         let answers = answer_round(&self.0, query).await?;
         let answers = answers.iter().map(|answer| answer.get().into()).collect();
-        Ok(pb::RateResponse { answers })
+        Ok(padding::rate_response(answers))
     }
 
     async fn answer_release(
@@ -128,7 +133,7 @@ impl ForHub {
                 contact_route: reply.contact_route.unwrap_or_default(),
             })
             .collect();
-        Ok(pb::ReleaseResponse { decisions })
+        Ok(padding::release_response(decisions))
     }
 
     async fn answer_receive(
@@ -149,6 +154,22 @@ impl ForHub {
         let permit = permit.try_into()?;
         receive::receive(&self.0, &envelope, permit, release.sealed).await?;
         Ok(pb::ReceiveResponse {})
+    }
+
+    async fn answer_challenge(
+        &self,
+        request: Request<pb::ChallengeRequest>,
+    ) -> Result<pb::ChallengeResponse, Refusal> {
+        let message = self.asked_by_hub(request)?;
+        let envelope = round::envelope(
+            &message.request_id,
+            &message.agreement_digest,
+            message.valid_until_unix_ms,
+        )?;
+        let challenge = message.challenge.ok_or(WireError::Missing("challenge"))?;
+        let (signed, reason) = statement::to_reasoned(challenge)?;
+        challenge::receive(&self.0, &envelope, signed, reason).await?;
+        Ok(pb::ChallengeResponse {})
     }
 }
 
@@ -188,6 +209,15 @@ impl NodeService for ForHub {
         let exchange = request.get_ref().request_id.clone();
         let outcome = self.answer_receive(request).await;
         self.ended("receive", &exchange, outcome).await
+    }
+
+    async fn challenge(
+        &self,
+        request: Request<pb::ChallengeRequest>,
+    ) -> Result<Response<pb::ChallengeResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_challenge(request).await;
+        self.ended("challenge", &exchange, outcome).await
     }
 }
 
@@ -229,7 +259,12 @@ impl DeskService for ForStaff {
         if let Some(who) = reviewer {
             reviews = waiting::messages(&waiting::list(&self.0, &who).await.map_err(refused)?);
         }
-        Ok(Response::new(pb::WorklistResponse { ratings, reviews }))
+        let mut challenges = Vec::new();
+        if rates {
+            let waiting = challenge::waiting(&self.0).await.map_err(refused)?;
+            challenges = waiting.iter().map(challenge_work).collect();
+        }
+        Ok(Response::new(pb::WorklistResponse { ratings, reviews, challenges }))
     }
 
     async fn give_rating(
@@ -331,6 +366,42 @@ impl DeskService for ForStaff {
         Ok(Response::new(pb::MakeAssertionResponse { statement_id: id.to_string() }))
     }
 
+    async fn record_consent(
+        &self,
+        request: Request<pb::RecordConsentRequest>,
+    ) -> Result<Response<pb::RecordConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        self.free(&who, &message.enquiry).await?;
+        let record = consent_wire::record(&who, &message).map_err(refused)?;
+        let id = consent::record(&self.0, &who, record).await.map_err(refused)?;
+        Ok(Response::new(pb::RecordConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        request: Request<pb::WithdrawConsentRequest>,
+    ) -> Result<Response<pb::WithdrawConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let id = consent::withdraw(&self.0, &who, enquiry, person, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::WithdrawConsentResponse { statement_id: id.to_string() }))
+    }
+
+    async fn show_consent(
+        &self,
+        request: Request<pb::ShowConsentRequest>,
+    ) -> Result<Response<pb::ShowConsentResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = optional_id("person", &message.person).map_err(refused)?;
+        let known = consent::show(&self.0, enquiry, person).await.map_err(refused)?;
+        let consents = known.iter().map(consent_wire::known).collect();
+        Ok(Response::new(pb::ShowConsentResponse { consents }))
+    }
+
     async fn approve(
         &self,
         request: Request<pb::ApproveRequest>,
@@ -385,7 +456,7 @@ impl DeskService for ForStaff {
         request: Request<pb::DeclareConflictRequest>,
     ) -> Result<Response<pb::DeclareConflictResponse>, Status> {
         let peer = peer_of(&request)?;
-        let who = self.0.staff(peer, Role::Approver);
+        let who = self.0.reviewer(peer);
         let who = who.or_else(|_| self.0.staff(peer, Role::Assessor)).map_err(refused)?;
         let enquiry = id("enquiry", &request.get_ref().enquiry).map_err(refused)?;
         conflict::declare(&self.0, &who, enquiry).await.map_err(refused)?;
@@ -398,15 +469,69 @@ impl DeskService for ForStaff {
     ) -> Result<Response<pb::OpenDetailResponse>, Status> {
         let (who, message) = self.signed_in(request, Role::Assessor)?;
         let release = id("release", &message.release).map_err(refused)?;
-        let (view, text) =
-            receive::open_detail(&self.0, &who, release, message.obligations_accepted)
-                .await
-                .map_err(refused)?;
+        let (view, text) = views::open_detail(&self.0, &who, release, message.obligations_accepted)
+            .await
+            .map_err(refused)?;
         Ok(Response::new(pb::OpenDetailResponse {
             text,
             obligations: view.obligations,
             expires_at_unix_ms: view.expires.as_millisecond(),
         }))
+    }
+
+    async fn challenge_rating(
+        &self,
+        request: Request<pb::ChallengeRatingRequest>,
+    ) -> Result<Response<pb::ChallengeRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let of = id("agency", &message.agency).map_err(refused)?;
+        let id = challenge::challenge(&self.0, &who, enquiry, person, of, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::ChallengeRatingResponse { statement_id: id.to_string() }))
+    }
+
+    async fn keep_rating(
+        &self,
+        request: Request<pb::KeepRatingRequest>,
+    ) -> Result<Response<pb::KeepRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let answered = id("challenge", &message.challenge).map_err(refused)?;
+        let id = challenge::keep(&self.0, &who, enquiry, answered, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::KeepRatingResponse { statement_id: id.to_string() }))
+    }
+
+    async fn withdraw_rating(
+        &self,
+        request: Request<pb::WithdrawRatingRequest>,
+    ) -> Result<Response<pb::WithdrawRatingResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let id = challenge::withdraw(&self.0, &who, enquiry, person, &message.reason)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(pb::WithdrawRatingResponse { statement_id: id.to_string() }))
+    }
+}
+
+fn challenge_work(waiting: &challenge::Waiting) -> pb::ChallengeWork {
+    let record = &waiting.record;
+    let colour = waiting.colour.map_or(pb::Colour::Unspecified, words::colour);
+    pb::ChallengeWork {
+        challenge: waiting.id.to_string(),
+        enquiry: waiting.enquiry.to_string(),
+        person: record.person.to_string(),
+        by: record.by.to_string(),
+        made_by: record.made_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: record.reason.clone(),
+        made_at_unix_ms: record.made_at.as_millisecond(),
+        colour: colour.into(),
     }
 }
 
@@ -419,5 +544,13 @@ fn inbox_item(view: &receive::View) -> pb::InboxItem {
         holder: view.holder.to_string(),
         obligations: view.obligations.clone(),
         expires_at_unix_ms: view.expires.as_millisecond(),
+        obligation_texts: view.obligations.iter().map(|word| obligation_text(word)).collect(),
+        closed: view.closed.map_or("", |closed| closed.why.word()).to_owned(),
+        closed_at_unix_ms: view.closed.map_or(0, |closed| closed.at.as_millisecond()),
     }
+}
+
+fn obligation_text(word: &str) -> String {
+    let unknown = "This version does not know this obligation, and does not open the detail.";
+    Obligation::from_word(word).map_or_else(|| unknown.to_owned(), Obligation::text)
 }

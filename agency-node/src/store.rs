@@ -3,9 +3,16 @@
 //! Places hold only random references, record numbers and blinded ids, so that the keys of the store say
 //! nothing about anyone. Every function blocks; callers on the runtime use [`Store::run`].
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use brag_common::{
+    audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
     id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef},
@@ -20,8 +27,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    AnalysisRecord, ConflictRecord, EnquiryPerson, EnquiryRecord, EntryRecord, InboxRecord,
-    KeptStatement, PersonRecord, Review, StandingRating,
+    AnalysisRecord, ChallengeRecord, ConflictRecord, ConsentRecord, EnquiryPerson, EnquiryRecord,
+    EntryRecord, InboxRecord, KeptStatement, PersonRecord, Review, StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -35,6 +42,7 @@ const PIECE_BYTES: usize = 48 * 1024;
 pub struct Store {
     db: Durable,
     details: Arc<DetailKey>,
+    n_detail_reads: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -45,7 +53,14 @@ impl Store {
     pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
         let details = Arc::new(DetailKey::derive(key));
         let db = Durable::open(&data.join("store"), key, CACHE_BYTES)?;
-        Ok(Self { db, details })
+        Ok(Self { db, details, n_detail_reads: Arc::default() })
+    }
+
+    /// How often it was asked so far what is held in a category about a person. An answer that must not depend on that
+    /// has not asked.
+    #[must_use]
+    pub fn n_detail_reads(&self) -> u64 {
+        self.n_detail_reads.load(Ordering::Relaxed)
     }
 
     /// The key under which detail is withheld.
@@ -153,6 +168,7 @@ impl Store {
         record: u64,
         category: CategoryCode,
     ) -> Result<Vec<EntryRecord>, StoreError> {
+        self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
         let found = self.scan(&format!("entry/{record:016x}/{category}/"))?;
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
@@ -234,6 +250,17 @@ impl Store {
         Ok(kept.map(|AnalysisRecord { salt, text }| SaltedAnalysis { salt, text }))
     }
 
+    /// What this node keeps of what people of an enquiry said about sharing, by the statement's name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn consents(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, ConsentRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("consent/{enquiry}/"))?)
+    }
+
     /// A release that waits, or waited, for people.
     ///
     /// # Errors
@@ -248,6 +275,44 @@ impl Store {
     /// When the store fails.
     pub fn reviews(&self) -> Result<Vec<(WorkRef, Review)>, StoreError> {
         parse_rest(self.scan("review/")?)
+    }
+
+    /// One challenge of a rating of this agency's.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenge(
+        &self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+    ) -> Result<Option<ChallengeRecord>, StoreError> {
+        self.get(&format!("challenge/{enquiry}/{id}"))
+    }
+
+    /// Challenges in one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenges_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, ChallengeRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("challenge/{enquiry}/"))?)
+    }
+
+    /// Every challenge, with its enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenges(&self) -> Result<Vec<(EnquiryRef, RequestId, ChallengeRecord)>, StoreError> {
+        self.scan("challenge/")?
+            .into_iter()
+            .map(|(rest, record)| {
+                let (enquiry, id) = rest.split_once('/').ok_or_else(shape)?;
+                let enquiry = enquiry.parse().map_err(|_| shape())?;
+                Ok((enquiry, id.parse().map_err(|_| shape())?, record))
+            })
+            .collect()
     }
 
     /// The names of everything that is to be delivered to the hub, oldest first.
@@ -384,7 +449,8 @@ impl Change {
         self.put(&format!("in/{enquiry}/{person}"), record)
     }
 
-    /// A statement this node has signed or verified.
+    /// A statement this node has signed or verified. Names are the signers' own: two that share one, of whatever
+    /// signers, are two statements.
     ///
     /// # Errors
     /// When it can not be encoded.
@@ -395,7 +461,8 @@ impl Change {
         signed: &SignedStatement,
     ) -> Result<(), StoreError> {
         let kept = KeptStatement { signed: signed.clone() };
-        self.put(&format!("statement/{enquiry}/{id}"), &kept)
+        let digest = Digest::of(&signed.payload);
+        self.put(&format!("statement/{enquiry}/{id}/{digest}"), &kept)
     }
 
     /// A rating this node has signed, with its analysis.
@@ -409,8 +476,47 @@ impl Change {
         rated: &RatedAnswer,
     ) -> Result<(), StoreError> {
         self.statement(enquiry, id, &rated.signed)?;
-        let SaltedAnalysis { salt, text } = rated.analysis.clone();
+        self.words_of(enquiry, id, &rated.analysis)
+    }
+
+    /// The words that go with a statement of this node's: an analysis, or a reason.
+    ///
+    /// # Errors
+    /// When they can not be encoded.
+    pub fn words_of(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        words: &SaltedAnalysis,
+    ) -> Result<(), StoreError> {
+        let SaltedAnalysis { salt, text } = words.clone();
         self.put(&format!("analysis/{enquiry}/{id}"), &AnalysisRecord { salt, text })
+    }
+
+    /// A challenge of a rating of this agency's.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn challenge(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &ChallengeRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("challenge/{enquiry}/{id}"), record)
+    }
+
+    /// What stays here of what a person said about sharing.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn consent(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &ConsentRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("consent/{enquiry}/{id}"), record)
     }
 
     /// A release that waits, or waited, for people.

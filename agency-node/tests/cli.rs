@@ -47,6 +47,10 @@ fn every_command_and_option_has_help() {
         "rate",
         "confirm-link",
         "assert",
+        "consent record",
+        "consent refuse",
+        "consent withdraw",
+        "consent show",
         "approve",
         "refuse",
         "inbox",
@@ -341,7 +345,7 @@ fn a_served_node_answers_its_staff_and_stops_cleanly_on_sigterm() {
     let assessor = folder.profile("j.okafor", &endpoint);
     let list = agency_node(&["worklist", "--profile", assessor.to_str().unwrap(), "--json"]);
     assert_eq!(list.status.code(), Some(0), "{}", stderr(&list));
-    assert_eq!(json(&list), json!({"ratings": [], "reviews": []}));
+    assert_eq!(json(&list), json!({"ratings": [], "reviews": [], "challenges": []}));
     let inbox = agency_node(&["inbox", "--profile", assessor.to_str().unwrap()]);
     assert_eq!(stdout(&inbox), "The inbox is empty.\n");
 

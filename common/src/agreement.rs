@@ -24,6 +24,7 @@ mod lawful;
 mod model;
 mod moment;
 mod note;
+mod obligation;
 mod parties;
 mod party;
 mod period;

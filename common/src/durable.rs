@@ -37,11 +37,13 @@ use crate::secret::SecretBytes;
 mod batch;
 pub(crate) mod dirs;
 mod error;
+mod key_folder;
 mod seal;
 
 pub use batch::Batch;
 use batch::Change;
 pub use error::StoreError;
+pub use key_folder::KeyFolder;
 use seal::StoreKeys;
 
 /// Version of what this module writes.

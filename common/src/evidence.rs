@@ -9,16 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     agreement::{
-        AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
-        Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
+        AcceptedAction, Assertion, AssertionKind, EvidenceId, EvidenceKind, Facts, Link, Marac,
+        MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
     },
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId},
     rating::Basis,
     statement::{
-        Body, ConsentState, PersonIn, PersonRole, Realm, Refused, SignedStatement, Statement,
-        Threshold,
+        Body, PersonIn, PersonRole, Realm, Refused, SignedStatement, Statement, Threshold,
     },
 };
+
+mod consents;
 
 /// The people of an enquiry, as commitments.
 pub type People = BTreeMap<PersonRef, Commitment>;
@@ -33,6 +34,8 @@ pub struct Evidence {
     pub accepted: Vec<(Statement, SignedStatement)>,
     /// Ratings that their own signers have withdrawn; they stay, and prove nothing.
     withdrawn: BTreeSet<(AgencyId, RequestId)>,
+    /// What people said about sharing, until all of it is in.
+    consents: Vec<(Statement, EvidenceId)>,
 }
 
 impl Evidence {
@@ -70,13 +73,14 @@ impl Evidence {
                 evidence.withdrawn.insert((statement.signer, rating));
             }
         }
+        // A name is its signer's own: another agency's statement of the same name takes no statement's place.
         let mut seen = BTreeSet::new();
         // What was known and no longer verifies (another agreement, say) is simply not known.
         for signed in known {
             if let Ok(statement) = read(signed)
-                && seen.insert(statement.id.clone())
+                && seen.insert((statement.signer.clone(), statement.id.clone()))
             {
-                evidence.accept(statement, signed.clone());
+                evidence.accept(agreement, statement, signed.clone());
             }
         }
         for signed in presented {
@@ -85,8 +89,8 @@ impl Evidence {
                     if evidence.replaces(&statement) || evidence.is_withdrawn(&statement) {
                         evidence.reject(&statement, Rejection::Stale);
                     }
-                    if seen.insert(statement.id.clone()) {
-                        evidence.accept(statement, signed.clone());
+                    if seen.insert((statement.signer.clone(), statement.id.clone())) {
+                        evidence.accept(agreement, statement, signed.clone());
                     }
                 }
                 Err(why) => match signed.read_unverified() {
@@ -95,6 +99,8 @@ impl Evidence {
                 },
             }
         }
+        let said = std::mem::take(&mut evidence.consents);
+        evidence.facts.consents = consents::standing(agreement.agreement(), &said);
         evidence
     }
 
@@ -135,8 +141,13 @@ impl Evidence {
         }
     }
 
-    fn accept(&mut self, statement: Statement, signed: SignedStatement) {
-        if self.is_withdrawn(&statement) {
+    fn accept(
+        &mut self,
+        agreement: &SignedAgreement,
+        statement: Statement,
+        signed: SignedStatement,
+    ) {
+        if self.is_withdrawn(&statement) || says_after_leaving(agreement, &statement) {
             self.accepted.push((statement, signed));
             return;
         }
@@ -182,25 +193,35 @@ impl Evidence {
                 at: statement.made_at,
                 evidence,
             }),
-            Body::Consent(consent) => facts.consents.push(Consent {
-                person: consent.person.person.clone(),
-                status: match consent.state {
-                    ConsentState::Valid => ConsentStatus::Valid,
-                    ConsentState::Refused => ConsentStatus::Refused,
-                    ConsentState::Withdrawn => ConsentStatus::Withdrawn,
-                },
-                categories: consent.categories.clone(),
-                recipients: consent.recipients.clone(),
-                expires: consent.expires_at,
-                evidence,
-            }),
+            // What several of them come to is known once all are in.
+            Body::Consent(_) => self.consents.push((statement.clone(), evidence)),
             Body::Action { person, .. } => facts
                 .accepted_actions
                 .push(AcceptedAction { agency: agency.clone(), person: person.person.clone() }),
             // A decision is an outcome; it opens nothing. What a withdrawal takes back was left out already.
-            Body::Release(_) | Body::RatingWithdrawn { .. } => {}
+            // A challenge and its answer say nothing of a person.
+            Body::Release(_)
+            | Body::RatingWithdrawn { .. }
+            | Body::RatingChallenged(_)
+            | Body::RatingKept(_) => {}
         }
         self.accepted.push((statement, signed));
+    }
+}
+
+/// Whether an agency says it after it has left the agreement. Ratings and assertions are held against their own time by
+/// `decide`, and a rating can be taken back at any time.
+fn says_after_leaving(agreement: &SignedAgreement, statement: &Statement) -> bool {
+    let party = agreement.agreement().party(&statement.signer);
+    let in_force = party.is_some_and(|party| party.in_force(statement.made_at));
+    match statement.body {
+        Body::Link { .. } | Body::Role { .. } | Body::Consent(_) | Body::Action { .. } => !in_force,
+        Body::Rating(_)
+        | Body::Assertion(_)
+        | Body::Release(_)
+        | Body::RatingWithdrawn { .. }
+        | Body::RatingChallenged(_)
+        | Body::RatingKept(_) => false,
     }
 }
 
@@ -232,12 +253,18 @@ pub fn named(body: &Body) -> Vec<&PersonIn> {
         Body::Assertion(assertion) => assertion.people.iter().collect(),
         Body::Consent(consent) => vec![&consent.person],
         Body::Release(decision) => vec![&decision.person],
+        Body::RatingChallenged(challenge) => vec![&challenge.person],
+        Body::RatingKept(kept) => vec![&kept.person],
     }
 }
 
 const fn kind(body: &Body) -> EvidenceKind {
     match body {
-        Body::Rating(_) | Body::Release(_) | Body::RatingWithdrawn { .. } => EvidenceKind::Rating,
+        Body::Rating(_)
+        | Body::Release(_)
+        | Body::RatingWithdrawn { .. }
+        | Body::RatingChallenged(_)
+        | Body::RatingKept(_) => EvidenceKind::Rating,
         Body::Link { .. } | Body::Role { .. } => EvidenceKind::Link,
         Body::Assertion(_) => EvidenceKind::Assertion,
         Body::Consent(_) => EvidenceKind::Consent,

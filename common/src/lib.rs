@@ -39,6 +39,7 @@ pub mod stored;
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod view;
 pub mod wire;
 
 #[cfg(feature = "test-util")]

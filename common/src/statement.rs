@@ -146,6 +146,16 @@ impl ConsentState {
     /// Every state with its word.
     pub const ALL: [(Self, &'static str); 3] =
         [(Self::Valid, "valid"), (Self::Refused, "refused"), (Self::Withdrawn, "withdrawn")];
+
+    /// The word for the state.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// A person's own agreement, as the agency that asked recorded it.
@@ -161,6 +171,8 @@ pub struct Consent {
     pub recipients: BTreeSet<AgencyId>,
     /// When it ends of itself.
     pub expires_at: Option<Timestamp>,
+    /// Who asked the person; `None`: they were not asked, or came of their own accord.
+    pub asked_by: Option<StaffName>,
 }
 
 /// What a holder decided for one recipient.
@@ -275,7 +287,37 @@ pub enum Body {
         person: PersonIn,
         /// The rating's own name.
         rating: RequestId,
+        /// The signer knows the person and is to rate them anew; otherwise the record was somebody else's.
+        still_known: bool,
     },
+    /// Another agency's rating, which the signer asks it to look at again.
+    RatingChallenged(Challenge),
+    /// A rating of the signer's own that stays after a challenge.
+    RatingKept(Kept),
+}
+
+/// A challenge of another agency's rating. It changes nothing by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// Who was rated.
+    pub person: PersonIn,
+    /// Whose rating it is.
+    pub of: AgencyId,
+    /// Digest of the reason, see [`SaltedAnalysis`](crate::rating::SaltedAnalysis).
+    pub reason_digest: [u8; 32],
+}
+
+/// A challenge's answer: the rating stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Who was rated.
+    pub person: PersonIn,
+    /// The challenge's own name.
+    pub challenge: RequestId,
+    /// The rating's own name.
+    pub rating: RequestId,
+    /// Digest of the reason, see [`SaltedAnalysis`](crate::rating::SaltedAnalysis).
+    pub reason_digest: [u8; 32],
 }
 
 impl Body {
@@ -291,6 +333,8 @@ impl Body {
             Self::Action { .. } => "action",
             Self::Release(_) => "release",
             Self::RatingWithdrawn { .. } => "rating_withdrawn",
+            Self::RatingChallenged(_) => "rating_challenged",
+            Self::RatingKept(_) => "rating_kept",
         }
     }
 }

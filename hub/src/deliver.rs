@@ -7,9 +7,10 @@ use brag_common::{
     audit::entry::{Action, Digest, EntryDraft, Party},
     enquiry::PersonAnswer,
     id::{AgencyId, AgreementDigest, EnquiryRef, RequestId},
+    reason::Reason,
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement},
     tls::with_deadline,
-    wire::{WireError, id, pb, release::MAX_SEALED_BYTES},
+    wire::{WireError, id, pb, release::MAX_SEALED_BYTES, statement::to_reasoned},
 };
 
 use crate::{
@@ -22,8 +23,11 @@ use crate::{
         shapes::{EnquiryRecord, OutcomeRecord, ReleaseRecord, StatementRecord},
     },
     take::{self, Taken, verify},
-    view, withdraw,
+    view,
+    withdraw::{self, Withdrawal},
 };
+
+mod reasoned;
 
 /// Takes one delivery of `agency`.
 ///
@@ -58,6 +62,10 @@ pub async fn deliver(
             let signed = outcome.decision.ok_or(WireError::Missing("decision"))?.try_into()?;
             delivery.outcome(signed, outcome.sealed).await
         }
+        pb::deliver_request::Item::Reasoned(message) => {
+            let (signed, reason) = to_reasoned(message)?;
+            delivery.reasoned(signed, reason).await
+        }
     }
 }
 
@@ -72,6 +80,13 @@ impl Delivery<'_> {
     async fn answer(self, said: PersonAnswer) -> Result<(), Refusal> {
         let taken =
             Taken::answer(self.shared, &self.enquiry, self.agency, said.person, said.answer)?;
+        if taken.is_forbidden_blue(self.shared, &self.known_enquiry().await?) {
+            // The cell says why nothing counts, and the agency is told: the answer is missing until it is corrected.
+            let refused = vec![taken.refused(Reason::BlueNotPermittedDa)];
+            take::take(self.shared, &self.enquiry, self.agency, &self.request, refused).await?;
+            let reason = Reason::BlueNotPermittedDa;
+            return Err(Refusal::rule(reason.code(), reason.text()));
+        }
         let change = self.delivered()?;
         let taken = vec![taken];
         take::take_with(self.shared, &self.enquiry, self.agency, &self.request, taken, change).await
@@ -85,13 +100,17 @@ impl Delivery<'_> {
             Body::Consent(_) => Action::ConsentRecorded,
             Body::Action { .. } => Action::PlanChanged,
             Body::RatingWithdrawn { .. } => Action::RatingWithdrawn,
-            Body::Rating(_) | Body::Release(_) => {
+            Body::Rating(_)
+            | Body::Release(_)
+            | Body::RatingChallenged(_)
+            | Body::RatingKept(_) => {
                 return Err(Refusal::Statement("it is not a fact"));
             }
         };
         take::about_its_people(&self.known_enquiry().await?, &statement.body)?;
         let mut draft = self.draft(action);
-        draft.evidence = vec![Digest::of(&signed.payload)];
+        let evidence = Digest::of(&signed.payload);
+        draft.evidence = vec![evidence];
         self.shared.log.record(draft).await?;
         let now = self.shared.clock.now();
         let mut change = self.delivered()?;
@@ -100,9 +119,18 @@ impl Delivery<'_> {
             &statement.id,
             &StatementRecord { signed, received_at: now },
         )?;
-        if let Body::RatingWithdrawn { person, rating } = &statement.body {
-            let place = (&self.enquiry, self.agency);
-            withdraw::withdraw(self.shared, place, &person.person, rating, change).await?;
+        if let Body::RatingWithdrawn { person, rating, still_known } = &statement.body {
+            let withdrawal = Withdrawal {
+                enquiry: &self.enquiry,
+                agency: self.agency,
+                person: &person.person,
+                rating,
+                still_known: *still_known,
+                statement: &statement.id,
+                evidence,
+                exchange: &self.request,
+            };
+            withdraw::withdraw(self.shared, withdrawal, change).await?;
         } else {
             self.shared.store.run(move |store| store.commit(change)).await?;
         }
@@ -182,6 +210,10 @@ impl Delivery<'_> {
         };
         match client(channel).receive(with_deadline(request, within)).await {
             Ok(_) => Ok(()),
+            // It has it, and its answer was lost: a recipient takes no detail twice.
+            Err(status) if brag_common::status::code_of(&status) == Some("received_already") => {
+                Ok(())
+            }
             Err(status) => {
                 let code = brag_common::status::code_of(&status).unwrap_or("unreachable");
                 tracing::warn!(code, recipient = %decision.recipient, "could not pass on detail");

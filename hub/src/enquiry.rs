@@ -189,6 +189,8 @@ pub async fn whole(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Whole, Ref
                 statements: store.statements(&reading)?,
                 releases: store.releases(&reading)?,
                 earlier: linked(store, &reading)?,
+                changes: store.rating_changes(&reading)?,
+                challenges: store.challenges(&reading)?,
             }))
         })
         .await?;

@@ -420,6 +420,11 @@ impl Seen {
         let place = match happened {
             Happened::Cell(cell) => (cell.agency.clone(), cell.person.clone()),
             Happened::Release(view) => (view.release.clone(), view.recipient.clone()),
+            Happened::RatingChanged(change) => {
+                let place = format!("changed {} {}", change.agency, change.person);
+                (place, change.changed_at_unix_ms.to_string())
+            }
+            Happened::Challenge(challenge) => (challenge.challenge.clone(), String::new()),
             Happened::Fact(_) => return true,
         };
         self.0.insert(place, happened.clone()).as_ref() != Some(happened)

@@ -76,7 +76,8 @@ pub async fn keep(
 /// Takes an agency's word that everybody is enrolled.
 ///
 /// # Errors
-/// When the epoch is none of the agency's, nothing was evaluated in it, or it can not be recorded.
+/// When the request's id was used before, the epoch is none of the agency's, nothing was evaluated in it, or it can not
+/// be recorded.
 pub async fn enrolled(
     shared: &Shared,
     agency: &AgencyId,
@@ -87,6 +88,7 @@ pub async fn enrolled(
     if message.epoch == 0 {
         return Err(WireError::Missing("epoch").into());
     }
+    shared.once(&request)?;
     let _one_at_a_time = shared.enrolling.lock().await;
     let mut epochs = bring_to_present(shared, agency).await?;
     let newest_epoch = epochs.newest().map_or(0, |newest| newest.epoch);

@@ -33,7 +33,7 @@ const DAY_AT_LEAST: u64 = 16 * BATCH as u64;
 /// Evaluates one batch for `agency`.
 ///
 /// # Errors
-/// When the batch does not have its form, the quota is used up, or it can not be recorded.
+/// When the batch does not have its form or its id was used before, the quota is used up, or it can not be recorded.
 pub async fn evaluate(
     shared: &Arc<Shared>,
     agency: &AgencyId,
@@ -49,6 +49,7 @@ pub async fn evaluate(
         return Err(WireError::invalid("blinded", "512 elements of 32 bytes").into());
     }
     let elements: Vec<ElementBytes> = elements.to_vec();
+    shared.once(&request)?;
 
     let record = meter(shared, agency, &request, message.declared_people).await?;
     let mut draft = shared.draft(Action::EnrolmentEvaluated);

@@ -3,9 +3,10 @@
 use brag_common::{
     audit::LogError,
     durable::StoreError,
-    id::AgencyId,
+    enquiry::Envelope,
+    id::{AgencyId, RequestId},
     peer::VerifiedPeer,
-    replay::NotAdmitted,
+    replay::{MAX_VALIDITY, NotAdmitted},
     staff::{self, NotAllowed, Role as _},
     status::PeerFacing,
     wire::WireError,
@@ -31,7 +32,7 @@ pub enum Refusal {
     )]
     AnotherAgreement,
     /// The agreement is not in force.
-    #[error("the information sharing agreement is not in force today")]
+    #[error("AGREEMENT_EXPIRED: the information sharing agreement is not in force today")]
     AgreementExpired,
     /// Stale or repeated.
     #[error(transparent)]
@@ -151,6 +152,21 @@ impl Shared {
     /// When they are not listed, or do not have the role.
     pub fn staff(&self, peer: &VerifiedPeer, role: Role) -> Result<SignedIn, Refusal> {
         Ok(SignedIn::check(&self.config.staff, peer, role)?)
+    }
+
+    /// Admits a request that names no time at which it is dead: once, remembered as long as if it named the latest
+    /// that any may name.
+    ///
+    /// # Errors
+    /// When its id was used before, or too many requests are remembered.
+    pub fn once(&self, request: &RequestId) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let envelope = Envelope {
+            request_id: request.clone(),
+            agreement: self.agreement.digest(),
+            valid_until: now.checked_add(MAX_VALIDITY).map_err(|_| Refusal::Internal)?,
+        };
+        Ok(self.replay.admit(&envelope, now)?)
     }
 
     /// The agreement is in force.

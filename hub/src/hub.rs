@@ -26,7 +26,7 @@ use brag_common::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, Semaphore, broadcast, watch},
+    sync::{Mutex, Notify, Semaphore, broadcast, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
@@ -35,8 +35,8 @@ use tonic::{
 };
 
 use crate::{
-    config::Config, conflict::LinkedPeople, epochs, guard::Refusal, locks::Locks, round, service,
-    store::Store,
+    challenges, config::Config, conflict::LinkedPeople, epochs, guard::Refusal, locks::Locks,
+    round, service, store::Store,
 };
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
@@ -75,6 +75,8 @@ pub struct Shared {
     pub rounds: TaskTracker,
     /// Held while answers of one agency in one enquiry are taken.
     pub cell_locks: Locks,
+    /// Tells that there is a challenge to pass on.
+    pub challenged: Notify,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
     /// Ends everything.
@@ -170,6 +172,7 @@ impl Hub {
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
             cell_locks: Locks::default(),
+            challenged: Notify::new(),
             enrolling: Mutex::default(),
             shutdown,
         });
@@ -216,6 +219,7 @@ impl Hub {
             .add_service(service::coordinators(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
+        shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         let serving = Serving::start(
             listener,
             server_tls,

@@ -4,6 +4,8 @@
 pub mod agreement_command;
 pub mod backlog;
 pub mod basis_file;
+pub mod challenges;
+pub mod changes;
 pub mod check_command;
 pub mod cli;
 pub mod config;

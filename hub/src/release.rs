@@ -158,7 +158,8 @@ fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
                     ratings.insert(key, (rating.rated_at, kept.signed.clone()));
                 }
             }
-            Body::Release(_) => {}
+            // Outcomes, and words about ratings: they open nothing.
+            Body::Release(_) | Body::RatingChallenged(_) | Body::RatingKept(_) => {}
             Body::Link { .. }
             | Body::Role { .. }
             | Body::Assertion(_)

@@ -14,6 +14,7 @@ use brag_common::{
     wire::{pb, words},
 };
 
+mod changes;
 pub mod document;
 mod found;
 #[cfg(test)]
@@ -90,6 +91,7 @@ pub fn show_text(show: &pb::ShowResponse, analyses: Analyses, paint: Paint) -> S
         out.push('\n');
         out.push_str(&analysis_lines(show, paint));
     }
+    out.push_str(&changes::change_lines(show, paint));
     if !show.releases.is_empty() {
         out.push_str("\nRequests for detail\n");
         let labels = Labels::of(show);
@@ -311,6 +313,12 @@ pub fn event_line(labels: &Labels, event: &pb::WatchResponse, paint: Paint) -> S
         }
         Some(pb::watch_response::Event::Release(release)) => release_line(labels, release, paint),
         Some(pb::watch_response::Event::Fact(kind)) => format!("signed fact: {}", safe(kind)),
+        Some(pb::watch_response::Event::RatingChanged(change)) => {
+            format!("RATING CHANGED: {}", changes::change_line(labels, change, paint))
+        }
+        Some(pb::watch_response::Event::Challenge(challenge)) => {
+            changes::challenge_line(labels, challenge)
+        }
         None => "something that this version does not know".to_owned(),
     };
     format!("{} {what}", time(event.at_unix_ms))

@@ -204,11 +204,13 @@ impl CoordinatorService for ForCoordinators {
         self.looked(&who, Some(&name)).await?;
         let shown = view::show(&self.0, &name, &whole);
         let now = self.0.clock.now();
+        let changed: Vec<_> = view::changes_so_far(now, &whole);
         let before = shown
             .cells
             .into_iter()
             .map(move |cell| view::cell_event(now, cell))
             .chain(shown.releases.into_iter().map(move |r| view::release_event(now, r)))
+            .chain(changed)
             .map(Ok);
         let after = events.filter_map(move |event| {
             let event = match event {

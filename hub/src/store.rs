@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use brag_common::{
+    audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
     id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
     secret::SecretBytes,
@@ -14,8 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub mod shapes;
 
 use shapes::{
-    CellRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord, IdentityReviewRecord,
-    ReleaseRecord, StatementRecord,
+    CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
+    IdentityReviewRecord, RatingChangeRecord, ReleaseRecord, StatementRecord,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -145,6 +146,69 @@ impl Store {
         let mut found = self.scan::<StatementRecord>(&format!("statement/{enquiry}/"))?;
         found.sort_by_key(|(_, record)| record.received_at);
         Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// Ratings of an enquiry that were replaced or withdrawn, oldest change first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn rating_changes(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<RatingChangeRecord>, StoreError> {
+        let mut found: Vec<RatingChangeRecord> = self
+            .scan(&format!("changed/{enquiry}/"))?
+            .into_iter()
+            .map(|(_, record)| record)
+            .collect();
+        found.sort_by_key(|record| record.at);
+        Ok(found)
+    }
+
+    /// One challenge of a rating.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenge(
+        &self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+    ) -> Result<Option<ChallengeRecord>, StoreError> {
+        self.get(&format!("challenge/{enquiry}/{id}"))
+    }
+
+    /// Challenges of an enquiry, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn challenges(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, ChallengeRecord)>, StoreError> {
+        let found = self.scan::<ChallengeRecord>(&format!("challenge/{enquiry}/"))?;
+        let mut found = found
+            .into_iter()
+            .map(|(id, record)| Ok((id.parse().map_err(|_| shape())?, record)))
+            .collect::<Result<Vec<(RequestId, _)>, StoreError>>()?;
+        found.sort_by_key(|(_, record)| record.made_at);
+        Ok(found)
+    }
+
+    /// Every challenge, with its enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn all_challenges(
+        &self,
+    ) -> Result<Vec<(EnquiryRef, RequestId, ChallengeRecord)>, StoreError> {
+        self.scan("challenge/")?
+            .into_iter()
+            .map(|(rest, record)| {
+                let (enquiry, id) = rest.split_once('/').ok_or_else(shape)?;
+                let enquiry = enquiry.parse().map_err(|_| shape())?;
+                Ok((enquiry, id.parse().map_err(|_| shape())?, record))
+            })
+            .collect()
     }
 
     /// One request for detail, for one recipient.
@@ -290,7 +354,8 @@ impl Change {
         self.put(&format!("cell/{enquiry}/{agency}/{person}"), record)
     }
 
-    /// A signed statement that came in.
+    /// A signed statement that came in. Names are the signers' own: an agency that uses another's takes nothing
+    /// of the other's away.
     ///
     /// # Errors
     /// When it can not be encoded.
@@ -300,7 +365,8 @@ impl Change {
         id: &RequestId,
         record: &StatementRecord,
     ) -> Result<(), StoreError> {
-        self.put(&format!("statement/{enquiry}/{id}"), record)
+        let digest = Digest::of(&record.signed.payload);
+        self.put(&format!("statement/{enquiry}/{id}/{digest}"), record)
     }
 
     /// A request for detail, for one recipient.
@@ -314,6 +380,32 @@ impl Change {
         record: &ReleaseRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("release/{enquiry}/{release}/{}", record.recipient), record)
+    }
+
+    /// A rating that was replaced or withdrawn, under the name of the statement that did it.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn rating_change(
+        &mut self,
+        enquiry: &EnquiryRef,
+        cause: &RequestId,
+        record: &RatingChangeRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("changed/{enquiry}/{cause}"), record)
+    }
+
+    /// A challenge of a rating.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn challenge(
+        &mut self,
+        enquiry: &EnquiryRef,
+        id: &RequestId,
+        record: &ChallengeRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("challenge/{enquiry}/{id}"), record)
     }
 
     /// Somebody of an enquiry can be found by a match key.

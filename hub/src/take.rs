@@ -8,13 +8,14 @@ use brag_common::{
     enquiry::{Answer, RatedAnswer, Why},
     evidence::named,
     id::{AgencyId, EnquiryRef, PersonRef, RequestId},
-    rating::Analysis,
+    rating::{Analysis, Colour},
     reason::Reason,
     statement::{Body, PersonIn, SignedStatement, Statement},
     time::Timestamp,
 };
 
 use crate::{
+    changes::{self, Changed},
     guard::Refusal,
     hub::Shared,
     matrix::{Cell, Rated, Said, State},
@@ -61,6 +62,22 @@ impl Taken {
     #[must_use]
     pub const fn said(person: PersonRef, said: Said) -> Self {
         Self { person, state: NewState::Said(said), rating: None }
+    }
+
+    /// Whether it is a Blue where the enquiry has evidence of domestic abuse and the agreement then forbids Blue. An honest
+    /// node does not sign one; that one is signed makes it no better.
+    #[must_use]
+    pub fn is_forbidden_blue(&self, shared: &Shared, enquiry: &EnquiryRecord) -> bool {
+        let forbids = shared.agreement.agreement().rating().forbid_blue_with_domestic_abuse;
+        let is_blue =
+            matches!(&self.state, NewState::Said(Said::Rated(Rated { colour: Colour::Blue, .. })));
+        forbids && enquiry.domestic_abuse && is_blue
+    }
+
+    /// In place of an answer that does not count: nothing came back, for this reason.
+    #[must_use]
+    pub fn refused(self, reason: Reason) -> Self {
+        Self::no_response(self.person, reason.code())
     }
 
     /// The agency's answer, its rating verified.
@@ -180,6 +197,13 @@ pub async fn take_with(
     let name = enquiry.clone();
     let record = shared.store.run(move |store| store.enquiry(&name)).await?;
     let record = record.ok_or(Refusal::NotFound("enquiry"))?;
+    let taken: Vec<Taken> = taken
+        .into_iter()
+        .map(|taken| {
+            let forbidden = taken.is_forbidden_blue(shared, &record);
+            if forbidden { taken.refused(Reason::BlueNotPermittedDa) } else { taken }
+        })
+        .collect();
     for Taken { person, rating, .. } in &taken {
         if record.person(person).is_none() {
             return Err(Refusal::NotFound("person in this enquiry"));
@@ -198,8 +222,11 @@ pub async fn take_with(
         shared.store.run(move |store| Ok((store.cells(&name)?, store.statements(&name)?))).await?;
     let withdrawn = withdrawn(&statements);
     let mut told = Vec::new();
+    let mut changed = Vec::new();
     for Taken { person, state, rating } in taken {
+        let mut cause = None;
         if let Some((statement, signed)) = rating {
+            cause = Some((statement.id.clone(), Digest::of(&signed.payload)));
             let kept = StatementRecord { signed, received_at: now };
             change.statement(enquiry, &statement.id, &kept)?;
             // It was taken back before it came: it stays as a statement only.
@@ -218,9 +245,19 @@ pub async fn take_with(
             continue;
         }
         change.cell(enquiry, agency, &person, &next)?;
+        let before = known.and_then(|known| changes::rating_in(&known.state)).cloned();
+        if let (Some(before), Some((cause, evidence))) = (before, cause) {
+            let after = changes::rating_in(&next.state).cloned();
+            let (person, withdrawn) = (person.clone(), false);
+            changed.push(Changed { agency, person, cause, evidence, before, after, withdrawn });
+        }
         told.push((person, next));
     }
+    let news = changes::keep(shared, enquiry, exchange, changed, &mut change).await?;
     shared.store.run(move |store| store.commit(change)).await?;
+    for event in news {
+        shared.tell(enquiry, event);
+    }
     for (person, next) in told {
         let cell = view::matrix_cell(agency, &person, &cell(&next), now, record.answer_by);
         shared.tell(enquiry, view::cell_event(now, cell));

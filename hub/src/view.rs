@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brag_common::{
     agreement::gates,
     evidence::{Evidence, People},
-    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef},
+    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId},
     matching::identity::Identity,
     rating::Colour,
     time::Timestamp,
@@ -17,7 +17,10 @@ use crate::{
     matrix::{self, Cell, Matrix, Said, State},
     store::{
         CellRow,
-        shapes::{EarlierRecord, EnquiryRecord, OutcomeRecord, ReleaseRecord, StatementRecord},
+        shapes::{
+            ChallengeRecord, ChallengeStatus, EarlierRecord, EnquiryRecord, OutcomeRecord,
+            RatingChangeRecord, ReleaseRecord, SaidRecord, StatementRecord,
+        },
     },
     take,
 };
@@ -35,6 +38,10 @@ pub struct Whole {
     pub releases: Vec<(ReleaseRef, ReleaseRecord)>,
     /// Earlier enquiries about its people.
     pub earlier: Vec<Linked>,
+    /// Ratings that were replaced or withdrawn.
+    pub changes: Vec<RatingChangeRecord>,
+    /// Challenges of ratings.
+    pub challenges: Vec<(RequestId, ChallengeRecord)>,
 }
 
 /// An earlier enquiry about somebody of an enquiry, and their level there.
@@ -120,6 +127,52 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
                 level: optional(linked.level),
             })
             .collect(),
+        rating_changes: whole.changes.iter().map(rating_change).collect(),
+        challenges: whole.challenges.iter().map(|(id, record)| challenge(id, record)).collect(),
+    }
+}
+
+fn rating_change(record: &RatingChangeRecord) -> pb::RatingChange {
+    pb::RatingChange {
+        agency: record.agency.to_string(),
+        person: record.person.to_string(),
+        changed_at_unix_ms: record.at.as_millisecond(),
+        before: version(&record.before),
+        after: record.after.as_ref().and_then(version),
+        withdrawn: record.withdrawn,
+    }
+}
+
+/// A rating as a version; `None` for what is no rating.
+fn version(said: &SaidRecord) -> Option<pb::RatingVersion> {
+    let SaidRecord::Rated { colour, rated_at, analysis, by, .. } = said else { return None };
+    Some(pb::RatingVersion {
+        colour: words::colour(*colour).into(),
+        rated_at_unix_ms: rated_at.as_millisecond(),
+        rated_by: by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        analysis: analysis.clone(),
+    })
+}
+
+fn challenge(id: &RequestId, record: &ChallengeRecord) -> pb::RatingChallenge {
+    let (status, told, answer, answered_at) = match &record.status {
+        ChallengeStatus::Open { told } => ("open", *told, "", None),
+        ChallengeStatus::Kept { answer, at } => ("kept", true, answer.as_str(), Some(*at)),
+        ChallengeStatus::Changed { at } => ("changed", true, "", Some(*at)),
+        ChallengeStatus::NoRating => ("no_rating", false, "", None),
+    };
+    pb::RatingChallenge {
+        challenge: id.to_string(),
+        person: record.person.to_string(),
+        by: record.by.to_string(),
+        of: record.of.to_string(),
+        reason: record.reason.clone(),
+        made_at_unix_ms: record.made_at.as_millisecond(),
+        status: status.to_owned(),
+        told,
+        answer: answer.to_owned(),
+        answered_at_unix_ms: answered_at.map_or(0, Timestamp::as_millisecond),
+        made_by: record.made_by.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -302,6 +355,30 @@ pub fn release_event(at: Timestamp, release: pb::ReleaseView) -> pb::WatchRespon
 #[must_use]
 pub fn fact_event(at: Timestamp, kind: &str) -> pb::WatchResponse {
     event(at, pb::watch_response::Event::Fact(kind.to_owned()))
+}
+
+/// A rating was replaced or withdrawn.
+#[must_use]
+pub fn rating_changed_event(record: &RatingChangeRecord) -> pb::WatchResponse {
+    event(record.at, pb::watch_response::Event::RatingChanged(rating_change(record)))
+}
+
+/// What has changed and was challenged before somebody watches.
+#[must_use]
+pub fn changes_so_far(now: Timestamp, whole: &Whole) -> Vec<pb::WatchResponse> {
+    let changes = whole.changes.iter().map(rating_changed_event);
+    let challenges = whole.challenges.iter().map(|(id, known)| challenge_event(now, id, known));
+    changes.chain(challenges).collect()
+}
+
+/// A challenge has changed.
+#[must_use]
+pub fn challenge_event(
+    at: Timestamp,
+    id: &RequestId,
+    record: &ChallengeRecord,
+) -> pb::WatchResponse {
+    event(at, pb::watch_response::Event::Challenge(challenge(id, record)))
 }
 
 fn event(at: Timestamp, event: pb::watch_response::Event) -> pb::WatchResponse {

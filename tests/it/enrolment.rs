@@ -185,6 +185,31 @@ async fn requests_of_another_size_are_refused_and_not_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enrolments_request_is_taken_once() {
+    let federation = federation().await;
+    let mut node = federation.as_node("SMS");
+    let batch = pb::EvaluateRequest { request_id: fresh(), declared_people: 1, blinded: blinded() };
+    node.evaluate(batch.clone()).await.unwrap();
+    let done = pb::EnrolledRequest { request_id: fresh(), epoch: 1 };
+    node.enrolled(done.clone()).await.unwrap();
+    let before = epochs_of(&federation, "SMS");
+    let refused = [
+        node.evaluate(batch.clone()).await.map(|_| ()),
+        // Another agency's, and the one call's id in the other call.
+        federation.as_node("POL").evaluate(batch.clone()).await.map(|_| ()),
+        node.enrolled(done).await.map(|_| ()),
+        node.enrolled(pb::EnrolledRequest { request_id: batch.request_id, epoch: 1 })
+            .await
+            .map(|_| ()),
+    ];
+    for refused in refused {
+        assert_eq!(code_of(&refused.unwrap_err()), Some("request_replayed"));
+    }
+    assert!(epochs_of(&federation, "SMS") == before, "what is refused is not counted");
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn enrolment_beyond_a_quota_is_refused_and_alerted() {
     let federation = federation().await;
     let node = || federation.as_node("SMS");

@@ -5,25 +5,34 @@
 //! - [`round`]: an enquiry from tokens to matrix, and what a node that knows nobody learns
 //! - [`identity`]: possible matches: authorised, compared, decided, undone, and found again
 //! - [`demo`]: the demo, as the program it is, on real processes
+//! - [`load`]: the load benchmark, as the program it is, at a size at which its figures mean nothing
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
+//! - [`views`]: detail at its recipient, and every way in which it ends there
+//! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
+//! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
+//! - [`existence`]: below the threshold nothing tells whether anything is held
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod alerts;
 mod authz_coverage;
+mod change_of_evidence;
 mod conflict;
+mod consent;
 mod demo;
 mod enrolment;
+mod existence;
 mod identity;
 mod lint;
+mod load;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
@@ -36,3 +45,4 @@ mod scene;
 mod stand_in;
 mod tidy;
 mod transcript;
+mod views;

@@ -13,7 +13,9 @@ use brag_hub::screening::Asked;
 use brag_tests::federation::{fresh, id};
 use tonic::Code;
 
-use crate::scene::{HOLDER, Scene, analysis, link, other_agreement, permit, rating, swapped};
+use crate::scene::{
+    HOLDER, Scene, analysis, link, other_agreement, parcel, permit, rating, swapped,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_1_a_rating_that_the_hub_signed_opens_nothing() {
@@ -106,7 +108,7 @@ async fn a_withdrawn_red_presented_alone_is_stale_once_the_holder_has_seen_the_w
     let scene = Scene::new().await;
     let red = scene.red("POL", "P1");
     let rating = red.read_unverified().unwrap().id;
-    let body = Body::RatingWithdrawn { person: scene.person("P1"), rating };
+    let body = Body::RatingWithdrawn { person: scene.person("P1"), rating, still_known: false };
     let withdrawn = scene.sign(&scene.statement("POL", body), &scene.key("POL"));
     // In an honest request the holder learns of it …
     scene.decide(&[withdrawn]).await;
@@ -349,7 +351,11 @@ async fn detail_without_the_holders_own_permit_for_these_bytes_is_not_taken_into
         assert_eq!(code_of(&refused), Some(code));
     }
     assert!(scene.federation.inside(HOLDER).store.inbox().unwrap().is_empty());
-    receive(&scene, &by(for_us(), &pol), &sealed).await.unwrap();
+    let key = scene.federation.inside(HOLDER).sealing.public_key().unwrap();
+    let enquiry = scene.name();
+    let (body, sealed) =
+        parcel(scene.realm(), &enquiry, ("POL", HOLDER), &key, ("what POL holds", until));
+    receive(&scene, &by(body, &pol), &sealed).await.unwrap();
     assert_eq!(scene.federation.inside(HOLDER).store.inbox().unwrap().len(), 1);
     scene.end_with_nothing_sealed().await;
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use brag_common::{
     agreement::LinkKind,
     enquiry::{Envelope, RatePerson, RateQuery, ReleaseQuery},
-    id::{AgencyId, AgreementDigest, EnquiryRef, PersonRef, RequestId},
+    id::{AgencyId, AgreementDigest, Commitment, EnquiryRef, PersonRef, RequestId},
     keys::SigningKey,
     matching::identity::{CanonicalIdentity, commit},
     rating::{Colour, SaltedAnalysis, Topic},
-    seal::Binding,
+    release::SealedFor,
+    seal::{Binding, SealingPublicKey},
     secret::random_bytes,
     statement::{
         Body, DecidedOutcome, PersonIn, Rating, Realm, ReleaseDecision, SignedStatement, Statement,
@@ -297,6 +298,33 @@ pub fn swapped(person: &PersonRef, canonical: &[u8]) -> PersonIn {
 /// The digest of no agreement.
 pub fn other_agreement() -> AgreementDigest {
     AgreementDigest::from_bytes([9; 32])
+}
+
+/// Detail that a holder seals to a key, and the decision that names `recipient` as whom it is for.
+pub fn parcel(
+    realm: &Realm,
+    enquiry: &EnquiryRef,
+    (holder, recipient): (&str, &str),
+    key: &SealingPublicKey,
+    (text, until): (&str, Timestamp),
+) -> (Body, Vec<u8>) {
+    let person = PersonIn { person: id("P1"), commitment: Commitment::from_bytes([5; 32]) };
+    let Body::Release(mut decision) = permit(person, recipient, &[], until) else { panic!() };
+    let binding = brag_common::release::binding(&SealedFor {
+        agreement: realm.agreement,
+        enquiry,
+        person: &decision.person.person,
+        category: decision.category,
+        holder: &id(holder),
+        recipient: &id(recipient),
+        release: &decision.release,
+        expires: until,
+    });
+    let sealed = key.seal(&binding, text.as_bytes()).unwrap();
+    if let DecidedOutcome::Release { sealed_digest, .. } = &mut decision.outcome {
+        *sealed_digest = Some(*brag_common::audit::Digest::of(&sealed).as_bytes());
+    }
+    (Body::Release(decision), sealed)
 }
 
 /// A holder's decision that releases `sealed` to a recipient.

@@ -88,4 +88,11 @@ impl NodeService for StandIn {
     ) -> Result<Response<pb::ReceiveResponse>, Status> {
         Err(Status::unavailable("a stand-in"))
     }
+
+    async fn challenge(
+        &self,
+        _: Request<pb::ChallengeRequest>,
+    ) -> Result<Response<pb::ChallengeResponse>, Status> {
+        Err(Status::unavailable("a stand-in"))
+    }
 }

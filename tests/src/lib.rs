@@ -1,6 +1,7 @@
-//! What the whole-system tests and the demo share.
+//! What the whole-system tests, the demo and the load benchmark share.
 
 pub mod federation;
+pub mod load;
 pub mod partnership;
 pub mod people;
 pub mod player;

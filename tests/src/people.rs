@@ -136,15 +136,29 @@ impl Population {
         noise: &Noise,
         mut out: W,
     ) -> io::Result<usize> {
-        writeln!(out, "{CSV_HEADER}")?;
         let known = self.known_to(agency, share_per_mille);
-        for place in &known {
-            let recorded = self.recorded(agency, *place, noise);
+        self.write_rows(agency, known.iter().copied(), noise, &mut out)?;
+        Ok(known.len())
+    }
+
+    /// As [`Population::write_csv`], of the people at these places.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_rows<W: Write>(
+        &self,
+        agency: &AgencyId,
+        places: impl IntoIterator<Item = usize>,
+        noise: &Noise,
+        mut out: W,
+    ) -> io::Result<()> {
+        writeln!(out, "{CSV_HEADER}")?;
+        for place in places {
+            let recorded = self.recorded(agency, place, noise);
             let fields = recorded.fields().map(|field| quoted(&field)).join(",");
             writeln!(out, "person,{place},{fields}")?;
         }
-        out.flush()?;
-        Ok(known.len())
+        out.flush()
     }
 
     /// A person as an agency would have recorded them.

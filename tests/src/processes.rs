@@ -79,7 +79,24 @@ impl Programs {
     /// # Errors
     /// When it can not be started.
     pub async fn run(&self, name: &str, program: &str, args: &[&str]) -> anyhow::Result<Ended> {
+        self.run_watched(name, program, args, async |_| Ok(false)).await
+    }
+
+    /// Runs a program to its end; `look` is given its process id before anybody has waited for it, so that what the
+    /// system keeps of a process that has ended can still be read. It is called again as long as it says so.
+    ///
+    /// # Errors
+    /// When it can not be started, or `look` fails; then it is killed.
+    pub async fn run_watched(
+        &self,
+        name: &str,
+        program: &str,
+        args: &[&str],
+        mut look: impl AsyncFnMut(u32) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Ended> {
         let mut child = self.spawn(name, program, args)?;
+        let id = child.id().context("a program that was just started has an id")?;
+        while look(id).await? {}
         let status = child.wait().await?;
         let stdout = fs::read_to_string(self.captured_file(name, "stdout"))?;
         Ok(Ended { status, stdout, tail: self.tail(name) })
@@ -280,6 +297,12 @@ impl Fleet {
 }
 
 impl Server {
+    /// The process id; absent when it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(id) = id {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::print_json;
 
+mod challenge;
 mod identity;
 mod review;
 
@@ -28,7 +29,7 @@ fn hides(c: char) -> bool {
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-fn time(unix_ms: i64) -> String {
+pub(super) fn time(unix_ms: i64) -> String {
     match Timestamp::from_millisecond(unix_ms) {
         Ok(time) if unix_ms != 0 => time.to_string(),
         _ => String::new(),
@@ -36,7 +37,11 @@ fn time(unix_ms: i64) -> String {
 }
 
 /// Columns as wide as their widest cell, two spaces apart.
-fn table(out: &mut dyn Write, head: &[&str], rows: &[Vec<String>]) -> std::io::Result<()> {
+pub(super) fn table(
+    out: &mut dyn Write,
+    head: &[&str],
+    rows: &[Vec<String>],
+) -> std::io::Result<()> {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
@@ -73,8 +78,13 @@ pub(super) fn worklist(
     if json {
         let ratings: Vec<Value> = list.ratings.iter().map(rating_document).collect();
         let reviews: Vec<Value> = list.reviews.iter().map(review::document).collect();
-        return print_json(out, &json!({ "ratings": ratings, "reviews": reviews }));
+        let challenges: Vec<Value> = list.challenges.iter().map(challenge::document).collect();
+        return print_json(
+            out,
+            &json!({ "ratings": ratings, "reviews": reviews, "challenges": challenges }),
+        );
     }
+    challenge::lines(out, &list.challenges)?;
     if list.ratings.is_empty() {
         writeln!(out, "Nobody waits for a rating.")?;
     } else {
@@ -202,28 +212,35 @@ pub(super) fn inbox(
                 item.category.clone(),
                 item.holder.clone(),
                 time(item.expires_at_unix_ms),
+                if item.closed.is_empty() { "open".to_owned() } else { item.closed.clone() },
                 item.obligations.join(" "),
             ]
         })
         .collect();
     table(
         out,
-        &["RELEASE", "ENQUIRY", "PERSON", "CATEGORY", "FROM", "VIEW ENDS", "OBLIGATIONS"],
+        &["RELEASE", "ENQUIRY", "PERSON", "CATEGORY", "FROM", "VIEW ENDS", "STATE", "OBLIGATIONS"],
         &rows,
     )?;
     Ok(())
 }
 
 fn item_document(item: &pb::InboxItem) -> Value {
-    json!({
+    let mut document = json!({
         "release": item.release,
         "enquiry": item.enquiry,
         "person": item.person,
         "category": item.category,
         "holder": item.holder,
         "obligations": item.obligations,
+        "obligation_texts": item.obligation_texts,
         "expires_at": time(item.expires_at_unix_ms),
-    })
+    });
+    if let Some(document) = document.as_object_mut().filter(|_| !item.closed.is_empty()) {
+        document.insert("closed".to_owned(), json!(item.closed));
+        document.insert("closed_at".to_owned(), json!(time(item.closed_at_unix_ms)));
+    }
+    document
 }
 
 /// The obligations of one item, before anything else.
@@ -237,8 +254,11 @@ pub(super) fn obligations(out: &mut dyn Write, item: &pb::InboxItem) -> std::io:
         time(item.expires_at_unix_ms)
     )?;
     writeln!(out, "Obligations:")?;
-    for obligation in &item.obligations {
+    for (n, obligation) in item.obligations.iter().enumerate() {
         writeln!(out, "  - {}", plain(obligation))?;
+        if let Some(text) = item.obligation_texts.get(n) {
+            writeln!(out, "    {}", plain(text))?;
+        }
     }
     Ok(())
 }
@@ -254,7 +274,11 @@ pub(super) fn not_accepted(
         "read the obligations; to accept them and open the detail, add --accept-obligations";
     if json {
         let refused = json!({ "code": code, "message": message });
-        let document = json!({ "refused": refused, "obligations": item.obligations });
+        let document = json!({
+            "refused": refused,
+            "obligations": item.obligations,
+            "obligation_texts": item.obligation_texts,
+        });
         return print_json(out, &document);
     }
     refused(out, code, message, false)

@@ -240,8 +240,14 @@ pub(super) fn keep(
     enrolled: &Enrolled,
 ) -> Result<(), StoreError> {
     let mut batch = durable::Batch::new();
-    batch.put(place(epoch, &format!("{number:016x}")), enrolled.encode().to_vec());
+    let (place, value) = row(epoch, number, enrolled);
+    batch.put(place, value.to_vec());
     store.durable().commit(batch)
+}
+
+/// Place and value of one batch.
+pub(super) fn row(epoch: Epoch, number: u64, enrolled: &Enrolled) -> (String, Zeroizing<Vec<u8>>) {
+    (place(epoch, &format!("{number:016x}")), enrolled.encode())
 }
 
 /// Writes the index of everybody's present identity; gives the number of its tokens.

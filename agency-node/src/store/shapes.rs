@@ -211,6 +211,15 @@ pub struct AnalysisRecord {
     pub text: String,
 }
 
+/// What stays at the node of what a person said about sharing; the statement has the rest.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// Why they were not asked themselves; empty when they were.
+    pub not_asked_because: String,
+    /// What they said when they withdrew; empty otherwise.
+    pub reason: String,
+}
+
 /// A release that waits for people.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
@@ -290,7 +299,38 @@ pub enum ReviewEnd {
     TimedOut,
 }
 
-/// Detail that another agency released to this one. The sealed bytes are a blob at the same place.
+/// Another agency's challenge of a rating of this one's.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeRecord {
+    /// Who challenges.
+    pub by: AgencyId,
+    /// The member of its staff whose act it is.
+    pub made_by: Option<StaffName>,
+    /// When it was signed.
+    pub made_at: Timestamp,
+    /// Whose rating.
+    pub person: PersonRef,
+    /// Why.
+    pub reason: String,
+    /// As it travelled.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+    /// How it was answered; `None` while it waits.
+    pub ended: Option<ChallengeEnd>,
+}
+
+/// How a challenge was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChallengeEnd {
+    /// The rating stays.
+    Kept,
+    /// The agency has rated anew, or withdrawn its rating.
+    Changed,
+}
+
+/// Detail that another agency released to this one. While the view is open the detail is a blob at the same place, sealed
+/// under a key that is kept elsewhere (`views.rs`).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxRecord {
     /// The holder's signed decision.
@@ -298,12 +338,71 @@ pub struct InboxRecord {
     pub permit: SignedStatement,
     /// When it came.
     pub received_at: Timestamp,
+    /// How the view ended; `None` while it is open.
+    #[serde(default)]
+    pub closed: Option<Closed>,
+}
+
+/// How a view ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Why.
+    pub why: CloseReason,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a view ended before or at its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// Its time has passed.
+    Expired,
+    /// The holder has taken the detail back.
+    Retracted,
+    /// The information sharing agreement is no longer in force.
+    AgreementEnded,
+    /// This agency has withdrawn from the agreement.
+    PartyWithdrawn,
+}
+
+impl CloseReason {
+    /// The word for it, in entries and on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "view_expired",
+            Self::Retracted => "view_retracted",
+            Self::AgreementEnded => "agreement_expired",
+            Self::PartyWithdrawn => "party_withdrawn",
+        }
+    }
+
+    /// What whoever wants to open it is told.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Expired => {
+                "VIEW_EXPIRED: its time has passed and its key is destroyed; ask for the detail again"
+            }
+            Self::Retracted => {
+                "VIEW_RETRACTED: the agency that released it has taken it back, and its key is destroyed"
+            }
+            Self::AgreementEnded => {
+                "AGREEMENT_EXPIRED: the agreement is not in force, and the key of the view is destroyed"
+            }
+            Self::PartyWithdrawn => {
+                "PARTY_WITHDRAWN: this agency has withdrawn from the agreement, and the key of the view is destroyed"
+            }
+        }
+    }
 }
 
 no_debug!(
     PersonRecord,
     EntryRecord,
     AnalysisRecord,
+    ConsentRecord,
     StandingRating,
     EnquiryPerson,
     Adjudication,
@@ -311,6 +410,7 @@ no_debug!(
     Review,
     Redaction,
     ReviewEnd,
+    ChallengeRecord,
     InboxRecord
 );
 

@@ -7,12 +7,15 @@ use crate::{
     keys::SigningKey,
     rating::Colour,
     seal::SealingKey,
-    statement::Rating as RatingStatement,
+    statement::{ConsentState, Rating as RatingStatement},
     time::Timestamp,
 };
 
 const AGREEMENT: &str =
     include_str!("../../../tests/corpus/agreements/exampleshire/agreement.toml");
+
+/// A party that has left the agreement an hour before.
+const LEFT: &str = "YOS";
 
 /// A partnership whose every party has keys: the text of the agreement with a `[party.keys]` for each.
 struct World {
@@ -40,6 +43,9 @@ impl World {
                     "keys.tls = \"spiffe://test/agency/{agency}\"\nkeys.signing = \"{}\"\nkeys.sealing = \"{sealing}\"\n",
                     key.verifying_key()
                 ));
+                if id == LEFT {
+                    text.push_str(&format!("withdrawn_at = {}\n", at(-1)));
+                }
                 keys.insert(agency, key);
             }
         }
@@ -215,7 +221,11 @@ fn a_withdrawn_rating_is_stale_when_it_is_presented_and_no_fact_when_it_is_known
     let world = World::new();
     let rating = world.rating(1, Colour::Red, at(0));
     let withdrawn = |signer: &str| {
-        let body = Body::RatingWithdrawn { person: world.person("P1"), rating: rating.id.clone() };
+        let body = Body::RatingWithdrawn {
+            person: world.person("P1"),
+            rating: rating.id.clone(),
+            still_known: false,
+        };
         world.signed(&world.statement(signer, 3, body))
     };
     let (given, own, others) = (world.signed(&rating), withdrawn("DAS"), withdrawn("POL"));
@@ -236,4 +246,116 @@ fn a_withdrawn_rating_is_stale_when_it_is_presented_and_no_fact_when_it_is_known
     let evidence = world.verify(&[given, others], &[]);
     assert_eq!(evidence.facts.rejected, []);
     assert_eq!(evidence.facts.ratings.len(), 1);
+}
+
+/// P1's own agreement, as an agency states it at a minute.
+fn said(
+    world: &World,
+    (signer, n, minute): (&str, u8, i64),
+    state: ConsentState,
+    (categories, recipients): (&str, &str),
+) -> Statement {
+    let body = Body::Consent(crate::statement::Consent {
+        person: world.person("P1"),
+        state,
+        categories: categories.split_whitespace().map(|code| code.parse().unwrap()).collect(),
+        recipients: recipients.split_whitespace().map(|code| code.parse().unwrap()).collect(),
+        expires_at: None,
+        asked_by: None,
+    });
+    Statement { made_at: at(minute), ..world.statement(signer, n, body) }
+}
+
+/// What statements come to: status, categories and recipients of each fact.
+fn stands(world: &World, statements: &[&Statement]) -> Vec<String> {
+    let signed: Vec<_> = statements.iter().map(|one| world.signed(one)).collect();
+    let evidence = world.verify(&signed, &[]);
+    let words = |fact: &crate::agreement::Consent| {
+        let names: Vec<String> = fact.recipients.iter().map(ToString::to_string).collect();
+        let codes: Vec<String> = fact.categories.iter().map(ToString::to_string).collect();
+        format!("{:?} {} {}", fact.status, codes.join("+"), names.join("+"))
+    };
+    evidence.facts.consents.iter().map(words).collect()
+}
+
+#[test]
+fn a_withdrawal_takes_back_what_any_agency_recorded_before_it_in_whatever_order_they_come() {
+    let world = World::new();
+    let das = said(&world, ("DAS", 1, 0), ConsentState::Valid, ("C50", "CSC EHT"));
+    let hlt = said(&world, ("HLT", 2, 1), ConsentState::Valid, ("C30", "EDU"));
+    let gone = said(&world, ("CSC", 3, 2), ConsentState::Withdrawn, ("", ""));
+    for order in [[&das, &hlt, &gone], [&gone, &hlt, &das]] {
+        assert_eq!(stands(&world, &order), ["Withdrawn  "]);
+    }
+    // Of the same moment, the withdrawal is the later one.
+    let at_once = said(&world, ("CSC", 3, 0), ConsentState::Withdrawn, ("", ""));
+    assert_eq!(stands(&world, &[&das, &at_once]), ["Withdrawn  "]);
+}
+
+#[test]
+fn a_refusal_takes_back_only_what_it_names() {
+    let world = World::new();
+    let agreed = said(&world, ("DAS", 1, 0), ConsentState::Valid, ("C30 C50", "CSC EHT"));
+    let refused = said(&world, ("HLT", 2, 1), ConsentState::Refused, ("C50", "EHT"));
+    assert_eq!(
+        stands(&world, &[&agreed, &refused]),
+        ["Valid C50 CSC", "Valid C30 CSC+EHT", "Refused C50 EHT"]
+    );
+    // About somebody else it says nothing.
+    let mut other = refused.clone();
+    if let Body::Consent(consent) = &mut other.body {
+        consent.person = world.person("P2");
+    }
+    assert_eq!(stands(&world, &[&agreed, &other]), ["Valid C30+C50 CSC+EHT", "Refused C50 EHT"]);
+}
+
+#[test]
+fn what_is_agreed_again_after_a_withdrawal_stands_and_what_was_before_stays_taken_back() {
+    let world = World::new();
+    let first = said(&world, ("DAS", 1, 0), ConsentState::Valid, ("C50", "CSC EHT"));
+    let gone = said(&world, ("DAS", 2, 1), ConsentState::Withdrawn, ("", ""));
+    let again = said(&world, ("HLT", 3, 2), ConsentState::Valid, ("C50", "CSC"));
+    assert_eq!(stands(&world, &[&first, &gone, &again]), ["Valid C50 CSC"]);
+}
+
+#[test]
+fn agreements_of_several_agencies_stand_beside_one_another() {
+    let world = World::new();
+    let das = said(&world, ("DAS", 1, 0), ConsentState::Valid, ("C50", "CSC"));
+    let hlt = said(&world, ("HLT", 2, 1), ConsentState::Valid, ("C30", "EDU"));
+    assert_eq!(stands(&world, &[&das, &hlt]), ["Valid C50 CSC", "Valid C30 EDU"]);
+}
+
+#[test]
+fn what_a_party_says_after_it_has_left_is_no_fact_and_what_it_said_before_stays_one() {
+    let world = World::new();
+    let (from, to) = (world.person("P2"), world.person("P1"));
+    let said = |n, made_at| {
+        let (from, to) = (from.clone(), to.clone());
+        let link = world.statement(LEFT, n, Body::Link { from, to, kind: LinkKind::PosesRiskTo });
+        world.signed(&Statement { made_at, ..link })
+    };
+    let evidence = world.verify(&[said(1, at(0))], &[]);
+    assert_eq!(evidence.facts.links, []);
+    assert_eq!(evidence.accepted.len(), 1);
+    assert_eq!(world.verify(&[said(2, at(-2))], &[]).facts.links.len(), 1);
+}
+
+#[test]
+fn a_statement_that_bears_the_name_of_another_agencys_takes_nothing_away_from_it() {
+    let world = World::new();
+    let older = world.signed(&world.rating(1, Colour::Red, at(0)));
+    let newer = world.signed(&world.rating(2, Colour::Green, at(5)));
+    let person = world.person("P1");
+    let twin = Body::Role { person, role: PersonRole::Unclear };
+    let twin = world.signed(&world.statement("POL", 2, twin));
+    // Shown first, or known: the Green still counts.
+    for (presented, known) in [
+        (vec![twin.clone(), older.clone(), newer.clone()], vec![]),
+        (vec![older, newer], vec![twin]),
+    ] {
+        let evidence = world.verify(&presented, &known);
+        let colours: Vec<_> = evidence.facts.ratings.iter().map(|rating| rating.colour).collect();
+        assert!(colours.contains(&Colour::Green), "{colours:?}");
+    }
 }

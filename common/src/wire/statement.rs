@@ -5,11 +5,12 @@ use prost::Message as _;
 use super::{WireError, bounded, commitment, id, optional_id, optional_time, pb, time, words};
 use crate::{
     id::{AgencyId, AgreementDigest, CategoryCode},
-    rating::Topic,
+    rating::{SaltedAnalysis, Topic},
     reason::Reason,
     statement::{
-        Assertion, Body, Consent, ConsentState, DecidedOutcome, MAX_PAYLOAD_BYTES, MaracGrounds,
-        PersonIn, Rating, ReleaseDecision, ReviewWait, SignedStatement, Statement, Threshold,
+        Assertion, Body, Challenge, Consent, ConsentState, DecidedOutcome, Kept, MAX_PAYLOAD_BYTES,
+        MaracGrounds, PersonIn, Rating, ReleaseDecision, ReviewWait, SignedStatement, Statement,
+        Threshold,
     },
     time::Timestamp,
 };
@@ -126,18 +127,31 @@ fn encode_body(body: &Body) -> pb::statement_payload::Body {
             categories: consent.categories.iter().map(ToString::to_string).collect(),
             recipients: consent.recipients.iter().map(ToString::to_string).collect(),
             expires_at_unix_ms: consent.expires_at.map_or(0, Timestamp::as_millisecond),
+            asked_by: consent.asked_by.as_ref().map(ToString::to_string).unwrap_or_default(),
         }),
         Body::Action { person: who, action } => Wire::Action(pb::ActionBody {
             person: Some(person(who)),
             action_id: action.to_string(),
         }),
         Body::Release(decision) => Wire::Release(encode_release(decision)),
-        Body::RatingWithdrawn { person: who, rating } => {
+        Body::RatingWithdrawn { person: who, rating, still_known } => {
             Wire::RatingWithdrawn(pb::RatingWithdrawnBody {
                 person: Some(person(who)),
                 statement_id: rating.to_string(),
+                still_known: *still_known,
             })
         }
+        Body::RatingChallenged(challenge) => Wire::RatingChallenged(pb::RatingChallengedBody {
+            person: Some(person(&challenge.person)),
+            of: challenge.of.to_string(),
+            reason_digest: challenge.reason_digest.to_vec(),
+        }),
+        Body::RatingKept(kept) => Wire::RatingKept(pb::RatingKeptBody {
+            person: Some(person(&kept.person)),
+            challenge: kept.challenge.to_string(),
+            rating: kept.rating.to_string(),
+            reason_digest: kept.reason_digest.to_vec(),
+        }),
     }
 }
 
@@ -215,8 +229,46 @@ fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
         Wire::RatingWithdrawn(withdrawn) => Body::RatingWithdrawn {
             person: to_person(withdrawn.person.as_ref())?,
             rating: id("statement_id", &withdrawn.statement_id)?,
+            still_known: withdrawn.still_known,
         },
+        Wire::RatingChallenged(challenge) => Body::RatingChallenged(Challenge {
+            person: to_person(challenge.person.as_ref())?,
+            of: id("of", &challenge.of)?,
+            reason_digest: digest("reason_digest", &challenge.reason_digest)?,
+        }),
+        Wire::RatingKept(kept) => Body::RatingKept(Kept {
+            person: to_person(kept.person.as_ref())?,
+            challenge: id("challenge", &kept.challenge)?,
+            rating: id("rating", &kept.rating)?,
+            reason_digest: digest("reason_digest", &kept.reason_digest)?,
+        }),
     })
+}
+
+fn digest(field: &'static str, bytes: &[u8]) -> Result<[u8; 32], WireError> {
+    bytes.try_into().map_err(|_| WireError::invalid(field, "32 bytes"))
+}
+
+/// A signed statement and the reason that goes with it, as a wire message.
+#[must_use]
+pub fn reasoned(signed: &SignedStatement, reason: &SaltedAnalysis) -> pb::ReasonedStatement {
+    pb::ReasonedStatement {
+        statement: Some(signed.into()),
+        reason: reason.text.clone(),
+        reason_salt: reason.salt.to_vec(),
+    }
+}
+
+/// A signed statement and the reason that came with it; whether the two belong together is not checked here.
+///
+/// # Errors
+/// When a part is missing or not of its form.
+pub fn to_reasoned(
+    message: pb::ReasonedStatement,
+) -> Result<(SignedStatement, SaltedAnalysis), WireError> {
+    let signed = message.statement.ok_or(WireError::Missing("statement"))?.try_into()?;
+    let salt = digest("reason_salt", &message.reason_salt)?;
+    Ok((signed, SaltedAnalysis { salt, text: message.reason }))
 }
 
 fn decode_rating(rating: &pb::RatingBody) -> Result<Rating, WireError> {
@@ -291,6 +343,7 @@ fn decode_consent(consent: &pb::ConsentBody) -> Result<Consent, WireError> {
             .map(|agency| id::<AgencyId>("recipients", agency))
             .collect::<Result<_, _>>()?,
         expires_at: optional_time("expires_at_unix_ms", consent.expires_at_unix_ms)?,
+        asked_by: optional_id("asked_by", &consent.asked_by)?,
     })
 }
 

@@ -28,6 +28,60 @@ struct Enquiry<'a> {
     releases: Vec<Release<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     linked_earlier_enquiry: Vec<Earlier<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rating_changes: Vec<Change<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    challenges: Vec<Challenge<'a>>,
+}
+
+/// A rating that was replaced or withdrawn.
+#[derive(Serialize)]
+struct Change<'a> {
+    agency: &'a str,
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_at: Option<String>,
+    withdrawn: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Version<'a>>,
+    /// Absent: no rating is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Version<'a>>,
+}
+
+#[derive(Serialize)]
+struct Version<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    colour: Option<Colour>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rated_at: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    rated_by: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    analysis: &'a str,
+}
+
+#[derive(Serialize)]
+struct Challenge<'a> {
+    challenge: &'a str,
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    by: &'a str,
+    made_by: &'a str,
+    of: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_at: Option<String>,
+    /// `open`, `kept`, `changed` or `no_rating`.
+    status: &'a str,
+    told: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    answer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -156,7 +210,7 @@ struct Step<'a> {
 struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// `cell`, `release` or `fact`, with the field of that name.
+    /// `cell`, `release`, `fact`, `rating_changed` or `challenge`, with the field of that name.
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cell: Option<Cell<'a>>,
@@ -164,6 +218,10 @@ struct Event<'a> {
     release: Option<Release<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fact: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating_changed: Option<Change<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<Challenge<'a>>,
 }
 
 #[derive(Serialize)]
@@ -220,7 +278,44 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
                 level: colour(earlier.level),
             })
             .collect(),
+        rating_changes: show.rating_changes.iter().map(|c| change(c, label(&c.person))).collect(),
+        challenges: show.challenges.iter().map(|c| challenge(c, label(&c.person))).collect(),
     })
+}
+
+fn change<'a>(change: &'a pb::RatingChange, label: Option<&'a str>) -> Change<'a> {
+    let version = |version: &'a pb::RatingVersion| Version {
+        colour: colour(version.colour),
+        rated_at: time(version.rated_at_unix_ms),
+        rated_by: &version.rated_by,
+        analysis: &version.analysis,
+    };
+    Change {
+        agency: &change.agency,
+        person: &change.person,
+        label,
+        changed_at: time(change.changed_at_unix_ms),
+        withdrawn: change.withdrawn,
+        before: change.before.as_ref().map(version),
+        after: change.after.as_ref().map(version),
+    }
+}
+
+fn challenge<'a>(challenge: &'a pb::RatingChallenge, label: Option<&'a str>) -> Challenge<'a> {
+    Challenge {
+        challenge: &challenge.challenge,
+        person: &challenge.person,
+        label,
+        by: &challenge.by,
+        made_by: &challenge.made_by,
+        of: &challenge.of,
+        reason: &challenge.reason,
+        made_at: time(challenge.made_at_unix_ms),
+        status: &challenge.status,
+        told: challenge.told,
+        answer: &challenge.answer,
+        answered_at: time(challenge.answered_at_unix_ms),
+    }
 }
 
 /// The document of `enquiry find-person --json`.
@@ -254,6 +349,8 @@ pub fn event_json(labels: &super::Labels, event: &pb::WatchResponse) -> Value {
         cell: None,
         release: None,
         fact: None,
+        rating_changed: None,
+        challenge: None,
     };
     match &event.event {
         Some(Happened::Cell(c)) => {
@@ -267,6 +364,14 @@ pub fn event_json(labels: &super::Labels, event: &pb::WatchResponse) -> Value {
         Some(Happened::Fact(kind)) => {
             shown.event = "fact";
             shown.fact = Some(kind);
+        }
+        Some(Happened::RatingChanged(c)) => {
+            shown.event = "rating_changed";
+            shown.rating_changed = Some(change(c, Some(labels.label(&c.person))));
+        }
+        Some(Happened::Challenge(c)) => {
+            shown.event = "challenge";
+            shown.challenge = Some(challenge(c, Some(labels.label(&c.person))));
         }
         None => {}
     }

@@ -156,6 +156,73 @@ pub struct StatementRecord {
     pub received_at: Timestamp,
 }
 
+/// A rating that was replaced or withdrawn.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RatingChangeRecord {
+    /// Whose rating.
+    pub agency: AgencyId,
+    /// Of whom.
+    pub person: PersonRef,
+    /// When the hub took the change.
+    pub at: Timestamp,
+    /// The rating before.
+    pub before: SaidRecord,
+    /// The rating after; `None`: none is left.
+    pub after: Option<SaidRecord>,
+    /// It was withdrawn, and not replaced.
+    pub withdrawn: bool,
+}
+
+/// One agency's challenge of another's rating.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeRecord {
+    /// Who challenges.
+    pub by: AgencyId,
+    /// Whose rating it is.
+    pub of: AgencyId,
+    /// Of whom.
+    pub person: PersonRef,
+    /// The member of staff who challenges.
+    pub made_by: Option<StaffName>,
+    /// When it was signed.
+    pub made_at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The salt of the reason's digest.
+    #[serde(with = "stored::bytes")]
+    pub salt: [u8; 32],
+    /// As it travelled.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+    /// What came of it.
+    pub status: ChallengeStatus,
+}
+
+/// What came of a challenge.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChallengeStatus {
+    /// Not answered.
+    Open {
+        /// Whether the agency has been told.
+        told: bool,
+    },
+    /// The rating stays.
+    Kept {
+        /// Why.
+        answer: String,
+        /// When the answer came.
+        at: Timestamp,
+    },
+    /// The agency has rated anew, or withdrawn its rating.
+    Changed {
+        /// When.
+        at: Timestamp,
+    },
+    /// The agency had given no rating.
+    NoRating,
+}
+
 /// A request for detail, for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseRecord {
@@ -335,6 +402,9 @@ no_debug!(
     CellRecord,
     CellState,
     SaidRecord,
+    RatingChangeRecord,
+    ChallengeRecord,
+    ChallengeStatus,
     EpochRecord,
     IdentityReviewRecord,
     EpochsRecord

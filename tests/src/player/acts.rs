@@ -275,7 +275,11 @@ impl Seen {
                 self.releases.insert((view.release.clone(), view.recipient.clone()), view);
             }
             Some(pb::watch_response::Event::Fact(_)) => self.n_facts += 1,
-            None => {}
+            Some(
+                pb::watch_response::Event::RatingChanged(_)
+                | pb::watch_response::Event::Challenge(_),
+            )
+            | None => {}
         }
     }
 }

@@ -40,8 +40,14 @@ actions! {
     RateAnswered = "rate_answered";
     /// An assessor gave a rating.
     RatingGiven = "rating_given";
-    /// An agency took back a rating: it was given on somebody else's record.
+    /// An agency took back a rating.
     RatingWithdrawn = "rating_withdrawn";
+    /// The hub took an agency's newer rating, or its withdrawal, in place of an older one; both stay.
+    RatingChanged = "rating_changed";
+    /// An agency asked another to look again at its rating.
+    RatingChallenged = "rating_challenged";
+    /// An agency answered a challenge: its rating stays.
+    RatingKept = "rating_kept";
     /// A rating given later reached the hub.
     RatingDelivered = "rating_delivered";
     /// A person authorised, confirmed or refused a match of identities.
@@ -72,8 +78,10 @@ actions! {
     DetailReceived = "detail_received";
     /// A person at the recipient opened a detail.
     DetailOpened = "detail_opened";
-    /// Opening was refused or its time had passed.
+    /// Opening was refused or its time had passed; `decision` says which.
     DetailExpired = "detail_expired";
+    /// A view of detail ended and its key was destroyed; `decision` says why.
+    DetailClosed = "detail_closed";
     /// The hub evaluated blinded match keys for a node's enrolment.
     EnrolmentEvaluated = "enrolment_evaluated";
     /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.

@@ -1,0 +1,49 @@
+//! The load benchmark runs to its end and reports what it says it does. Its figures are looked at for being there, never
+//! for being good.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+#[test]
+fn a_small_load_of_matching_reports_every_figure_and_finds_whom_it_should() {
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["matching", "--people", "200", "--evaluate", "40", "--screens", "5", "--json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for ratio in ["enrolment_cpu", "enrolment_wall", "screen_hit", "screen_miss"] {
+        assert!(report["ratios"][ratio].as_f64().unwrap() > 0.0, "{ratio}: {said}");
+    }
+    let sizes = report["sizes"].as_array().unwrap();
+    let people: Vec<u64> = sizes.iter().map(|size| size["n_people"].as_u64().unwrap()).collect();
+    assert_eq!(people, [5, 20, 200]);
+    for size in sizes {
+        let number = |pointer: &str| size.pointer(pointer).and_then(Value::as_f64).unwrap();
+        for figure in [
+            "/import/wall_seconds",
+            "/import/peak_bytes",
+            "/enrolment/wall_seconds",
+            "/enrolment/node_peak_bytes",
+            "/enrolment/hub_peak_bytes",
+            "/enrolment/floor/cpu_microseconds/p50",
+            "/service/start_seconds/p50",
+            "/service/idle_bytes",
+            "/service/peak_bytes",
+            "/screens/miss/milliseconds/p99",
+        ] {
+            assert!(number(figure) > 0.0, "{figure} of {size}");
+        }
+        // People with a record of their own are hit by every key; of 64 bytes are the index's head.
+        assert!(number("/screens/hit/n_known") >= 3.0, "{size}");
+        assert_eq!(number("/screens/miss/n_known"), 0.0, "{size}");
+        assert_eq!(number("/index/n_bytes"), 64.0 + 40.0 * number("/index/n_tokens"));
+    }
+    assert_eq!(sizes[2]["enrolment"]["n_evaluated"], 40);
+    let of_all = sizes[2]["enrolment"]["again"]["n_tokens"].as_f64().unwrap();
+    assert!(of_all > 4.0 * sizes[2]["enrolment"]["n_tokens"].as_f64().unwrap());
+    assert_eq!(sizes[1]["enrolment"]["again"], Value::Null);
+}
