@@ -4,19 +4,19 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use brag_common::{
-    agreement::{Outcome, RecipientDecision, Step},
+    agreement::{Outcome, PendingPermit, RecipientDecision, Step, clock},
     alert::Alert,
     audit::{
         Recordable, Recorded,
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::ReleaseQuery,
-    id::{AgencyId, RequestId, StaffName, WorkRef},
+    id::{AgencyId, RequestId, WorkRef},
     reason::Reason,
-    release::{DetailPlace, ReleasePermit, Released, Withheld},
+    release::{DetailPlace, RedactedText, ReleasePermit, Released, Withheld},
     seal::Binding,
     secret::random_bytes,
-    statement::{DecidedOutcome, SignedStatement},
+    statement::{DecidedOutcome, ReviewWait, SignedStatement},
     time::Timestamp,
 };
 
@@ -50,6 +50,16 @@ pub struct Reply {
 pub struct Withholding {
     outcome: DecidedOutcome,
     draft: EntryDraft,
+    /// The review that begins with it.
+    began: Option<Review>,
+}
+
+/// What a review waits for.
+#[derive(Clone, Copy)]
+struct Waits<'a> {
+    gate: &'a str,
+    n_missing: usize,
+    wait: Option<ReviewWait>,
 }
 
 impl Recordable for Withholding {
@@ -85,31 +95,60 @@ pub async fn answer_release(
     let case = Case::weigh(shared, &query).await?;
     let decisions = case.decide(shared.log.is_available());
     case.alert(&decisions).await;
-    case.settle(decisions, Vec::new()).await
+    let Settled { replies, change, reviewed_from } = case.settle(decisions, None).await?;
+    shared.store.run(move |store| store.commit_if_any(change)).await?;
+    shared.outbox.notify_one();
+    shared.deadlines.bring_forward(reviewed_from);
+    Ok(replies)
+}
+
+/// What people have approved of a release that waited, and how it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Approved<'a> {
+    /// The review, with everybody who has approved.
+    pub review: &'a Review,
+    /// The text that goes in the place of what is held; `None`: what is held.
+    pub redacted: Option<&'a RedactedText>,
+}
+
+/// What was decided and recorded. It takes effect with its change, which whoever called commits, with what belongs to it.
+#[derive(Debug)]
+pub struct Settled {
+    /// One for each recipient.
+    pub replies: Vec<Reply>,
+    /// Reviews that begin, and detail that is to be delivered.
+    pub change: Change,
+    /// When the first of the reviews that begin is escalated.
+    pub reviewed_from: Option<Timestamp>,
 }
 
 impl Case<'_> {
-    /// Records every decision, carries it out, and gives what goes back to the hub. `approved_by` are the
-    /// people who approved, for decisions that are reviewed.
+    /// Records every decision, carries it out, and gives what goes back to the hub. `approved` is what people have
+    /// approved; `None` when the hub has just asked.
     ///
     /// # Errors
-    /// When the store or the machine fails; then nothing was released that is not recorded.
+    /// When the machine fails; then nothing was released that is not recorded.
     pub async fn settle(
         &self,
         decisions: Vec<RecipientDecision>,
-        approved_by: Vec<StaffName>,
-    ) -> Result<Vec<Reply>, Refusal> {
-        let mut change = Change::new();
+        approved: Option<Approved<'_>>,
+    ) -> Result<Settled, Refusal> {
+        let (mut change, mut reviewed_from) = (Change::new(), None);
         let mut settled = Vec::with_capacity(decisions.len());
         let mut explained = Vec::with_capacity(decisions.len());
         for decision in decisions {
             let RecipientDecision { recipient, outcome, trace, would_be_released_if } = decision;
-            let mut to_record = self.to_record(&recipient, outcome, &approved_by, &mut change)?;
+            let mut to_record = self.to_record(&recipient, outcome, approved)?;
+            if let Err(Withholding { began: Some(review), .. }) = &to_record {
+                let work =
+                    random_bytes().map(WorkRef::from_random).map_err(|_| Refusal::Internal)?;
+                change.review(&work, review)?;
+                reviewed_from = reviewed_from.into_iter().chain([review.escalate_at]).min();
+            }
             let mut exchange = self.query.envelope.request_id.clone();
-            // After a review the caller of old has gone; a refusal is delivered, as an exchange of its own.
+            // After a review the caller of old has gone; what was decided is delivered, as an exchange of its own.
             if let Err(withheld) = &mut to_record
-                && !approved_by.is_empty()
-                && matches!(withheld.outcome, DecidedOutcome::Deny(_))
+                && approved.is_some()
             {
                 exchange = outbox::new_exchange()?;
                 withheld.draft.exchange = Some(exchange.clone());
@@ -118,10 +157,13 @@ impl Case<'_> {
             explained.push((recipient, exchange, trace, would_be_released_if));
         }
         let outcomes = match self.shared.log.record_all(settled).await {
-            Ok(recorded) => self.carry_out(recorded, &mut change).await?,
+            Ok(recorded) => {
+                let redacted = approved.and_then(|approved| approved.redacted);
+                self.carry_out(recorded, redacted, &mut change).await?
+            }
             // The log can take no entry: nothing is released or kept, and that is the answer (invariant 2).
             Err(_) => {
-                change = Change::new();
+                (change, reviewed_from) = (Change::new(), None);
                 // What was weighed has no entry either, so it does not leave: a trace tells what is held.
                 for (_, _, trace, would) in &mut explained {
                     trace.clear();
@@ -143,9 +185,7 @@ impl Case<'_> {
                 contact_route,
             });
         }
-        self.shared.store.run(move |store| store.commit_if_any(change)).await?;
-        self.shared.outbox.notify_one();
-        Ok(replies)
+        Ok(Settled { replies, change, reviewed_from })
     }
 
     /// Raises what a refusal says about whoever asked, once for each request. A log that can not be written refuses the request itself.
@@ -165,10 +205,11 @@ impl Case<'_> {
         }
     }
 
-    /// Carries out what is recorded: opens and seals where there is a permit.
+    /// Carries out what is recorded: where there is a permit, opens and seals what is held, or seals what goes in its place.
     async fn carry_out(
         &self,
         recorded: Vec<Recorded<Result<ReleasePermit, Withholding>>>,
+        redacted: Option<&RedactedText>,
         change: &mut Change,
     ) -> Result<Vec<DecidedOutcome>, Refusal> {
         let mut outcomes = Vec::with_capacity(recorded.len());
@@ -176,7 +217,7 @@ impl Case<'_> {
         for decision in recorded {
             match decision.transpose() {
                 Ok(permit) => {
-                    let parcel = self.seal(&permit)?;
+                    let parcel = self.seal(&permit, redacted)?;
                     outcomes.push(parcel.outcome.clone());
                     sealed.push(parcel);
                 }
@@ -209,30 +250,37 @@ impl Case<'_> {
         &self,
         recipient: &AgencyId,
         outcome: Outcome,
-        approved_by: &[StaffName],
-        change: &mut Change,
+        approved: Option<Approved<'_>>,
     ) -> Result<Result<ReleasePermit, Withholding>, Refusal> {
         let permit = match outcome {
             Outcome::Release(permit) => permit,
             Outcome::Deny(reason) => return Ok(Err(self.withholding(recipient, reason, None))),
             Outcome::Review(pending) => {
-                match pending.approve(&self.query.requested_by, approved_by) {
+                let approvers = approved.map_or(&[][..], |a| a.review.approved_by.as_slice());
+                match pending.approve(&self.query.requested_by, approvers) {
                     Ok(permit) => permit,
                     Err(not_yet) => {
                         let gate = not_yet.pending.details().gate().word();
-                        if approved_by.is_empty() {
-                            let needed = not_yet.pending.approvals().count();
-                            self.keep_review(recipient, needed, gate, change)?;
-                        }
-                        let waits = Some((gate, not_yet.n_missing));
-                        return Ok(Err(self.withholding(
-                            recipient,
-                            Reason::PendingApproval,
-                            waits,
-                        )));
+                        let began = match approved {
+                            Some(_) => None,
+                            None => Some(self.review(recipient, &not_yet.pending)),
+                        };
+                        let wait = approved.map_or_else(
+                            || began.as_ref().map(Review::wait),
+                            |approved| Some(approved.review.wait()),
+                        );
+                        let waits = Waits { gate, n_missing: not_yet.n_missing, wait };
+                        let withholding =
+                            self.withholding(recipient, Reason::PendingApproval, Some(waits));
+                        return Ok(Err(Withholding { began, ..withholding }));
                     }
                 }
             }
+        };
+        // Whoever redacted had a reason for it, whatever the decision asks.
+        let permit = match approved.and_then(|approved| approved.redacted) {
+            Some(_) => permit.redacted(),
+            None => permit,
         };
         // A permit without a record behind it can not come about: `NothingHeld` comes first. Fail closed.
         let Some(opened) = self.person.as_ref().and_then(|person| person.opened.as_ref()) else {
@@ -255,7 +303,7 @@ impl Case<'_> {
         &self,
         recipient: &AgencyId,
         reason: Reason,
-        waits: Option<(&str, usize)>,
+        waits: Option<Waits<'_>>,
     ) -> Withholding {
         let mut draft = self.about(Action::ReleaseDecided);
         draft.commitment = Some(self.subject.commitment);
@@ -263,15 +311,16 @@ impl Case<'_> {
         draft.reason = Some(reason);
         draft.recipients = vec![Party::Agency(recipient.clone())];
         let (word, outcome) = match waits {
-            Some((gate, n_missing)) => {
+            Some(Waits { gate, n_missing, wait }) => {
                 draft.gate = gate.parse().ok();
                 let approvals_needed = u32::try_from(n_missing).unwrap_or(u32::MAX);
-                ("review", DecidedOutcome::Review { gate: gate.to_owned(), approvals_needed })
+                let gate = gate.to_owned();
+                ("review", DecidedOutcome::Review { gate, approvals_needed, wait })
             }
             None => ("deny", DecidedOutcome::Deny(reason)),
         };
         draft.decision = word.parse().ok();
-        Withholding { outcome, draft: self.basis_words().into_entry(draft) }
+        Withholding { outcome, draft: self.basis_words().into_entry(draft), began: None }
     }
 
     /// An entry about the request.
@@ -286,46 +335,53 @@ impl Case<'_> {
         draft
     }
 
-    fn keep_review(
-        &self,
-        recipient: &AgencyId,
-        n_needed: usize,
-        gate: &str,
-        change: &mut Change,
-    ) -> Result<(), Refusal> {
+    /// The review that begins: its clock is the one that runs for the person now.
+    fn review(&self, recipient: &AgencyId, pending: &PendingPermit) -> Review {
         let mut query = self.query.clone();
         query.evidence.clear();
-        let work = random_bytes().map(WorkRef::from_random).map_err(|_| Refusal::Internal)?;
-        let review = Review {
+        let (agreement, now) = (self.shared.agreement.agreement(), self.shared.clock.now());
+        let clocks = agreement.clocks();
+        let clock = clock::running(agreement, &self.evidence.facts, &self.query.subject, now);
+        Review {
             release: self.query.release.clone(),
             enquiry: self.query.enquiry.clone(),
             recipient: recipient.clone(),
             request: brag_common::wire::release::encode(&query),
-            approvals_needed: u32::try_from(n_needed).unwrap_or(u32::MAX),
+            approvals_needed: u32::try_from(pending.approvals().count()).unwrap_or(u32::MAX),
             approved_by: Vec::new(),
-            gate: gate.to_owned(),
+            gate: pending.details().gate().word().to_owned(),
+            clock,
+            asked_at: now,
+            escalate_at: clocks.share(clock, agreement.review().escalate_at_percent, now),
+            decide_by: clocks.end(clock, now),
+            escalated_at: None,
+            redaction: None,
             ended: None,
-        };
-        Ok(change.review(&work, &review)?)
+        }
     }
 
-    /// Opens what is held for a recorded permit and seals it to the recipient.
-    fn seal(&self, permit: &Recorded<ReleasePermit>) -> Result<Parcel, Refusal> {
+    /// Seals to the recipient of a recorded permit what is held, or the redacted text in its place.
+    fn seal(
+        &self,
+        permit: &Recorded<ReleasePermit>,
+        redacted: Option<&RedactedText>,
+    ) -> Result<Parcel, Refusal> {
         let now = self.shared.clock.now();
         let allowed = &permit.get().permit;
         let place = DetailPlace { record: permit.get().record, category: allowed.category() };
-        let released = self
-            .entries
-            .iter()
-            .map(|entry| {
-                Withheld::from_sealed(place, entry.withheld.clone()).release(
-                    self.shared.store.detail_key(),
-                    permit,
-                    now,
-                )
-            })
-            .collect::<Result<Vec<Released>, _>>()
-            .map_err(|_| Refusal::Internal)?;
+        let key = self.shared.store.detail_key();
+        let released = match redacted {
+            Some(text) => Released::redacted(permit, text, now),
+            None => self
+                .entries
+                .iter()
+                .map(|entry| {
+                    Withheld::from_sealed(place, entry.withheld.clone()).release(key, permit, now)
+                })
+                .collect::<Result<Vec<Released>, _>>()
+                .map(|parts| Released::join(&parts)),
+        };
+        let released = released.map_err(|_| Refusal::Internal)?;
         let recipient = allowed.recipient();
         let parties = self.shared.agreement.agreement();
         let key = parties
@@ -334,8 +390,7 @@ impl Case<'_> {
             .ok_or(Refusal::Internal)?
             .sealing;
         let binding = detail_binding(self.shared, self.query, recipient, allowed.expires());
-        let sealed =
-            Released::join(&released).seal(&key, &binding).map_err(|_| Refusal::Internal)?;
+        let sealed = released.seal(&key, &binding).map_err(|_| Refusal::Internal)?;
         let digest = Digest::of(&sealed);
         let mut draft = permit.get().entry();
         draft.action = Action::DetailSealed;

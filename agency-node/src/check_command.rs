@@ -23,6 +23,7 @@ use tonic::transport::Endpoint;
 use crate::{
     Config,
     cli::{ConfigArg, Exit, print_json},
+    config::Role,
     ground,
 };
 
@@ -124,12 +125,20 @@ pub fn check(config: &Config, clock: &SharedClock, findings: &mut Findings) {
             "add a [[staff]] block for each assessor and approver",
         );
     }
+    let has = |role| config.staff.iter().any(|person| person.roles.contains(&role));
+    if has(Role::Approver) && !has(Role::Deputy) {
+        findings.note(
+            "staff",
+            "there is no deputy, so a release that no approver decides is escalated to nobody and ends in a refusal",
+            "give somebody the role `deputy`",
+        );
+    }
     for (place, person) in config.staff.iter().enumerate() {
         if person.roles.is_empty() {
             findings.note(
                 "staff",
                 format!("entry {} has no role", place + 1),
-                "give the person `assessor`, `approver` or both, or take the block out",
+                "give the person `assessor`, `approver`, `deputy` or several, or take the block out",
             );
         }
     }

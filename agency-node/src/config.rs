@@ -84,6 +84,8 @@ pub enum Role {
     Assessor,
     /// Approves or refuses releases.
     Approver,
+    /// Approves or refuses releases that were escalated.
+    Deputy,
 }
 
 impl staff::Role for Role {
@@ -91,6 +93,7 @@ impl staff::Role for Role {
         match self {
             Self::Assessor => "assessor",
             Self::Approver => "approver",
+            Self::Deputy => "deputy",
         }
     }
 }

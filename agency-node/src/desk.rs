@@ -1,7 +1,7 @@
 //! The work of the agency's people: what waits, colours, links, thresholds, approvals. Every act carries the
 //! person who made it, is signed by the agency, recorded, and put out for delivery to the hub.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use brag_common::{
     agreement::{LinkKind, PartyType},
@@ -10,7 +10,7 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::{Answer, PersonAnswer, RatedAnswer, Why},
-    id::{EnquiryRef, PersonRef, RequestId, StaffName, WorkRef},
+    id::{EnquiryRef, PersonRef, RequestId, StaffName},
     matching::identity::CanonicalIdentity,
     rating::{Colour, SaltedAnalysis, Topic},
     reason::Reason,
@@ -29,7 +29,7 @@ use crate::{
     standing::is_child,
     store::{
         Change,
-        shapes::{EnquiryPerson, EnquiryRecord, Review, Standing},
+        shapes::{EnquiryPerson, EnquiryRecord, Standing},
     },
 };
 
@@ -52,29 +52,18 @@ pub struct ToRate {
     pub own: Option<Vec<u8>>,
 }
 
-/// What waits for people.
-#[derive(Debug, Default)]
-pub struct Worklist {
-    /// People to rate, the soonest to close first.
-    pub ratings: Vec<ToRate>,
-    /// Releases to approve.
-    pub reviews: Vec<(WorkRef, Review)>,
-}
-
-/// What waits for people, without enquiries about a family that the asking member of staff is linked to.
+/// People to rate, the soonest to close first, without enquiries about a family that the asking member of staff is linked to.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn worklist(shared: &Arc<Shared>, who: &StaffName) -> Result<Worklist, Refusal> {
+pub async fn to_rate(shared: &Arc<Shared>, who: &StaffName) -> Result<Vec<ToRate>, Refusal> {
     let links = Links::of(shared, who);
-    let list = shared
+    let mut ratings = shared
         .store
         .run(move |store| {
-            let mut list = Worklist::default();
-            let mut hidden = BTreeSet::new();
+            let mut ratings = Vec::new();
             for (enquiry, about) in store.enquiries()? {
                 if links.reach(store, &enquiry)? {
-                    hidden.insert(enquiry);
                     continue;
                 }
                 for (person, known) in store.people_in(&enquiry)? {
@@ -95,18 +84,14 @@ pub async fn worklist(shared: &Arc<Shared>, who: &StaffName) -> Result<Worklist,
                     }
                     let (enquiry, about) = (enquiry.clone(), about.clone());
                     let work = ToRate { enquiry, about, person, known, name, record_id, own };
-                    list.ratings.push(work);
+                    ratings.push(work);
                 }
             }
-            list.reviews = store.reviews()?;
-            list.reviews
-                .retain(|(_, review)| review.ended.is_none() && !hidden.contains(&review.enquiry));
-            Ok(list)
+            Ok(ratings)
         })
         .await?;
-    let Worklist { mut ratings, reviews } = list;
     ratings.sort_by(|a, b| (a.about.answer_by, &a.person).cmp(&(b.about.answer_by, &b.person)));
-    Ok(Worklist { ratings, reviews })
+    Ok(ratings)
 }
 
 fn name_of(canonical: &[u8]) -> String {

@@ -26,6 +26,7 @@ use tonic::{
 
 use crate::cli::{Exit, print_json};
 
+mod approve;
 mod consent;
 mod show;
 
@@ -111,11 +112,17 @@ pub enum DeskCommand {
     /// Example: agency-node consent record ENQUIRY PERSON --category C50 --to CSC
     #[command(subcommand, verbatim_doc_comment)]
     Consent(ConsentCommand),
-    /// Approve a release that waits
+    /// Approve a release that waits: of what is held, or of a redacted text in its place
     ///
-    /// Example: agency-node approve WORK
+    /// With --redacted only your text goes out, with the obligation THIRD_PARTY_REDACTED; nothing of what is held does.
+    /// Where two people have to approve, both approve the same text: an approval of another one no longer counts.
+    ///
+    /// Examples:
+    ///   agency-node approve WORK
+    ///   agency-node approve WORK --redacted summary.txt --reason "Names the neighbour who reported."
+    ///   agency-node approve WORK --as-redacted NAME
     #[command(verbatim_doc_comment)]
-    Approve(WorkArgs),
+    Approve(approve::ApproveArgs),
     /// Refuse a release that waits
     ///
     /// The reason stays at your agency.
@@ -336,15 +343,6 @@ pub struct AcceptActionArgs {
     /// The person it is about
     #[arg(long, value_name = "PERSON")]
     person: String,
-    #[command(flatten)]
-    plain: PlainArgs,
-}
-
-/// A release that waits.
-#[derive(Debug, Args)]
-pub struct WorkArgs {
-    /// The work, as the worklist shows it
-    work: String,
     #[command(flatten)]
     plain: PlainArgs,
 }
@@ -576,17 +574,7 @@ async fn call(
             show::signed(stdout, "The acceptance is signed and recorded", &id, json)?;
         }
         DeskCommand::Consent(command) => consent::run(&mut desk, command, json, stdout).await?,
-        DeskCommand::Approve(args) => {
-            let request = with_deadline(pb::ApproveRequest { work: args.work }, CALL_WITHIN);
-            let left = desk.approve(request).await?.into_inner().approvals_needed;
-            if json {
-                print_json(stdout, &json!({ "approvals_needed": left }))?;
-            } else if left == 0 {
-                writeln!(stdout, "Approved. It was decided again on what is known now.")?;
-            } else {
-                writeln!(stdout, "Approved. Approvals of other people still needed: {left}.")?;
-            }
-        }
+        DeskCommand::Approve(args) => approve::run(&mut desk, args, json, stdout).await?,
         DeskCommand::Refuse(args) => {
             let request = pb::RefuseRequest { work: args.work, reason: args.reason };
             desk.refuse(with_deadline(request, CALL_WITHIN)).await?;

@@ -147,6 +147,15 @@ impl Shared {
         Ok(SignedIn::check(&self.config.staff, peer, role)?)
     }
 
+    /// The caller is an approver or, where they are none, a deputy.
+    ///
+    /// # Errors
+    /// When they are not listed, or are neither.
+    pub fn reviewer(&self, peer: &VerifiedPeer) -> Result<SignedIn, Refusal> {
+        let as_approver = self.staff(peer, Role::Approver);
+        as_approver.or_else(|why| self.staff(peer, Role::Deputy).map_err(|_| why))
+    }
+
     /// The request is alive and was not made before.
     ///
     /// # Errors

@@ -40,8 +40,9 @@ use crate::{
     ground::Ground,
     guard::Refusal,
     hot_index::HotIndex,
-    outbox,
+    outbox::{self, Order},
     renew::{self, Told},
+    review::deadline::{self, Deadlines},
     service,
     store::{Store, shapes::Screened},
     views::{self, Views},
@@ -79,6 +80,10 @@ pub struct Shared {
     pub requests: RequestMetrics,
     /// What information governance is told of.
     pub alerts: Alerts,
+    /// The order of what is delivered.
+    pub order: Order,
+    /// When the next review is escalated or ends.
+    pub deadlines: Deadlines,
     /// Views of detail that others released to this agency, and their keys.
     pub views: Views,
     /// Tells the outbox that there is something to deliver.
@@ -196,6 +201,8 @@ impl Node {
                 &["screen", "rate", "release", "receive", "challenge"],
             ),
             views,
+            order: Order::default(),
+            deadlines: Deadlines::default(),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
@@ -252,6 +259,7 @@ impl Node {
         ));
         let delivering =
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
+        let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
@@ -266,6 +274,7 @@ impl Node {
         serving.ended().await?;
         delivering.await?;
         renewing.await?;
+        reviewing.await?;
         closing.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.

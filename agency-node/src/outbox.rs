@@ -1,7 +1,13 @@
 //! What the node says of its own accord: late ratings, signed facts, outcomes of releases. It is kept until
 //! the hub has it, and delivered in the order it came about, across restarts of either side.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use brag_common::{
     durable::StoreError,
@@ -10,6 +16,7 @@ use brag_common::{
     secret::random_bytes,
     statement::SignedStatement,
     status::code_of,
+    time::Timestamp,
     tls::{ClientTls, connect, with_deadline},
     wire::{MAX_MESSAGE_BYTES, pb},
 };
@@ -95,7 +102,23 @@ fn put(
         enquiry: enquiry.to_string(),
         item: Some(item),
     };
-    change.outgoing(shared.clock.now(), exchange, &request.encode_to_vec());
+    change.outgoing(shared.order.next(shared.clock.now()), exchange, &request.encode_to_vec());
+}
+
+/// The order of deliveries: that in which they came about, also while the clock stands still or is set back.
+#[derive(Debug, Default)]
+pub struct Order(AtomicI64);
+
+impl Order {
+    /// The time of the next delivery, after that of every other since the start.
+    fn next(&self, now: Timestamp) -> Timestamp {
+        let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
+        let after = |last: i64| now.max(last.saturating_add(1));
+        let last =
+            self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(after(last)));
+        let (Ok(last) | Err(last)) = last;
+        Timestamp::from_nanosecond(i128::from(after(last))).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// Delivers until `shutdown`.
@@ -198,4 +221,19 @@ fn is_final(status: &tonic::Status) -> bool {
     use tonic::Code;
     matches!(status.code(), Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition)
         && code_of(status).is_some_and(|code| code != "agreement_version_mismatch")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_keep_their_order_when_the_clock_stands_still_or_is_set_back() {
+        let order = Order::default();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (noon, before) = (at("2027-02-09T12:00:00Z"), at("2027-02-09T11:59:00Z"));
+        let times = [noon, noon, before, at("2027-02-09T12:01:00Z")].map(|now| order.next(now));
+        assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+        assert_eq!((times[0], times[3]), (noon, at("2027-02-09T12:01:00Z")));
+    }
 }

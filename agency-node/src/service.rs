@@ -6,16 +6,17 @@ use brag_common::{
     agreement::Obligation,
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
     id::EnquiryRef,
+    release::RedactedText,
     status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
-        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
+        MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
         pb::{
             desk_service_server::{DeskService, DeskServiceServer},
             node_service_server::{NodeService, NodeServiceServer},
         },
         release::{MAX_SEALED_BYTES, trace_step},
-        round, words,
+        round, statement, words,
     },
 };
 use tonic::{Request, Response, Status};
@@ -30,7 +31,8 @@ use crate::{
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
-    plan, receive, review,
+    plan, receive,
+    review::{self, Approving, waiting},
     store::shapes::IdentityVerdict,
     views,
     work::rating_work,
@@ -165,7 +167,7 @@ impl ForHub {
             message.valid_until_unix_ms,
         )?;
         let challenge = message.challenge.ok_or(WireError::Missing("challenge"))?;
-        let (signed, reason) = wire::statement::to_reasoned(challenge)?;
+        let (signed, reason) = statement::to_reasoned(challenge)?;
         challenge::receive(&self.0, &envelope, signed, reason).await?;
         Ok(pb::ChallengeResponse {})
     }
@@ -240,35 +242,28 @@ impl DeskService for ForStaff {
         request: Request<pb::WorklistRequest>,
     ) -> Result<Response<pb::WorklistResponse>, Status> {
         let peer = peer_of(&request)?;
-        // Either role has work here; somebody with neither is refused for the first.
-        if self.0.staff(peer, Role::Approver).is_err() {
-            self.0.staff(peer, Role::Assessor).map_err(refused)?;
+        // Any role has work here; somebody with none is refused for the last.
+        let reviewer = self.0.reviewer(peer).ok();
+        let rates = match &reviewer {
+            Some(who) if who.role() == Role::Approver => true,
+            Some(_) => self.0.staff(peer, Role::Assessor).is_ok(),
+            None => self.0.staff(peer, Role::Assessor).map(|_| true).map_err(refused)?,
+        };
+        let name = peer.name().person().ok_or(Refusal::NotStaff).map_err(refused)?;
+        let mut ratings = Vec::new();
+        if rates {
+            let list = desk::to_rate(&self.0, name).await.map_err(refused)?;
+            ratings = list.iter().map(rating_work).collect();
         }
-        let who = peer.name().person().ok_or(Refusal::NotStaff).map_err(refused)?;
-        let list = desk::worklist(&self.0, who).await.map_err(refused)?;
-        let ratings = list.ratings.iter().map(rating_work).collect();
-        let reviews = list
-            .reviews
-            .iter()
-            .map(|(work, review)| {
-                let query = wire::release::decode(&review.request)?;
-                Ok(pb::ReviewWork {
-                    work: work.to_string(),
-                    release: review.release.to_string(),
-                    enquiry: review.enquiry.to_string(),
-                    person: query.subject.to_string(),
-                    category: query.category.to_string(),
-                    recipient: review.recipient.to_string(),
-                    approvals_needed: review.approvals_needed,
-                    approvals_given: u32::try_from(review.approved_by.len()).unwrap_or(u32::MAX),
-                    necessity: query.basis.necessity.as_deref().unwrap_or_default().to_owned(),
-                    gate: review.gate.clone(),
-                })
-            })
-            .collect::<Result<_, WireError>>()
-            .map_err(refused)?;
-        let challenges = challenge::waiting(&self.0).await.map_err(refused)?;
-        let challenges = challenges.iter().map(challenge_work).collect();
+        let mut reviews = Vec::new();
+        if let Some(who) = reviewer {
+            reviews = waiting::messages(&waiting::list(&self.0, &who).await.map_err(refused)?);
+        }
+        let mut challenges = Vec::new();
+        if rates {
+            let waiting = challenge::waiting(&self.0).await.map_err(refused)?;
+            challenges = waiting.iter().map(challenge_work).collect();
+        }
         Ok(Response::new(pb::WorklistResponse { ratings, reviews, challenges }))
     }
 
@@ -355,7 +350,7 @@ impl DeskService for ForStaff {
             .map(|person| id("people", person))
             .collect::<Result<_, _>>()
             .map_err(refused)?;
-        let threshold = wire::statement::threshold(
+        let threshold = statement::threshold(
             message.kind(),
             &pb::AssertionBody {
                 dash_ticks: message.dash_ticks,
@@ -423,17 +418,36 @@ impl DeskService for ForStaff {
         &self,
         request: Request<pb::ApproveRequest>,
     ) -> Result<Response<pb::ApproveResponse>, Status> {
-        let (who, message) = self.signed_in(request, Role::Approver)?;
+        let who = self.0.reviewer(peer_of(&request)?).map_err(refused)?;
+        let message = request.into_inner();
         let work = id("work", &message.work).map_err(refused)?;
-        let approvals_needed = review::approve(&self.0, &who, work).await.map_err(refused)?;
-        Ok(Response::new(pb::ApproveResponse { approvals_needed }))
+        let approving = match (message.redacted_text.as_str(), message.redaction.as_str()) {
+            ("", "") => Approving::Whole,
+            ("", name) => Approving::AsRedacted(id("redaction", name).map_err(refused)?),
+            (text, "") => Approving::Redacted {
+                text: RedactedText::parse(text)
+                    .map_err(|error| Refusal::rule("redaction_not_accepted", error.to_string()))
+                    .map_err(refused)?,
+                reason: message.reason,
+            },
+            (_, _) => {
+                let error = WireError::invalid("redaction", "empty beside a redacted text");
+                return Err(refused(error));
+            }
+        };
+        let done = review::approve(&self.0, &who, work, approving).await.map_err(refused)?;
+        Ok(Response::new(pb::ApproveResponse {
+            approvals_needed: done.still_needed,
+            approvals_dropped: done.dropped,
+        }))
     }
 
     async fn refuse(
         &self,
         request: Request<pb::RefuseRequest>,
     ) -> Result<Response<pb::RefuseResponse>, Status> {
-        let (who, message) = self.signed_in(request, Role::Approver)?;
+        let who = self.0.reviewer(peer_of(&request)?).map_err(refused)?;
+        let message = request.into_inner();
         let work = id("work", &message.work).map_err(refused)?;
         review::refuse(&self.0, &who, work, &message.reason).await.map_err(refused)?;
         Ok(Response::new(pb::RefuseResponse {}))
@@ -454,7 +468,7 @@ impl DeskService for ForStaff {
         request: Request<pb::DeclareConflictRequest>,
     ) -> Result<Response<pb::DeclareConflictResponse>, Status> {
         let peer = peer_of(&request)?;
-        let who = self.0.staff(peer, Role::Approver);
+        let who = self.0.reviewer(peer);
         let who = who.or_else(|_| self.0.staff(peer, Role::Assessor)).map_err(refused)?;
         let enquiry = id("enquiry", &request.get_ref().enquiry).map_err(refused)?;
         conflict::declare(&self.0, &who, enquiry).await.map_err(refused)?;

@@ -90,6 +90,9 @@ fn a_command_that_is_not_one_exits_2() {
         &["rate", "E", "P", "--colour", "red", "--profile", "p.toml"],
         &["confirm-link", "E", "A", "neighbour", "B", "--profile", "p.toml"],
         &["assert", "E", "section-47", "--person", "P", "--judgement", "--profile", "p.toml"],
+        &["approve", "W", "--redacted", "text", "--profile", "p.toml"],
+        &["approve", "W", "--reason", "x", "--profile", "p.toml"],
+        &["approve", "W", "--redacted", "-", "--reason", "x", "--as-redacted", "N"],
         &["import"],
     ];
     for args in cases {

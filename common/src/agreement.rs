@@ -12,6 +12,7 @@
 mod admission;
 pub mod cases;
 mod catalogue;
+pub mod clock;
 mod decide;
 mod decision;
 mod document;
@@ -36,6 +37,7 @@ mod properties;
 #[cfg(test)]
 mod testkit;
 
+pub use clock::WorkingHours;
 pub use decide::decide;
 pub use decision::{
     Approvals, NotApproved, Obligation, Outcome, PendingPermit, Permit, RecipientDecision, Stage,
@@ -54,8 +56,8 @@ pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text
 pub use party::{HubKeys, Party, PartyKeys, TlsName};
 pub use period::Period;
 pub use terms::{
-    Class, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
-    Requirement, ReviewAuthority, Special,
+    Class, ClockName, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
+    Requirement, ReviewAuthority, Special, Weekday,
 };
 pub use values::{
     Category, Cell, Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms,

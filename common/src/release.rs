@@ -3,6 +3,8 @@
 //! [`Withheld`] is a text that nobody can read: it has no accessor, is not `Clone` and not `Serialize`.
 //! It opens for a permit that has been recorded, about this very record and category, within its
 //! time; what comes out is [`Released`], whose only use is to be sealed to the permit's recipient.
+//! A permit for a redacted text opens nothing that is held: in its place goes a [`RedactedText`] that a
+//! person has typed, by the same way out.
 //!
 //! ```compile_fail,E0616
 //! use brag_common::release::Withheld;
@@ -17,6 +19,15 @@
 //! use brag_common::{release::{DetailKey, ReleasePermit, Released, Withheld}, time::Timestamp};
 //! fn hasty(key: &DetailKey, detail: &Withheld, permit: &ReleasePermit, now: Timestamp) {
 //!     let _ = detail.release(key, permit, now); // expected `&Recorded<ReleasePermit>`
+//! }
+//! ```
+//!
+//! Nor does a redacted text leave by one:
+//!
+//! ```compile_fail,E0308
+//! use brag_common::{release::{RedactedText, ReleasePermit, Released}, time::Timestamp};
+//! fn hasty(text: &RedactedText, permit: &ReleasePermit, now: Timestamp) {
+//!     let _ = Released::redacted(permit, text, now); // expected `&Recorded<ReleasePermit>`
 //! }
 //! ```
 //!
@@ -54,6 +65,9 @@ use crate::{
 
 /// The longest text of one entry, in bytes: detail is a summary, and full records are never carried.
 pub const MAX_DETAIL_BYTES: usize = 32 * 1024;
+
+/// The longest redacted text, in bytes: it is typed by hand, and goes before the next approver together with others.
+pub const MAX_REDACTED_BYTES: usize = 8 * 1024;
 
 /// The key under which a node withholds detail, derived from its store key.
 pub struct DetailKey(LessSafeKey);
@@ -115,6 +129,12 @@ pub enum PermitMismatch {
     /// The permit's time has passed.
     #[error("the permit has expired")]
     Expired,
+    /// The permit is for a redacted text, so what is held does not open for it.
+    #[error("the permit is for a redacted text only")]
+    OnlyRedacted,
+    /// The permit is for the detail as it is held, so no other text goes in its place.
+    #[error("the permit is not for a redacted text")]
+    NotRedacted,
     /// The detail does not open under the node's key at this place.
     #[error("the detail does not open under this key at this place")]
     Unreadable,
@@ -149,7 +169,7 @@ impl Withheld {
     /// Opens the detail for a permit that the log holds.
     ///
     /// # Errors
-    /// When the permit is for another detail, has expired, or the bytes are not this place's.
+    /// When the permit is for another detail or a redacted text, has expired, or the bytes are not this place's.
     pub fn release(
         &self,
         key: &DetailKey,
@@ -159,6 +179,9 @@ impl Withheld {
         let permit = permit.get();
         if permit.record != self.place.record || permit.permit.category() != self.place.category {
             return Err(PermitMismatch::AnotherDetail);
+        }
+        if permit.permit.is_redacted() {
+            return Err(PermitMismatch::OnlyRedacted);
         }
         if permit.permit.expires() <= now {
             return Err(PermitMismatch::Expired);
@@ -176,6 +199,57 @@ impl Withheld {
     }
 }
 
+/// What a person at the holder has typed to go in the place of what is held: 1 byte to [`MAX_REDACTED_BYTES`], on as many
+/// lines as they like.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedactedText(Zeroizing<String>);
+
+impl fmt::Debug for RedactedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedactedText([personal])")
+    }
+}
+
+/// Why a text can not go in the place of what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotARedactedText {
+    /// It says nothing.
+    #[error("the redacted text is empty; to let nothing go, refuse")]
+    Empty,
+    /// It is too long.
+    #[error("the redacted text is longer than {MAX_REDACTED_BYTES} bytes")]
+    TooLong,
+    /// It holds a control character.
+    #[error("the redacted text has a control character; only new lines and tabs may be in it")]
+    Control,
+}
+
+impl RedactedText {
+    /// Takes a text as it was typed; line ends become new lines, white space around it is left out.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, NotARedactedText> {
+        if text.len() > MAX_REDACTED_BYTES {
+            return Err(NotARedactedText::TooLong);
+        }
+        let text = Zeroizing::new(text.trim().replace("\r\n", "\n"));
+        if text.is_empty() {
+            return Err(NotARedactedText::Empty);
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            return Err(NotARedactedText::Control);
+        }
+        Ok(Self(text))
+    }
+
+    /// The words, for the people at the holder who approve them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A detail on its way to one recipient.
 pub struct Released(Zeroizing<Vec<u8>>);
 
@@ -186,6 +260,25 @@ impl fmt::Debug for Released {
 }
 
 impl Released {
+    /// The text that goes in the place of what is held, of which nothing is opened.
+    ///
+    /// # Errors
+    /// When the permit is not for a redacted text, or has expired.
+    pub fn redacted(
+        permit: &Recorded<ReleasePermit>,
+        text: &RedactedText,
+        now: Timestamp,
+    ) -> Result<Self, PermitMismatch> {
+        let permit = &permit.get().permit;
+        if !permit.is_redacted() {
+            return Err(PermitMismatch::NotRedacted);
+        }
+        if permit.expires() <= now {
+            return Err(PermitMismatch::Expired);
+        }
+        Ok(Self(Zeroizing::new(text.as_str().as_bytes().to_vec())))
+    }
+
     /// Joins several entries of one category into one text, one behind the other.
     #[must_use]
     pub fn join(parts: &[Self]) -> Self {

@@ -7,6 +7,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     agreement::LinkKind,
     id::{
@@ -208,9 +210,41 @@ pub enum DecidedOutcome {
         gate: String,
         /// Approvals still needed.
         approvals_needed: u32,
+        /// Who may act, and until when; `None`: the holder does not say.
+        wait: Option<ReviewWait>,
     },
     /// Refused.
     Deny(Reason),
+}
+
+/// For whom a review waits, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewWait {
+    /// Who may act, by role: never by name.
+    pub stage: ReviewStage,
+    /// When it ends in a refusal if too few have approved, to the millisecond.
+    pub until: Timestamp,
+}
+
+/// Who may act on a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewStage {
+    /// Approvers.
+    Approver,
+    /// It was escalated: deputies too.
+    DeputyApprover,
+}
+
+impl ReviewStage {
+    /// The word for whoever was asked last.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Approver => "approver",
+            Self::DeputyApprover => "deputy_approver",
+        }
+    }
 }
 
 /// What is stated.
@@ -434,6 +468,36 @@ impl SignedStatement {
 mod tests {
     use super::*;
     use crate::secret::SecretBytes;
+
+    #[test]
+    fn a_review_tells_whom_it_waits_for_and_until_when_or_that_it_does_not_say() {
+        let person =
+            PersonIn { person: "P1".parse().unwrap(), commitment: Commitment::from_bytes([2; 32]) };
+        let until = Timestamp::from_millisecond(1_799_402_400_000).unwrap();
+        let waits = |stage| Some(ReviewWait { stage, until });
+        for wait in [None, waits(ReviewStage::Approver), waits(ReviewStage::DeputyApprover)] {
+            let outcome =
+                DecidedOutcome::Review { gate: "g3".to_owned(), approvals_needed: 2, wait };
+            let decision = ReleaseDecision {
+                release: ReleaseRef::from_random([3; 16]),
+                person: person.clone(),
+                category: "C35".parse().unwrap(),
+                recipient: "CSC".parse().unwrap(),
+                outcome,
+            };
+            let statement = Statement {
+                id: RequestId::from_random([1; 16]),
+                signer: "SMS".parse().unwrap(),
+                agreement: AgreementDigest::from_bytes([1; 32]),
+                enquiry: EnquiryRef::from_random([4; 16]),
+                made_at: until,
+                made_by: None,
+                body: Body::Release(decision),
+            };
+            let payload = crate::wire::statement::encode(&statement);
+            assert_eq!(crate::wire::statement::decode(&payload).unwrap(), statement);
+        }
+    }
 
     /// The bytes that every signature in the field is over: they must not change by accident.
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     round::{client, envelope},
     store::{
         Change,
-        shapes::{EnquiryRecord, ReleaseRecord, StatementRecord},
+        shapes::{EnquiryRecord, OutcomeRecord, ReleaseRecord, StatementRecord},
     },
     take::{self, Taken, verify},
     view,
@@ -152,6 +152,13 @@ impl Delivery<'_> {
         let _cells = self.shared.cell_locks.of(&self.enquiry, self.agency).await;
         // Read again: the answer to the request may have been kept meanwhile, with its trace.
         let mut record = self.asked(&decision).await?;
+        let ended =
+            matches!(record.outcome, OutcomeRecord::Release { .. } | OutcomeRecord::Deny(_));
+        if ended && matches!(next, OutcomeRecord::Review { .. }) {
+            // How something waited says nothing once it was decided.
+            let change = self.delivered()?;
+            return Ok(self.shared.store.run(move |store| store.commit(change)).await?);
+        }
         record.outcome = next;
         if released {
             // What would have changed a refusal no longer says anything.

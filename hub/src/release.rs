@@ -356,8 +356,8 @@ pub fn outcome(decided: DecidedOutcome, relayed: bool) -> OutcomeRecord {
         DecidedOutcome::Release { gate, obligations, view_expires_at, .. } => {
             OutcomeRecord::Release { gate, obligations, view_expires_at, relayed }
         }
-        DecidedOutcome::Review { gate, approvals_needed } => {
-            OutcomeRecord::Review { gate, approvals_needed }
+        DecidedOutcome::Review { gate, approvals_needed, wait } => {
+            OutcomeRecord::Review { gate, approvals_needed, wait }
         }
         DecidedOutcome::Deny(reason) => OutcomeRecord::Deny(reason),
     }

@@ -9,6 +9,7 @@ use brag_common::{
     agreement::Hypothesis,
     rating::Colour,
     reason::Reason,
+    statement::ReviewStage,
     time::Timestamp,
     wire::{pb, words},
 };
@@ -240,11 +241,23 @@ fn decision_words(release: &pb::ReleaseView, paint: Paint) -> String {
         pb::Decision::Review => {
             let word = emphasised("REVIEW", paint);
             let n = release.approvals_needed;
-            format!("{word} by {gate}, {n} approval(s) needed; {reason}")
+            let whom = review_words(release);
+            format!("{word} by {gate}, {n} approval(s) needed{whom}; {reason}")
         }
         pb::Decision::Deny => format!("{} {reason}", emphasised("REFUSED", paint)),
         pb::Decision::Unspecified => format!("{} {reason}", emphasised("NO DECISION", paint)),
     }
+}
+
+/// Who has to act on a review, and until when, as far as the holder says.
+fn review_words(release: &pb::ReleaseView) -> String {
+    let mut words = match words::to_review_stage(release.review_stage()) {
+        None => return String::new(),
+        Some(ReviewStage::Approver) => " from an approver".to_owned(),
+        Some(ReviewStage::DeputyApprover) => " from an approver or deputy approver".to_owned(),
+    };
+    let _ = write!(words, " by {}", time(release.review_until_unix_ms));
+    words
 }
 
 /// A reason code in plain words.

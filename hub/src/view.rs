@@ -316,11 +316,15 @@ pub fn release(name: &ReleaseRef, record: &ReleaseRecord) -> pb::ReleaseView {
             message.view_expires_at_unix_ms = view_expires_at.as_millisecond();
             message.relayed = *relayed;
         }
-        OutcomeRecord::Review { gate, approvals_needed } => {
+        OutcomeRecord::Review { gate, approvals_needed, wait } => {
             message.set_decision(pb::Decision::Review);
             message.reason = brag_common::reason::Reason::PendingApproval.code().to_owned();
             message.gate.clone_from(gate);
             message.approvals_needed = *approvals_needed;
+            if let Some(wait) = wait {
+                message.set_review_stage(words::review_stage(wait.stage));
+                message.review_until_unix_ms = wait.until.as_millisecond();
+            }
         }
         OutcomeRecord::Deny(reason) => {
             message.set_decision(pb::Decision::Deny);

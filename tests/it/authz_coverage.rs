@@ -49,7 +49,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.NodeService/Release", Open::Hub),
     ("brag.v1.NodeService/Receive", Open::Hub),
     ("brag.v1.NodeService/Challenge", Open::Hub),
-    ("brag.v1.DeskService/Worklist", Open::Staff(&["assessor", "approver"])),
+    ("brag.v1.DeskService/Worklist", Open::Staff(&["assessor", "approver", "deputy"])),
     ("brag.v1.DeskService/GiveRating", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/DecideIdentity", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ConfirmLink", Open::Staff(&["assessor"])),
@@ -58,11 +58,11 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.DeskService/RecordConsent", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/WithdrawConsent", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ShowConsent", Open::Staff(&["assessor"])),
-    ("brag.v1.DeskService/Approve", Open::Staff(&["approver"])),
-    ("brag.v1.DeskService/Refuse", Open::Staff(&["approver"])),
+    ("brag.v1.DeskService/Approve", Open::Staff(&["approver", "deputy"])),
+    ("brag.v1.DeskService/Refuse", Open::Staff(&["approver", "deputy"])),
     ("brag.v1.DeskService/Inbox", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/OpenDetail", Open::Staff(&["assessor"])),
-    ("brag.v1.DeskService/DeclareConflict", Open::Staff(&["assessor", "approver"])),
+    ("brag.v1.DeskService/DeclareConflict", Open::Staff(&["assessor", "approver", "deputy"])),
     ("brag.v1.DeskService/ChallengeRating", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/KeepRating", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/WithdrawRating", Open::Staff(&["assessor"])),
@@ -120,7 +120,8 @@ impl Open {
         };
         let mut refused: Vec<_> = everybody.iter().map(|who| (*who, code)).collect();
         if let Self::Staff(roles) = self {
-            let others = ["assessor", "approver"].into_iter().filter(|role| !roles.contains(role));
+            let others =
+                ["assessor", "approver", "deputy"].into_iter().filter(|role| !roles.contains(role));
             refused.extend(others.map(|role| (role, "role_missing")));
         }
         if self == Self::Coordinator {
@@ -275,6 +276,7 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
         ("auditor", federation.person(AUDITOR)),
         ("assessor", federation.person("sms.assessor")),
         ("approver", federation.person("sms.approver1")),
+        ("deputy", federation.person("sms.deputy")),
         ("other agency's assessor", federation.person("pol.assessor")),
         ("unlisted", federation.person("j.doe")),
     ])

@@ -6,7 +6,7 @@ use brag_common::{
     wire::pb::{self, AnswerStatus, Colour, IdentityDecision},
 };
 use brag_tests::{
-    federation::{Builder, Enquiry, Federation, Holding, id, person_of},
+    federation::{Builder, Enquiry, Federation, Holding, eventually, id, person_of},
     partnership::{COORDINATOR, Partnership},
 };
 
@@ -39,6 +39,12 @@ fn assessor(agency: &str) -> String {
 async fn an_assessor_who_is_linked_to_one_person_sees_and_does_nothing_about_the_whole_family() {
     let sms = assessor("SMS");
     let (federation, enquiry) = asked(|builder| builder.linked("SMS", &sms, 1)).await;
+    // The hub shows pending from the first; what counts is that the node was told who is asked about.
+    eventually("the node was told", async || {
+        let told = |entry: &Entry| entry.action == Action::RateAnswered;
+        federation.log_of("SMS").iter().any(told).then_some(())
+    })
+    .await;
     federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Pending).await;
     let mut desk = federation.assessor("SMS");
     let list = desk.worklist(pb::WorklistRequest {}).await.unwrap().into_inner();

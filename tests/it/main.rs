@@ -10,6 +10,7 @@
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`plan`]: actions that agencies accept
+//! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
 //! - [`views`]: detail at its recipient, and every way in which it ends there
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
@@ -41,6 +42,7 @@ mod node_process;
 mod partial_failure;
 mod plan;
 mod release;
+mod review;
 mod round;
 mod scenarios;
 mod scene;

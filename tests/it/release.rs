@@ -33,11 +33,16 @@ struct Family {
 
 impl Family {
     async fn new() -> Self {
+        Self::under(|_| {}).await
+    }
+
+    async fn under(change: impl FnOnce(&mut toml_edit::DocumentMut) + 'static) -> Self {
         let people = [person_of(0), person_of(1)];
         let held = MARKERS.iter().fold(Holding::of(people[0].clone()), |holding, (code, text)| {
             holding.entry(code, text)
         });
         let federation = Federation::builder()
+            .agreement(change)
             .nodes(&["SMS", "CSC", "POL"])
             .holds("SMS", held)
             .holds("CSC", Holding::of(people[0].clone()))
@@ -219,7 +224,7 @@ async fn invariant_10_two_approvers_are_two_people_and_neither_is_who_asked() {
     let mut one = federation.approver("SMS", 1);
     let mut two = federation.approver("SMS", 2);
     let work = until_review(&mut one).await;
-    let approve = || pb::ApproveRequest { work: work.clone() };
+    let approve = || pb::ApproveRequest { work: work.clone(), ..Default::default() };
     let mut who_asked = federation.desk("SMS", "hub.coordinator");
     let refused = who_asked.approve(approve()).await.unwrap_err();
     assert_eq!(code_of(&refused), Some("approver_is_requester"));
@@ -268,7 +273,8 @@ async fn an_approver_refuses_and_the_reason_stays_with_the_holder() {
     let denied = family.until_decided(&asked, Decision::Deny).await;
     assert_eq!(denied.reason, "APPROVER_REFUSED");
     // What has ended can not be approved any more.
-    let late = approver.approve(pb::ApproveRequest { work }).await.unwrap_err();
+    let late =
+        approver.approve(pb::ApproveRequest { work, ..Default::default() }).await.unwrap_err();
     assert_eq!(late.code(), Code::NotFound);
     family.nothing_shows();
     family.federation.finish().await;
@@ -276,14 +282,19 @@ async fn an_approver_refuses_and_the_reason_stays_with_the_holder() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_review_that_is_approved_after_the_threshold_has_gone_releases_nothing() {
-    let family = Family::red().await;
+    let family = Family::under(|agreement| {
+        agreement["freshness"]["red"] = toml_edit::value("1h");
+    })
+    .await;
+    family.federation.rate("SMS", &family.enquiry, "P1", Colour::Red).await;
+    family.until_gate("g3").await;
     let asked = family.ask("C35", "CSC").await;
     assert_eq!(asked.decision(), Decision::Review);
-    // The Red is a week old when the approver comes to it.
-    family.federation.advance(SignedDuration::from_hours(8 * 24));
+    // The Red no longer counts when the approver comes to it, in time.
+    family.federation.advance(SignedDuration::from_mins(90));
     let mut approver = family.federation.approver("SMS", 1);
     let work = until_review(&mut approver).await;
-    approver.approve(pb::ApproveRequest { work }).await.unwrap();
+    approver.approve(pb::ApproveRequest { work, ..Default::default() }).await.unwrap();
     let denied = family.until_decided(&asked, Decision::Deny).await;
     assert_eq!(denied.reason, "EVIDENCE_STALE");
     let items = family.federation.assessor("CSC").inbox(pb::InboxRequest {}).await.unwrap();

@@ -119,6 +119,12 @@ impl Partnership {
         format!("{}.approver{n}", agency.as_str().to_lowercase())
     }
 
+    /// The deputy of an agency's approvers.
+    #[must_use]
+    pub fn deputy(agency: &AgencyId) -> String {
+        format!("{}.deputy", agency.as_str().to_lowercase())
+    }
+
     /// Writes a node's configuration; ports of `0.0.0.0:0` kind are chosen when it starts.
     ///
     /// # Errors
@@ -133,6 +139,7 @@ impl Partnership {
         self.ca.agency(agency).write(&self.ca, &folder, "tls");
         let (assessor, one, two) =
             (Self::assessor(agency), Self::approver(agency, 1), Self::approver(agency, 2));
+        let deputy = Self::deputy(agency);
         let text = format!(
             r#"agency = "{agency}"
 data = "data"
@@ -165,6 +172,9 @@ roles = ["approver"]
 [[staff]]
 name = "{two}"
 roles = ["approver"]
+[[staff]]
+name = "{deputy}"
+roles = ["deputy"]
 "#
         );
         write(&folder.join("agency-node.toml"), &text)

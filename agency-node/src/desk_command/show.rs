@@ -15,6 +15,7 @@ use crate::cli::print_json;
 
 mod challenge;
 mod identity;
+mod review;
 
 pub(super) use identity::decided;
 
@@ -76,7 +77,7 @@ pub(super) fn worklist(
 ) -> anyhow::Result<()> {
     if json {
         let ratings: Vec<Value> = list.ratings.iter().map(rating_document).collect();
-        let reviews: Vec<Value> = list.reviews.iter().map(review_document).collect();
+        let reviews: Vec<Value> = list.reviews.iter().map(review::document).collect();
         let challenges: Vec<Value> = list.challenges.iter().map(challenge::document).collect();
         return print_json(
             out,
@@ -133,33 +134,7 @@ pub(super) fn worklist(
         }
         identity::to_compare(out, &list.ratings)?;
     }
-    if list.reviews.is_empty() {
-        writeln!(out, "\nNo release waits for approval.")?;
-        return Ok(());
-    }
-    writeln!(out, "\nReleases to approve:")?;
-    let rows: Vec<Vec<String>> = list
-        .reviews
-        .iter()
-        .map(|work| {
-            vec![
-                work.work.clone(),
-                work.enquiry.clone(),
-                work.person.clone(),
-                work.category.clone(),
-                work.recipient.clone(),
-                work.gate.clone(),
-                format!("{} of {}", work.approvals_given, work.approvals_needed),
-                work.necessity.clone(),
-            ]
-        })
-        .collect();
-    table(
-        out,
-        &["WORK", "ENQUIRY", "PERSON", "CATEGORY", "TO", "GATE", "APPROVED", "NECESSARY BECAUSE"],
-        &rows,
-    )?;
-    Ok(())
+    review::to_approve(out, &list.reviews)
 }
 
 fn rating_document(work: &pb::RatingWork) -> Value {
@@ -182,21 +157,6 @@ fn rating_document(work: &pb::RatingWork) -> Value {
     });
     identity::add_sides(&mut document, work);
     document
-}
-
-fn review_document(work: &pb::ReviewWork) -> Value {
-    json!({
-        "work": work.work,
-        "release": work.release,
-        "enquiry": work.enquiry,
-        "person": work.person,
-        "category": work.category,
-        "recipient": work.recipient,
-        "approvals_needed": work.approvals_needed,
-        "approvals_given": work.approvals_given,
-        "necessity": work.necessity,
-        "gate": work.gate,
-    })
 }
 
 /// Something was signed.

@@ -4,12 +4,13 @@
 use std::fmt;
 
 use brag_common::{
+    agreement::ClockName,
     id::{
         AgencyId, AgreementDigest, CategoryCode, Commitment, EnquiryRef, PersonRef, ReleaseRef,
-        StaffName,
+        RequestId, StaffName,
     },
     rating::{Colour, Topic},
-    statement::{PersonRole, SignedStatement},
+    statement::{PersonRole, ReviewStage, ReviewWait, SignedStatement},
     stored,
     time::Timestamp,
 };
@@ -238,8 +239,47 @@ pub struct Review {
     pub approved_by: Vec<StaffName>,
     /// The gate it rests on, for display.
     pub gate: String,
+    /// The clock that ran for the person when it was asked.
+    pub clock: ClockName,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// From when on deputies are asked too.
+    pub escalate_at: Timestamp,
+    /// When it ends in a refusal.
+    pub decide_by: Timestamp,
+    /// When deputies were asked; `None` before.
+    pub escalated_at: Option<Timestamp>,
+    /// The text that the approvals given are for; `None`: they are for what is held.
+    pub redaction: Option<Redaction>,
     /// How it ended; `None` while it waits.
     pub ended: Option<ReviewEnd>,
+}
+
+impl Review {
+    /// For whom it waits, and until when.
+    #[must_use]
+    pub const fn wait(&self) -> ReviewWait {
+        let stage = match self.escalated_at {
+            None => ReviewStage::Approver,
+            Some(_) => ReviewStage::DeputyApprover,
+        };
+        ReviewWait { stage, until: self.decide_by }
+    }
+}
+
+/// A text that an approver gave in the place of what is held.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// Its random name: another text has another.
+    pub name: RequestId,
+    /// The text.
+    pub text: String,
+    /// Who redacted.
+    pub by: StaffName,
+    /// Why. It stays here.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How a review ended.
@@ -255,6 +295,8 @@ pub enum ReviewEnd {
         /// Why.
         reason: String,
     },
+    /// Too few had approved in time.
+    TimedOut,
 }
 
 /// Another agency's challenge of a rating of this one's.
@@ -366,6 +408,7 @@ no_debug!(
     Adjudication,
     Opened,
     Review,
+    Redaction,
     ReviewEnd,
     ChallengeRecord,
     InboxRecord

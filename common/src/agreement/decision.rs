@@ -161,6 +161,21 @@ impl Permit {
     pub fn obligations(&self) -> &[Obligation] {
         &self.obligations
     }
+
+    /// The same permit for a text that a person at the holder has redacted: what is held does not open for it.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        if !self.is_redacted() {
+            self.obligations.push(Obligation::ThirdPartyRedacted);
+        }
+        self
+    }
+
+    /// Whether only a redacted text may leave.
+    #[must_use]
+    pub fn is_redacted(&self) -> bool {
+        self.obligations.contains(&Obligation::ThirdPartyRedacted)
+    }
 }
 
 /// A release that waits for approval.

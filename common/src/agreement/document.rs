@@ -5,20 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{
-    civil::{Date, Time},
-    tz::TimeZone,
-};
+use jiff::civil::{Date, Time};
 use toml::de::DeTable;
 
 use super::{
     catalogue,
+    clock::{WorkingHours, united_kingdom},
     faults::{AgreementFaults, Collector},
     model::{Agreement, Validity},
     parties,
     period::{Period, parse_duration, parse_percent},
     reader::{Table, Value},
-    terms::{ClockRuns, Environment, Gate, Purpose, ReviewAuthority},
+    terms::{ClockRuns, Environment, Gate, Purpose, ReviewAuthority, Weekday},
     values::{
         Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms, Retention,
         ReviewTerms,
@@ -36,11 +34,6 @@ const SCHEMA: u32 = 1;
 /// The longest agreement text. A note adds at most a hundred signature lines, and stays under the
 /// limit of [`super::NOTE_BYTES_MAX`].
 const TEXT_BYTES_MAX: usize = 900_000;
-
-/// Local time in the United Kingdom, as a rule and not as a database: an agreement has to mean the
-/// same on every machine, also on one without time zone data. Summer Time Act 1972 as amended by
-/// S.I. 2002/262: from 01:00 UTC on the last Sunday of March to that of October.
-const UNITED_KINGDOM: &str = "GMT0BST,M3.5.0/1,M10.5.0";
 
 impl Agreement {
     /// Parses an agreement file.
@@ -213,8 +206,7 @@ fn read_validity(table: &mut Table<'_, '_>, faults: &mut Collector) -> Option<Va
 
 /// Midnight never falls into the hour that clocks skip or repeat, so there is exactly one.
 fn local_midnight(day: Date) -> Option<Timestamp> {
-    let zone = TimeZone::posix(UNITED_KINGDOM).ok()?;
-    zone.to_timestamp(day.to_datetime(Time::midnight())).ok()
+    united_kingdom()?.to_timestamp(day.to_datetime(Time::midnight())).ok()
 }
 
 /// A list that must hold something.
@@ -311,6 +303,7 @@ fn read_clocks(root: &mut Table<'_, '_>, faults: &mut Collector) -> Option<Clock
     let amber = read_limit(&mut table, "amber", faults);
     let green = read_limit(&mut table, "green", faults);
     let notification_lag = read_limit(&mut table, "notification_lag", faults);
+    let working_hours = read_working_hours(&mut table, faults);
     table.finish(faults);
     Some(Clocks {
         section_47: section_47?,
@@ -318,7 +311,46 @@ fn read_clocks(root: &mut Table<'_, '_>, faults: &mut Collector) -> Option<Clock
         amber: amber?,
         green: green?,
         notification_lag: notification_lag?,
+        working_hours: working_hours?,
     })
+}
+
+/// A table that is absent stands for Monday to Friday, 09:00 to 17:00.
+fn read_working_hours(clocks: &mut Table<'_, '_>, faults: &mut Collector) -> Option<WorkingHours> {
+    let Some(value) = clocks.value("working_hours") else {
+        return Some(WorkingHours::default());
+    };
+    let mut table = match value.as_table() {
+        Ok(table) => table,
+        Err(message) => {
+            faults.add(value.at(), value.path(), message);
+            return None;
+        }
+    };
+    let days = table.required_value("days", faults);
+    let days =
+        days.map(|days| non_empty_set(&days, faults, |day| day.word(Weekday::ALL, Weekday::word)));
+    let from = table.required("from", faults, time_of_day);
+    let to = table.required("to", faults, time_of_day);
+    table.finish(faults);
+    let (days, from, to) = (days?, from?, to?);
+    let days: Vec<Weekday> = days.into_iter().collect();
+    let hours = WorkingHours::new(&days, from, to);
+    if hours.is_none() && !days.is_empty() {
+        faults.add(value.at(), value.path(), "`to` must be later than `from`");
+    }
+    hours
+}
+
+/// Hours and minutes, as in `"09:00"`.
+fn time_of_day(value: &Value<'_, '_>) -> Result<Time, String> {
+    let text = value.text()?;
+    let wrong = || format!("`{text}` is not a time of day: write for example `09:00`");
+    let form = text.len() == 5 && text.as_bytes().get(2) == Some(&b':');
+    if !form {
+        return Err(wrong());
+    }
+    text.parse().map_err(|_| wrong())
 }
 
 fn read_limit(

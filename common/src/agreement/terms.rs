@@ -182,6 +182,40 @@ words! {
 }
 
 words! {
+    /// A clock that a review at the holder can run by.
+    ClockName {
+        /// From a section 47 assertion to its decision.
+        Section47 = "section_47",
+        /// For a Red.
+        Red = "red",
+        /// For an Amber.
+        Amber = "amber",
+        /// For a Green, and where nobody has said Amber or Red.
+        Green = "green",
+    }
+}
+
+words! {
+    /// A day of the week, from Monday.
+    Weekday {
+        /// Monday.
+        Monday = "monday",
+        /// Tuesday.
+        Tuesday = "tuesday",
+        /// Wednesday.
+        Wednesday = "wednesday",
+        /// Thursday.
+        Thursday = "thursday",
+        /// Friday.
+        Friday = "friday",
+        /// Saturday.
+        Saturday = "saturday",
+        /// Sunday.
+        Sunday = "sunday",
+    }
+}
+
+words! {
     /// Who authorises that identities are compared when matching is uncertain.
     ReviewAuthority {
         /// The co-ordinator.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    clock::WorkingHours,
     period::Period,
     terms::{Class, ClockRuns, Mode, ReviewAuthority, Special},
 };
@@ -110,6 +111,8 @@ pub struct Clocks {
     pub green: Limit,
     /// From the incident to the notification.
     pub notification_lag: Limit,
+    /// What clocks that run in working hours count.
+    pub working_hours: WorkingHours,
 }
 
 /// Human approval at the holder. A review that nobody decides always ends in refusal.

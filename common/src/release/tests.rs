@@ -131,6 +131,44 @@ async fn invariant_1_detail_opens_only_for_a_permit_about_this_record_and_catego
 }
 
 #[tokio::test]
+async fn invariant_1_a_permit_for_a_redacted_text_opens_nothing_that_is_held() {
+    let bench = Bench::new();
+    let mut redacted = permit(bench.now(), 7);
+    redacted.permit = redacted.permit.redacted();
+    let redacted = bench.log.record(redacted).await.unwrap();
+    let refused = withheld(7, "C33").release(&key(), &redacted, bench.now()).unwrap_err();
+    assert_eq!(refused, PermitMismatch::OnlyRedacted);
+    let text = RedactedText::parse("missed appointments").unwrap();
+    let released = Released::redacted(&redacted, &text, bench.now()).unwrap();
+    assert_eq!(released.0.as_slice(), b"missed appointments");
+    let obligations = redacted.get().entry().obligations;
+    assert_eq!(obligations.iter().filter(|o| o.as_str() == "THIRD_PARTY_REDACTED").count(), 1);
+    // No text goes in the place of what is held by a permit for what is held, or by one that has expired.
+    let whole = bench.recorded(7).await;
+    let refused = Released::redacted(&whole, &text, bench.now()).unwrap_err();
+    assert_eq!(refused, PermitMismatch::NotRedacted);
+    bench.clock.advance(SignedDuration::from_hours(24 * 7));
+    let refused = Released::redacted(&redacted, &text, bench.now()).unwrap_err();
+    assert_eq!(refused, PermitMismatch::Expired);
+}
+
+#[test]
+fn a_redacted_text_says_something_within_its_size() {
+    let long = "y".repeat(MAX_REDACTED_BYTES + 1);
+    for (text, why) in [
+        (" \n ", NotARedactedText::Empty),
+        (long.as_str(), NotARedactedText::TooLong),
+        ("a\u{1b}[2Jb", NotARedactedText::Control),
+        ("a\rb", NotARedactedText::Control),
+    ] {
+        assert_eq!(RedactedText::parse(text).unwrap_err(), why);
+    }
+    let text = RedactedText::parse("One.\r\n\tTwo.\n").unwrap();
+    assert_eq!(text.as_str(), "One.\n\tTwo.");
+    assert_eq!(format!("{text:?}"), "RedactedText([personal])");
+}
+
+#[tokio::test]
 async fn a_permit_past_its_time_opens_nothing() {
     let bench = Bench::new();
     let permit = bench.recorded(7).await;

@@ -9,7 +9,8 @@ use crate::{
     reason::Reason,
     statement::{
         Assertion, Body, Challenge, Consent, ConsentState, DecidedOutcome, Kept, MAX_PAYLOAD_BYTES,
-        MaracGrounds, PersonIn, Rating, ReleaseDecision, SignedStatement, Statement, Threshold,
+        MaracGrounds, PersonIn, Rating, ReleaseDecision, ReviewWait, SignedStatement, Statement,
+        Threshold,
     },
     time::Timestamp,
 };
@@ -187,10 +188,14 @@ fn encode_release(decision: &ReleaseDecision) -> pb::ReleaseBody {
             message.view_expires_at_unix_ms = view_expires_at.as_millisecond();
             message.sealed_digest = sealed_digest.map(Vec::from).unwrap_or_default();
         }
-        DecidedOutcome::Review { gate, approvals_needed } => {
+        DecidedOutcome::Review { gate, approvals_needed, wait } => {
             message.set_decision(pb::Decision::Review);
             message.gate.clone_from(gate);
             message.approvals_needed = *approvals_needed;
+            if let Some(ReviewWait { stage, until }) = wait {
+                message.set_review_stage(words::review_stage(*stage));
+                message.review_until_unix_ms = until.as_millisecond();
+            }
             message.reason = Reason::PendingApproval.code().to_owned();
         }
         DecidedOutcome::Deny(reason) => {
@@ -360,6 +365,9 @@ fn decode_release(release: &pb::ReleaseBody) -> Result<ReleaseDecision, WireErro
         pb::Decision::Review => DecidedOutcome::Review {
             gate: release.gate.clone(),
             approvals_needed: release.approvals_needed,
+            wait: words::to_review_stage(release.review_stage())
+                .zip(optional_time("review_until_unix_ms", release.review_until_unix_ms)?)
+                .map(|(stage, until)| ReviewWait { stage, until }),
         },
         pb::Decision::Deny => DecidedOutcome::Deny(
             release

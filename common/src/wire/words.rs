@@ -1,7 +1,11 @@
 //! Enumerations of the wire and of the domain, one pair of functions each.
 
 use super::{WireError, pb};
-use crate::{agreement::LinkKind, rating::Colour, statement::PersonRole};
+use crate::{
+    agreement::LinkKind,
+    rating::Colour,
+    statement::{PersonRole, ReviewStage},
+};
 
 /// The wire's word for a colour.
 #[must_use]
@@ -91,5 +95,24 @@ pub fn to_role(number: i32) -> Result<Option<PersonRole>, WireError> {
         Ok(pb::PersonRole::ConnectedPerson) => Ok(Some(PersonRole::ConnectedPerson)),
         Ok(pb::PersonRole::Unclear) => Ok(Some(PersonRole::Unclear)),
         Err(_) => Err(WireError::invalid("role", "a role this version knows")),
+    }
+}
+
+/// The wire's word for who may act on a review.
+#[must_use]
+pub const fn review_stage(stage: ReviewStage) -> pb::ReviewStage {
+    match stage {
+        ReviewStage::Approver => pb::ReviewStage::Approver,
+        ReviewStage::DeputyApprover => pb::ReviewStage::DeputyApprover,
+    }
+}
+
+/// Who may act on a review; `None` when it is not said.
+#[must_use]
+pub const fn to_review_stage(stage: pb::ReviewStage) -> Option<ReviewStage> {
+    match stage {
+        pb::ReviewStage::Unspecified => None,
+        pb::ReviewStage::Approver => Some(ReviewStage::Approver),
+        pb::ReviewStage::DeputyApprover => Some(ReviewStage::DeputyApprover),
     }
 }

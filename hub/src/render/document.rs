@@ -3,6 +3,7 @@
 
 use brag_common::{
     rating::Colour,
+    statement::ReviewStage,
     time::Timestamp,
     wire::{pb, words},
 };
@@ -178,6 +179,11 @@ struct Release<'a> {
     reason_text: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approvals_needed: Option<u32>,
+    /// `approver`, or `deputy_approver` once it was escalated. Absent: the holder does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decide_by: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     gate: &'a str,
     obligations: &'a [String],
@@ -421,6 +427,8 @@ fn release<'a>(release: &'a pb::ReleaseView, label: Option<&'a str>) -> Release<
         reason: &release.reason,
         reason_text: (!release.reason.is_empty()).then(|| super::reason_text(&release.reason)),
         approvals_needed: (decision == pb::Decision::Review).then_some(release.approvals_needed),
+        waits_for: words::to_review_stage(release.review_stage()).map(ReviewStage::word),
+        decide_by: time(release.review_until_unix_ms),
         gate: &release.gate,
         obligations: &release.obligations,
         view_expires_at: time(release.view_expires_at_unix_ms),

@@ -132,6 +132,35 @@ fn analyses_show_on_request_only() {
 }
 
 #[test]
+fn a_review_says_who_has_to_act_and_by_when_as_far_as_the_holder_does() {
+    let labels = Labels::of(&sample());
+    let mut view = release(pb::Decision::Review, "PENDING_APPROVAL");
+    (view.gate, view.approvals_needed) = ("g3".to_owned(), 2);
+    let line = release_line(&labels, &view, Paint::Plain);
+    assert!(line.contains("REVIEW by g3 (Red), 2 approval(s) needed; PENDING_APPROVAL"), "{line}");
+    let mut show = sample();
+    show.releases.push(view.clone());
+    assert!(show_json(&show)["releases"][0].get("waits_for").is_none());
+    view.review_until_unix_ms = 1_767_225_600_000;
+    for (stage, words, word) in [
+        (pb::ReviewStage::Approver, "from an approver by 2026-01-01T00:00:00Z;", "approver"),
+        (
+            pb::ReviewStage::DeputyApprover,
+            "from an approver or deputy approver by 2026-01-01T00:00:00Z;",
+            "deputy_approver",
+        ),
+    ] {
+        view.set_review_stage(stage);
+        let line = release_line(&labels, &view, Paint::Plain);
+        assert!(line.contains(words), "{line}");
+        show.releases = vec![view.clone()];
+        let document = &show_json(&show)["releases"][0];
+        assert_eq!(document["waits_for"], word);
+        assert_eq!(document["decide_by"], "2026-01-01T00:00:00Z");
+    }
+}
+
+#[test]
 fn a_refusal_says_its_code_why_and_what_would_change_it() {
     let mut view = release(pb::Decision::Deny, "THRESHOLD_NOT_MET");
     view.would_be_released_if = vec!["another_red".to_owned(), "section_47".to_owned()];

@@ -8,7 +8,7 @@ use brag_common::{
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, StaffName},
     rating::{Colour, Topic},
     reason::Reason,
-    statement::{PersonRole, SignedStatement},
+    statement::{PersonRole, ReviewWait, SignedStatement},
     stored,
     time::Timestamp,
 };
@@ -297,6 +297,9 @@ pub enum OutcomeRecord {
         gate: String,
         /// Approvals that are still needed.
         approvals_needed: u32,
+        /// Who may act, and until when; `None`: the holder does not say.
+        #[serde(default)]
+        wait: Option<ReviewWait>,
     },
     /// Refused.
     Deny(Reason),

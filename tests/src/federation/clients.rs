@@ -103,6 +103,12 @@ impl Federation {
         self.desk(agency, &Partnership::approver(&id(agency), n))
     }
 
+    /// A node's desk, for the deputy of its approvers.
+    #[must_use]
+    pub fn deputy(&self, agency: &str) -> Desk {
+        self.desk(agency, &Partnership::deputy(&id(agency)))
+    }
+
     /// The hub's own calls to a node, made by the test with the hub's real certificate. The hub knows nothing of them.
     #[must_use]
     pub fn as_hub(&self, agency: &str) -> NodeClient {

@@ -92,7 +92,9 @@ impl<'a> Play<'a> {
                     reviewed.push(format!("approver {n} of {holder} refused"));
                 }
                 None => {
-                    let approved = desk.approve(asked(pb::ApproveRequest { work })).await;
+                    let approved = desk
+                        .approve(asked(pb::ApproveRequest { work, ..Default::default() }))
+                        .await;
                     let needed = approved.map_err(refused("an approver approves"))?.into_inner();
                     let needed = needed.approvals_needed;
                     reviewed

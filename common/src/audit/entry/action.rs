@@ -66,6 +66,8 @@ actions! {
     ReviewApproved = "review_approved";
     /// An approver refused a release.
     ReviewRefused = "review_refused";
+    /// Nobody had decided a review by its share of the clock, and deputies were asked too.
+    ReviewEscalated = "review_escalated";
     /// A review ran out of time.
     ReviewExpired = "review_expired";
     /// The holder sealed detail to a recipient.
