@@ -141,7 +141,7 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
             work.done();
             let work = narrator.begin("Making up their tokens, and writing the index", 1);
             make_up(&stage, agency).await?;
-            enrolled.and_of_all(enrol(&stage, agency, hub_id).await?);
+            enrol_again(&stage, agency, hub_id, &mut enrolled).await?;
             work.done();
         }
         imports.push(imported);
@@ -254,6 +254,27 @@ async fn enrol(stage: &Stage, agency: &Agency, hub: u32) -> anyhow::Result<Enrol
         floor: Floor::of(&floors),
         again: None,
     })
+}
+
+/// Enrols when everybody has tokens.
+async fn enrol_again(
+    stage: &Stage,
+    agency: &Agency,
+    hub: u32,
+    enrolled: &mut Enrolment,
+) -> anyhow::Result<()> {
+    let (measured, document) =
+        command(stage, agency, &["enrol"], async |_| Ok(Duration::ZERO)).await?;
+    anyhow::ensure!(document["evaluated"] == 0, "somebody had no tokens");
+    enrolled.node_peak_bytes = enrolled.node_peak_bytes.max(measured.peak_bytes);
+    enrolled.hub_peak_bytes = process::memory(hub)?.peak;
+    enrolled.store_bytes = bytes_below(&data(stage, agency).join("store"))?;
+    enrolled.again = Some(Again {
+        n_tokens: document["tokens"].as_u64().context("the enrolment's document")?,
+        wall_seconds: measured.wall_seconds,
+        node_cpu: measured.cpu,
+    });
+    Ok(())
 }
 
 /// Gives everybody tokens who has none.

@@ -134,15 +134,6 @@ impl Import {
 }
 
 impl Enrolment {
-    /// Takes in the enrolment after it.
-    pub(super) fn and_of_all(&mut self, second: Self) {
-        self.node_peak_bytes = self.node_peak_bytes.max(second.node_peak_bytes);
-        self.hub_peak_bytes = second.hub_peak_bytes;
-        self.store_bytes = second.store_bytes;
-        let Self { n_tokens, wall_seconds, node_cpu, .. } = second;
-        self.again = Some(Again { n_tokens, wall_seconds, node_cpu });
-    }
-
     /// Tokens of the index in the end.
     #[must_use]
     pub fn n_indexed(&self) -> u64 {
