@@ -9,6 +9,7 @@
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`views`]: detail at its recipient, and every way in which it ends there
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
+//! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
@@ -29,6 +30,7 @@ mod malicious_node;
 mod node_process;
 mod partial_failure;
 mod release;
+mod retraction;
 mod round;
 mod scene;
 mod stand_in;
