@@ -16,6 +16,7 @@ use brag_common::{
     seal::Binding,
     secret::random_bytes,
     statement::{DecidedOutcome, SignedStatement},
+    status::PeerFacing as _,
     time::Timestamp,
 };
 
@@ -23,8 +24,11 @@ use crate::{
     case::Case,
     guard::Refusal,
     node::Shared,
-    outbox,
-    store::{Change, shapes::Review},
+    outbox, retract,
+    store::{
+        Change,
+        shapes::{ReleasedRecord, Review},
+    },
 };
 
 /// What goes back to the hub for one recipient.
@@ -143,6 +147,11 @@ impl Case<'_> {
         }
         self.shared.store.run(move |store| store.commit_if_any(change)).await?;
         self.shared.outbox.notify_one();
+        // The evidence may have brought a withdrawal, and one may have come while this was decided. What can not be
+        // recorded now is taken back when the next one is looked at.
+        if let Err(error) = retract::reconsider(self.shared, &self.query.enquiry).await {
+            tracing::warn!(code = error.code(), "could not look at what was released before");
+        }
         Ok(replies)
     }
 
@@ -181,6 +190,8 @@ impl Case<'_> {
             let sealed = Some(parcel.sealed.as_slice());
             let (exchange, enquiry) = (&parcel.exchange, &self.query.enquiry);
             outbox::put_outcome(self.shared, exchange, enquiry, &decision, sealed, change);
+            let released = ReleasedRecord { permit: decision, retraction: None };
+            change.released(enquiry, &self.query.release, &parcel.recipient, &released)?;
         }
         Ok(outcomes)
     }

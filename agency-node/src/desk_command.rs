@@ -112,6 +112,14 @@ pub enum DeskCommand {
     /// Example: agency-node open RELEASE --accept-obligations
     #[command(verbatim_doc_comment)]
     Open(OpenArgs),
+    /// Say that you have read and acted on a notice of the inbox: detail was taken back
+    ///
+    /// Its view is closed already. Delete what you have noted or copied of it, then acknowledge; the agency that took it
+    /// back is told, and when.
+    ///
+    /// Example: agency-node acknowledge NOTICE
+    #[command(verbatim_doc_comment)]
+    Acknowledge(NoticeArgs),
 }
 
 /// Who calls which node, and how the answer looks.
@@ -284,6 +292,15 @@ pub struct OpenArgs {
     plain: PlainArgs,
 }
 
+/// A notice.
+#[derive(Debug, Args)]
+pub struct NoticeArgs {
+    /// The notice, as the inbox shows it
+    notice: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
 impl DeskCommand {
     const fn plain(&self) -> &PlainArgs {
         match self {
@@ -297,6 +314,7 @@ impl DeskCommand {
             Self::Approve(args) => &args.plain,
             Self::Refuse(args) => &args.plain,
             Self::Open(args) => &args.plain,
+            Self::Acknowledge(args) => &args.plain,
         }
     }
 }
@@ -466,6 +484,11 @@ async fn call(
         DeskCommand::Inbox(_) => {
             let request = with_deadline(pb::InboxRequest {}, CALL_WITHIN);
             show::inbox(stdout, &desk.inbox(request).await?.into_inner(), json)?;
+        }
+        DeskCommand::Acknowledge(args) => {
+            let request = pb::AcknowledgeRequest { notice: args.notice };
+            let answer = desk.acknowledge(with_deadline(request, CALL_WITHIN)).await?.into_inner();
+            show::signed(stdout, "Acknowledged and recorded", &answer.statement_id, json)?;
         }
         DeskCommand::Open(args) => return open(&mut desk, args, json, stdout).await,
     }

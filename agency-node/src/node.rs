@@ -82,6 +82,8 @@ pub struct Shared {
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
     pub at_desk: tokio::sync::Mutex<()>,
+    /// Held while it is looked at whether something released has to be taken back.
+    pub retracting: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
 }
 
@@ -187,10 +189,14 @@ impl Node {
             index,
             told: Told::default(),
             replay,
-            requests: RequestMetrics::register(&metrics, &["screen", "rate", "release", "receive"]),
+            requests: RequestMetrics::register(
+                &metrics,
+                &["screen", "rate", "release", "receive", "notify"],
+            ),
             views,
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
+            retracting: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;

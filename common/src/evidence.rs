@@ -193,7 +193,10 @@ impl Evidence {
                 .accepted_actions
                 .push(AcceptedAction { agency: agency.clone(), person: person.person.clone() }),
             // A decision is an outcome; it opens nothing. What a withdrawal takes back was left out already.
-            Body::Release(_) | Body::RatingWithdrawn { .. } => {}
+            Body::Release(_)
+            | Body::RatingWithdrawn { .. }
+            | Body::Retraction(_)
+            | Body::Acknowledgement(_) => {}
         }
         self.accepted.push((statement, signed));
     }
@@ -227,12 +230,18 @@ pub fn named(body: &Body) -> Vec<&PersonIn> {
         Body::Assertion(assertion) => assertion.people.iter().collect(),
         Body::Consent(consent) => vec![&consent.person],
         Body::Release(decision) => vec![&decision.person],
+        Body::Retraction(retraction) => vec![&retraction.person],
+        Body::Acknowledgement(said) => vec![&said.person],
     }
 }
 
 const fn kind(body: &Body) -> EvidenceKind {
     match body {
-        Body::Rating(_) | Body::Release(_) | Body::RatingWithdrawn { .. } => EvidenceKind::Rating,
+        Body::Rating(_)
+        | Body::Release(_)
+        | Body::RatingWithdrawn { .. }
+        | Body::Retraction(_)
+        | Body::Acknowledgement(_) => EvidenceKind::Rating,
         Body::Link { .. } | Body::Role { .. } => EvidenceKind::Link,
         Body::Assertion(_) => EvidenceKind::Assertion,
         Body::Consent(_) => EvidenceKind::Consent,

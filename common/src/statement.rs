@@ -213,6 +213,34 @@ pub enum DecidedOutcome {
     Deny(Reason),
 }
 
+/// Detail that its holder takes back from one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retraction {
+    /// The request under which it was released.
+    pub release: ReleaseRef,
+    /// The person it is about.
+    pub person: PersonIn,
+    /// The category.
+    pub category: CategoryCode,
+    /// The recipient.
+    pub recipient: AgencyId,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// That a person at the recipient knows of a retraction and has acted on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The retraction's own name.
+    pub retraction: RequestId,
+    /// The request under which the detail was released.
+    pub release: ReleaseRef,
+    /// The person it is about.
+    pub person: PersonIn,
+    /// The agency that took it back.
+    pub holder: AgencyId,
+}
+
 /// What is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -254,6 +282,10 @@ pub enum Body {
         /// The rating's own name.
         rating: RequestId,
     },
+    /// Detail that its holder takes back.
+    Retraction(Retraction),
+    /// That a recipient knows of a retraction.
+    Acknowledgement(Acknowledgement),
 }
 
 impl Body {
@@ -269,6 +301,8 @@ impl Body {
             Self::Action { .. } => "action",
             Self::Release(_) => "release",
             Self::RatingWithdrawn { .. } => "rating_withdrawn",
+            Self::Retraction(_) => "retraction",
+            Self::Acknowledgement(_) => "acknowledgement",
         }
     }
 }

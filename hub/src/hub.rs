@@ -33,7 +33,9 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{config::Config, epochs, guard::Refusal, locks::Locks, round, service, store::Store};
+use crate::{
+    config::Config, epochs, guard::Refusal, locks::Locks, notify, round, service, store::Store,
+};
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
 const EVENTS_KEPT: usize = 1024;
@@ -67,6 +69,8 @@ pub struct Shared {
     pub rounds: TaskTracker,
     /// Held while answers of one agency in one enquiry are taken.
     pub cell_locks: Locks,
+    /// Held while an agency is told what others have stated in an enquiry.
+    pub notice_locks: Locks,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
     /// Ends everything.
@@ -159,6 +163,7 @@ impl Hub {
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
             cell_locks: Locks::default(),
+            notice_locks: Locks::default(),
             enrolling: Mutex::default(),
             shutdown,
         });
@@ -205,6 +210,7 @@ impl Hub {
             .add_service(service::coordinators(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
+        shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         let serving = Serving::start(
             listener,
             server_tls,

@@ -20,6 +20,7 @@ use crate::{
     enquiry,
     guard::{Refusal, SignedIn},
     hub::Shared,
+    notify,
     round::{self, client, in_enquiry},
     store::{
         Change,
@@ -97,6 +98,7 @@ pub async fn request(
         trace: Vec::new(),
         would_be_released_if: Vec::new(),
         contact_route: String::new(),
+        retraction: None,
     };
     let mut records: Vec<ReleaseRecord> = wanted.recipients.iter().map(unanswered).collect();
     // Kept before the holder is asked: the outcome of a review may come before the answer to this call.
@@ -104,7 +106,9 @@ pub async fn request(
     if let Some(response) = ask(channel, &query, within).await {
         take_decisions(shared, &query, &wanted.holder, response, &mut records);
     }
-    settle(shared, &query, &wanted.holder, records).await
+    let views = settle(shared, &query, &wanted.holder, records).await?;
+    notify::tell_what_it_was_not_shown(shared, &query, &wanted.holder).await?;
+    Ok(views)
 }
 
 /// The newest rating of every agency about every person, and every other fact. Ratings that were replaced
@@ -126,7 +130,7 @@ fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
                     ratings.insert(key, (rating.rated_at, kept.signed.clone()));
                 }
             }
-            Body::Release(_) => {}
+            Body::Release(_) | Body::Retraction(_) | Body::Acknowledgement(_) => {}
             Body::Link { .. }
             | Body::Role { .. }
             | Body::Assertion(_)
@@ -210,6 +214,7 @@ async fn settle(
         let kept = shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
         if let Some(kept) = kept.filter(|kept| kept.outcome != OutcomeRecord::NoResponse) {
             record.outcome = kept.outcome;
+            record.retraction = kept.retraction;
             if matches!(record.outcome, OutcomeRecord::Release { .. }) {
                 record.would_be_released_if = Vec::new();
             }

@@ -11,6 +11,7 @@
 //! - [`plan`]: actions that agencies accept
 //! - [`views`]: detail at its recipient, and every way in which it ends there
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
+//! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
@@ -32,6 +33,7 @@ mod node_process;
 mod partial_failure;
 mod plan;
 mod release;
+mod retraction;
 mod round;
 mod scenarios;
 mod scene;

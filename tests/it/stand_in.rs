@@ -88,4 +88,11 @@ impl NodeService for StandIn {
     ) -> Result<Response<pb::ReceiveResponse>, Status> {
         Err(Status::unavailable("a stand-in"))
     }
+
+    async fn notify(
+        &self,
+        _: Request<pb::NotifyRequest>,
+    ) -> Result<Response<pb::NotifyResponse>, Status> {
+        Err(Status::unavailable("a stand-in"))
+    }
 }

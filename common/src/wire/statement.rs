@@ -8,8 +8,9 @@ use crate::{
     rating::Topic,
     reason::Reason,
     statement::{
-        Assertion, Body, Consent, ConsentState, DecidedOutcome, MAX_PAYLOAD_BYTES, MaracGrounds,
-        PersonIn, Rating, ReleaseDecision, SignedStatement, Statement, Threshold,
+        Acknowledgement, Assertion, Body, Consent, ConsentState, DecidedOutcome, MAX_PAYLOAD_BYTES,
+        MaracGrounds, PersonIn, Rating, ReleaseDecision, Retraction, SignedStatement, Statement,
+        Threshold,
     },
     time::Timestamp,
 };
@@ -139,6 +140,19 @@ fn encode_body(body: &Body) -> pb::statement_payload::Body {
                 statement_id: rating.to_string(),
             })
         }
+        Body::Retraction(retraction) => Wire::Retraction(pb::RetractionBody {
+            release: retraction.release.to_string(),
+            person: Some(person(&retraction.person)),
+            category: retraction.category.to_string(),
+            recipient: retraction.recipient.to_string(),
+            reason: retraction.reason.code().to_owned(),
+        }),
+        Body::Acknowledgement(said) => Wire::Acknowledgement(pb::AcknowledgementBody {
+            retraction: said.retraction.to_string(),
+            release: said.release.to_string(),
+            person: Some(person(&said.person)),
+            holder: said.holder.to_string(),
+        }),
     }
 }
 
@@ -213,6 +227,19 @@ fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
             person: to_person(withdrawn.person.as_ref())?,
             rating: id("statement_id", &withdrawn.statement_id)?,
         },
+        Wire::Retraction(retraction) => Body::Retraction(Retraction {
+            release: id("release", &retraction.release)?,
+            person: to_person(retraction.person.as_ref())?,
+            category: id("category", &retraction.category)?,
+            recipient: id("recipient", &retraction.recipient)?,
+            reason: reason(&retraction.reason)?,
+        }),
+        Wire::Acknowledgement(said) => Body::Acknowledgement(Acknowledgement {
+            retraction: id("retraction", &said.retraction)?,
+            release: id("release", &said.release)?,
+            person: to_person(said.person.as_ref())?,
+            holder: id("holder", &said.holder)?,
+        }),
     })
 }
 
@@ -292,6 +319,10 @@ fn decode_consent(consent: &pb::ConsentBody) -> Result<Consent, WireError> {
     })
 }
 
+fn reason(code: &str) -> Result<Reason, WireError> {
+    code.parse().map_err(|_| WireError::invalid("reason", "a reason code this version knows"))
+}
+
 fn decode_release(release: &pb::ReleaseBody) -> Result<ReleaseDecision, WireError> {
     let outcome = match release.decision() {
         pb::Decision::Release => DecidedOutcome::Release {
@@ -311,12 +342,7 @@ fn decode_release(release: &pb::ReleaseBody) -> Result<ReleaseDecision, WireErro
             gate: release.gate.clone(),
             approvals_needed: release.approvals_needed,
         },
-        pb::Decision::Deny => DecidedOutcome::Deny(
-            release
-                .reason
-                .parse()
-                .map_err(|_| WireError::invalid("reason", "a reason code this version knows"))?,
-        ),
+        pb::Decision::Deny => DecidedOutcome::Deny(reason(&release.reason)?),
         pb::Decision::Unspecified => return Err(WireError::Missing("decision")),
     };
     Ok(ReleaseDecision {
