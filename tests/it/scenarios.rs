@@ -235,8 +235,15 @@ fn s5_comes_out_as_it_is_written() {
     }
     // No view outlives the agreement that it rests on.
     assert_eq!(s5.row("5.4b", "CSC")["decided"]["view_until"], "2027-05-11T13:30:00Z");
-    assert_eq!(s5.n_opened(), 6);
-    // One takes the agreement back; what rests on the other's stays until its time has passed.
+    assert_eq!(s5.n_opened(), 7);
+    // One takes her agreement back, and both recipients lose what they had; what rests on the other's stays until its time
+    // has passed.
+    for (agency, row) in [("CSC", "5.4b"), ("EHT", "5.4c")] {
+        assert_eq!(s5.act(&format!("{row} is taken back from {agency}")), "CONSENT_WITHDRAWN");
+        let known = s5.act(&format!("{agency} has acknowledged that {row} is taken back"));
+        assert_eq!(known, "known to the hub");
+        assert_eq!(s5.act(&format!("{agency} opens {row} at +7d0h05m")), "refused view_retracted");
+    }
     assert_eq!(s5.act("EDU opens 5.1b at +7d0h20m"), "the holder's text");
     assert_eq!(s5.act("EDU opens 5.1b at +31d0h00m"), "refused view_expired");
     assert_eq!(s5.row("5.8", "CSC")["decided"]["reason"], "CONSENT_WITHDRAWN");

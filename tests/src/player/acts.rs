@@ -42,7 +42,8 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Seen {
     pub(super) cells: BTreeMap<(String, String), pb::MatrixCell>,
     pub(super) releases: BTreeMap<(String, String), pb::ReleaseView>,
-    pub(super) n_facts: usize,
+    /// Signed facts, by kind.
+    pub(super) n_facts: BTreeMap<String, usize>,
 }
 
 /// Where a play is played, and by whom.
@@ -68,7 +69,8 @@ pub struct Play<'a> {
     pub(super) references: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) seen: watch::Receiver<Seen>,
-    pub(super) n_facts: usize,
+    /// Signed facts that there have to be, by kind.
+    pub(super) n_facts: BTreeMap<&'static str, usize>,
     /// What statements say, by their name.
     pub(super) statements: BTreeMap<String, String>,
     /// References of releases by row, and the last word on each row and recipient.
@@ -120,7 +122,7 @@ impl<'a> Play<'a> {
             references,
             labels,
             seen,
-            n_facts: 0,
+            n_facts: BTreeMap::new(),
             statements: BTreeMap::new(),
             asked: BTreeMap::new(),
             on_the_way: BTreeSet::new(),
@@ -151,6 +153,7 @@ impl<'a> Play<'a> {
                 Event::Assertion(assertion) => self.assert(assertion).await,
                 Event::Consent(consent) => self.consent(consent).await,
                 Event::Accept(accept) => self.accept(accept).await,
+                Event::Acknowledge(acknowledge) => self.acknowledge(acknowledge).await,
                 Event::Check(check) => self.check(check).await,
                 Event::Release(release) => self.release(release).await,
                 Event::Review(review) => self.review(review).await,
@@ -212,7 +215,7 @@ impl<'a> Play<'a> {
             let signed = signed.await.map_err(refused(&format!("{agency} confirms a link")))?;
             let says = format!("{agency}: {from} {} {to}", kind.word());
             self.statements.insert(signed.into_inner().statement_id, says);
-            self.n_facts += 1;
+            *self.n_facts.entry("link").or_default() += 1;
         }
         self.facts_are_in().await
     }
@@ -289,7 +292,7 @@ impl<'a> Play<'a> {
             ticks => format!("{agency}: {word}, Dash {ticks}"),
         };
         self.statements.insert(signed.into_inner().statement_id, says);
-        self.n_facts += 1;
+        *self.n_facts.entry("assertion").or_default() += 1;
         self.facts_are_in().await
     }
 
@@ -309,7 +312,7 @@ impl<'a> Play<'a> {
         let signed = signed.await.map_err(refused(&what))?;
         let says = format!("{agency}: action {} about {label}", accept.action);
         self.statements.insert(signed.into_inner().statement_id, says);
-        self.n_facts += 1;
+        *self.n_facts.entry("action").or_default() += 1;
         self.facts_are_in().await
     }
 
@@ -337,8 +340,10 @@ impl<'a> Play<'a> {
     }
 
     pub(super) async fn facts_are_in(&self) -> anyhow::Result<()> {
-        let n_facts = self.n_facts;
-        self.until("signed facts at the hub", |seen| seen.n_facts >= n_facts).await
+        let all_in = |seen: &Seen| {
+            self.n_facts.iter().all(|(kind, n)| seen.n_facts.get(*kind).is_some_and(|m| m >= n))
+        };
+        self.until("signed facts at the hub", all_in).await
     }
 
     pub(super) async fn until(&self, what: &str, so: impl Fn(&Seen) -> bool) -> anyhow::Result<()> {
@@ -364,7 +369,9 @@ impl Seen {
             Some(pb::watch_response::Event::Release(view)) => {
                 self.releases.insert((view.release.clone(), view.recipient.clone()), view);
             }
-            Some(pb::watch_response::Event::Fact(_)) => self.n_facts += 1,
+            Some(pb::watch_response::Event::Fact(kind)) => {
+                *self.n_facts.entry(kind).or_default() += 1;
+            }
             None => {}
         }
     }

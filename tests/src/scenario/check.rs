@@ -235,9 +235,12 @@ impl Found<'_> {
     }
 
     fn openings(&mut self) {
-        for open in &self.scenario.open {
-            if !self.is_asked_before(open.release.get_ref(), open.recipient.get_ref(), open.at) {
-                self.fault(&open.release, "no earlier release of this row for this recipient");
+        let scenario = self.scenario;
+        let opened = scenario.open.iter().map(|open| (&open.release, &open.recipient, open.at));
+        let back = scenario.acknowledge.iter().map(|back| (&back.release, &back.agency, back.at));
+        for (row, recipient, at) in opened.chain(back) {
+            if !self.is_asked_before(row.get_ref(), recipient.get_ref(), at) {
+                self.fault(row, "no earlier release of this row for this recipient");
             }
         }
     }

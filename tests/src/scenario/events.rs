@@ -1,8 +1,8 @@
 //! What happens in a scenario, in order.
 
 use super::{
-    Accept, Assertion, At, Away, Check, Confirm, Consent, LogFull, Open, Rating, Release, Review,
-    Scenario,
+    Accept, Acknowledge, Assertion, At, Away, Check, Confirm, Consent, LogFull, Open, Rating,
+    Release, Review, Scenario,
 };
 
 /// One thing that happens.
@@ -26,6 +26,8 @@ pub enum Event<'a> {
     Consent(&'a Consent),
     /// An action is accepted.
     Accept(&'a Accept),
+    /// Detail was taken back, and its recipient acknowledges that.
+    Acknowledge(&'a Acknowledge),
     /// The enquiry is compared with what has to be so.
     Check(&'a Check),
     /// Detail is asked for.
@@ -54,6 +56,7 @@ impl Scenario {
         events.extend(self.assertion.iter().map(|e| (e.at, Event::Assertion(e))));
         events.extend(self.consent.iter().map(|e| (e.at, Event::Consent(e))));
         events.extend(self.accept.iter().map(|e| (e.at, Event::Accept(e))));
+        events.extend(self.acknowledge.iter().map(|e| (e.at, Event::Acknowledge(e))));
         events.extend(self.check.iter().map(|e| (e.at, Event::Check(e))));
         events.extend(self.release.iter().map(|e| (e.at, Event::Release(e))));
         events.extend(self.review.iter().map(|e| (e.at, Event::Review(e))));
