@@ -2,7 +2,7 @@
 //!
 //! A holder keeps what it has released: the signed decision for each recipient, no detail. When it hears that a person has
 //! withdrawn or refused, from its own staff, from the hub or beside a request, it looks at every release that rests on the
-//! person's agreement (gate 1) and whose view is still open, and signs a retraction for each that is no longer covered. What
+//! person's agreement (gate 1) and whose view is still open, and signs a retraction for each that the person has taken back. What
 //! was released by another gate stays: it never rested on the agreement.
 //!
 //! The other side of it, at the recipient, is `notices.rs`.
@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use brag_common::{
-    agreement::{ConsentStatus, Facts, Gate},
+    agreement::{ConsentStatus, Gate},
     audit::{
         Recordable,
         entry::{Action, Digest, EntryDraft, Party},
@@ -20,8 +20,8 @@ use brag_common::{
     reason::Reason,
     secret::random_bytes,
     statement::{
-        Acknowledgement, Body, DecidedOutcome, ReleaseDecision, Retraction, SignedStatement,
-        Statement,
+        Acknowledgement, Body, ConsentState, DecidedOutcome, ReleaseDecision, Retraction,
+        SignedStatement, Statement,
     },
     time::Timestamp,
 };
@@ -85,12 +85,11 @@ pub async fn reconsider(shared: &Arc<Shared>, enquiry: &EnquiryRef) -> Result<()
         return Ok(());
     }
     let people: People = people.into_iter().map(|(p, known)| (p, known.commitment)).collect();
-    let facts =
-        Evidence::verify(&shared.agreement, &shared.realm, enquiry, &people, &[], &statements)
-            .facts;
+    let evidence =
+        Evidence::verify(&shared.agreement, &shared.realm, enquiry, &people, &[], &statements);
     let mut retracting = Vec::new();
     for (release, recipient, record, decision) in open {
-        let Some(reason) = no_longer_covered(&facts, &decision, now) else { continue };
+        let Some(reason) = taken_back(&evidence, &decision, now) else { continue };
         let body = Body::Retraction(Retraction {
             release: release.clone(),
             person: decision.person.clone(),
@@ -183,22 +182,36 @@ fn rests_on_agreement(decision: &ReleaseDecision, now: Timestamp) -> bool {
     }
 }
 
-/// Why the person's agreement no longer covers what was released; `None` while it does. That it merely ran out takes
-/// nothing back: the view never outlives it.
-fn no_longer_covered(facts: &Facts, decision: &ReleaseDecision, now: Timestamp) -> Option<Reason> {
-    let of_person = || facts.consents.iter().filter(|c| c.person == decision.person.person);
-    let covered = of_person().any(|consent| {
-        matches!(consent.status_at(now), ConsentStatus::Valid | ConsentStatus::Expired)
+/// Why what was released has to be taken back: the newest refusal or withdrawal that names it; `None` while there is none,
+/// or an agreement covers it again.
+///
+/// Only what the person said counts. That their agreement ran out takes nothing back, as the view never outlives it; nor
+/// does an agreement that is merely not to be found, because it was signed under an earlier version, say.
+fn taken_back(evidence: &Evidence, decision: &ReleaseDecision, now: Timestamp) -> Option<Reason> {
+    let person = &decision.person;
+    let covered = evidence.facts.consents.iter().any(|consent| {
+        consent.person == person.person
+            && matches!(consent.status_at(now), ConsentStatus::Valid | ConsentStatus::Expired)
             && consent.categories.contains(&decision.category)
             && consent.recipients.contains(&decision.recipient)
     });
     if covered {
         return None;
     }
-    let says = |status| of_person().any(|consent| consent.status == status);
-    // What was agreed again since names something else: the withdrawal that took this back is what happened to it.
-    let refused = says(ConsentStatus::Refused) && !says(ConsentStatus::Withdrawn);
-    Some(if refused { Reason::ConsentRefused } else { Reason::ConsentWithdrawn })
+    let named = evidence.accepted.iter().filter_map(|(statement, _)| match &statement.body {
+        Body::Consent(consent)
+            if consent.person == *person
+                && consent.takes_back(decision.category, &decision.recipient) =>
+        {
+            Some((statement.made_at, consent.state))
+        }
+        _ => None,
+    });
+    let (_, state) = named.max_by_key(|(made_at, _)| *made_at)?;
+    Some(match state {
+        ConsentState::Refused => Reason::ConsentRefused,
+        ConsentState::Withdrawn | ConsentState::Valid => Reason::ConsentWithdrawn,
+    })
 }
 
 fn about(
@@ -216,4 +229,104 @@ fn about(
     draft.peer = Some(Party::Hub);
     draft.recipients = vec![Party::Agency(decision.recipient.clone())];
     draft
+}
+
+#[cfg(test)]
+mod tests {
+    use brag_common::{
+        agreement::{Consent as Fact, EvidenceId},
+        id::Commitment,
+        statement::{Consent, PersonIn},
+        time::SignedDuration,
+    };
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2027-02-09T09:00:00Z".parse().unwrap()
+    }
+
+    fn person() -> PersonIn {
+        PersonIn { person: "P1".parse().unwrap(), commitment: Commitment::from_bytes([1; 32]) }
+    }
+
+    fn released() -> ReleaseDecision {
+        ReleaseDecision {
+            release: "R1".parse().unwrap(),
+            person: person(),
+            category: "C50".parse().unwrap(),
+            recipient: "CSC".parse().unwrap(),
+            outcome: DecidedOutcome::Release {
+                gate: "g1".to_owned(),
+                obligations: Vec::new(),
+                view_expires_at: now().checked_add(SignedDuration::from_hours(1)).unwrap(),
+                sealed_digest: None,
+            },
+        }
+    }
+
+    /// Evidence with one statement about P1's agreement, made so many hours ago.
+    fn said(evidence: &mut Evidence, state: ConsentState, recipients: &[&str], hours_ago: i64) {
+        let body = Body::Consent(Consent {
+            person: person(),
+            state,
+            categories: std::collections::BTreeSet::new(),
+            recipients: recipients.iter().map(|name| name.parse().unwrap()).collect(),
+            expires_at: None,
+            asked_by: None,
+        });
+        let statement = Statement {
+            id: RequestId::from_random([u8::try_from(hours_ago).unwrap(); 16]),
+            signer: "DAS".parse().unwrap(),
+            agreement: brag_common::id::AgreementDigest::from_bytes([0; 32]),
+            enquiry: "e1".parse().unwrap(),
+            made_at: now().checked_sub(SignedDuration::from_hours(hours_ago)).unwrap(),
+            made_by: None,
+            body,
+        };
+        let signed = SignedStatement { payload: Vec::new(), signature: Vec::new() };
+        evidence.accepted.push((statement, signed));
+    }
+
+    #[test]
+    fn an_agreement_that_is_merely_not_to_be_found_takes_nothing_back() {
+        assert_eq!(taken_back(&Evidence::default(), &released(), now()), None);
+    }
+
+    #[test]
+    fn the_newest_refusal_or_withdrawal_that_names_it_says_why() {
+        let mut evidence = Evidence::default();
+        said(&mut evidence, ConsentState::Refused, &["EHT"], 3);
+        assert_eq!(taken_back(&evidence, &released(), now()), None, "another recipient");
+        said(&mut evidence, ConsentState::Withdrawn, &[], 2);
+        assert_eq!(taken_back(&evidence, &released(), now()), Some(Reason::ConsentWithdrawn));
+        said(&mut evidence, ConsentState::Refused, &["CSC"], 1);
+        assert_eq!(taken_back(&evidence, &released(), now()), Some(Reason::ConsentRefused));
+    }
+
+    #[test]
+    fn what_an_agreement_covers_again_stays() {
+        let mut evidence = Evidence::default();
+        said(&mut evidence, ConsentState::Withdrawn, &[], 2);
+        evidence.facts.consents.push(Fact {
+            person: person().person,
+            status: ConsentStatus::Valid,
+            categories: ["C50".parse().unwrap()].into(),
+            recipients: ["CSC".parse().unwrap()].into(),
+            expires: None,
+            evidence: EvidenceId::new("s1"),
+        });
+        assert_eq!(taken_back(&evidence, &released(), now()), None);
+    }
+
+    #[test]
+    fn only_an_open_view_under_the_persons_agreement_is_looked_at() {
+        assert!(rests_on_agreement(&released(), now()));
+        assert!(!rests_on_agreement(&released(), now() + SignedDuration::from_hours(1)));
+        let mut other = released();
+        if let DecidedOutcome::Release { gate, .. } = &mut other.outcome {
+            *gate = "g3".to_owned();
+        }
+        assert!(!rests_on_agreement(&other, now()));
+    }
 }

@@ -37,6 +37,9 @@ pub struct Store {
     details: Arc<DetailKey>,
 }
 
+/// What was released, by request and recipient.
+pub type ReleasedRow = ((ReleaseRef, AgencyId), ReleasedRecord);
+
 impl Store {
     /// Opens the store in `data`, making it when there is none.
     ///
@@ -307,10 +310,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn released(
-        &self,
-        enquiry: &EnquiryRef,
-    ) -> Result<Vec<((ReleaseRef, AgencyId), ReleasedRecord)>, StoreError> {
+    pub fn released(&self, enquiry: &EnquiryRef) -> Result<Vec<ReleasedRow>, StoreError> {
         self.scan(&format!("released/{enquiry}/"))?
             .into_iter()
             .map(|(rest, record)| {

@@ -173,6 +173,17 @@ pub struct Consent {
     pub asked_by: Option<StaffName>,
 }
 
+impl Consent {
+    /// Whether it is a refusal or withdrawal that takes back an agreement to this category for this recipient: as far as
+    /// it names categories and recipients; one that names none takes back everything.
+    #[must_use]
+    pub fn takes_back(&self, category: CategoryCode, recipient: &AgencyId) -> bool {
+        self.state != ConsentState::Valid
+            && (self.categories.is_empty() || self.categories.contains(&category))
+            && (self.recipients.is_empty() || self.recipients.contains(recipient))
+    }
+}
+
 /// What a holder decided for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseDecision {
