@@ -15,10 +15,15 @@ struct Played(Value);
 
 impl Played {
     fn new(scenario: &str) -> Self {
+        Self::with(scenario, &[])
+    }
+
+    fn with(scenario: &str, args: &[&str]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(scenario);
         let output = Command::new(env!("CARGO_BIN_EXE_demo"))
             .args(["--json", "--people", "100", "--scenario"])
             .arg(file)
+            .args(args)
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -205,6 +210,18 @@ fn s4_comes_out_as_it_is_written() {
     }
     assert!(has(&s4.finally("4.4b", "PRO")["obligations"], "ROLE_CONFLICT_NOTE"));
     assert_eq!(s4.n_opened(), 15);
+}
+
+/// The last weekend of March: the night from Saturday to Sunday has twenty-three hours. Nothing that is counted in hours
+/// and days may notice.
+#[test]
+fn s4_comes_out_the_same_when_clocks_change() {
+    let s4 = Played::with("s4.toml", &["--start", "2027-03-26T22:10:00Z"]);
+    let cases = include_str!("../corpus/agreements/exampleshire/s4.json");
+    assert_eq!(s4.equals_the_cases(cases), 24);
+    // Saturday 09:05 and seven times 24 hours: 10:05 summer time.
+    assert_eq!(s4.row("4.1", "CSC")["decided"]["view_until"], "2027-04-03T09:05:00Z");
+    assert_eq!(s4.cells(3, "EDU"), ["NK", "NK", "A late", "R late", "NK", "NK"]);
 }
 
 #[test]

@@ -226,6 +226,10 @@ impl Found<'_> {
         let scenario = self.scenario;
         let away = scenario.away.iter().map(|away| (&away.agency, away.from, away.until));
         let full = scenario.log_full.iter().map(|full| (&full.agency, full.from, full.until));
+        if scenario.hub_restart.iter().any(|restart| !restart.at.is_after_start()) {
+            let at = Spanned::new(0..0, ());
+            self.fault(&at, "the hub is restarted after the start");
+        }
         for (agency, from, until) in away.chain(full) {
             self.agency(agency);
             if until <= from || !until.is_after_start() {

@@ -145,6 +145,14 @@ pub struct Away {
     pub until: At,
 }
 
+/// That the hub is killed without a word, and started again at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubRestart {
+    /// When.
+    pub at: At,
+}
+
 /// That the disk under an agency's log is full for a time.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

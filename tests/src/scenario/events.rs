@@ -1,8 +1,8 @@
 //! What happens in a scenario, in order.
 
 use super::{
-    Accept, Acknowledge, Assertion, At, Away, Check, Confirm, Consent, LogFull, Open, Rating,
-    Release, Review, Scenario,
+    Accept, Acknowledge, Assertion, At, Away, Check, Confirm, Consent, HubRestart, LogFull, Open,
+    Rating, Release, Review, Scenario,
 };
 
 /// One thing that happens.
@@ -16,6 +16,8 @@ pub enum Event<'a> {
     Fill(&'a LogFull),
     /// There is room on it again.
     Room(&'a LogFull),
+    /// The hub is killed and starts again.
+    HubRestart(&'a HubRestart),
     /// Links are signed.
     Confirm(&'a Confirm),
     /// Colours are given.
@@ -50,6 +52,7 @@ impl Scenario {
         let fills = self.log_full.iter().filter(|full| full.from.is_after_start());
         events.extend(fills.map(|e| (e.from, Event::Fill(e))));
         events.extend(self.log_full.iter().map(|e| (e.until, Event::Room(e))));
+        events.extend(self.hub_restart.iter().map(|e| (e.at, Event::HubRestart(e))));
         events.extend(self.confirm.iter().map(|e| (e.at, Event::Confirm(e))));
         let given = self.rating.iter().filter(|rating| !rating.at.is_before_start());
         events.extend(given.map(|e| (e.at, Event::Rating(e))));
