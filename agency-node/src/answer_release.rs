@@ -11,12 +11,13 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::ReleaseQuery,
-    id::{AgencyId, RequestId, WorkRef},
+    id::{AgencyId, EnquiryRef, RequestId, WorkRef},
     reason::Reason,
     release::{DetailPlace, RedactedText, ReleasePermit, Released, Withheld},
     seal::Binding,
     secret::random_bytes,
     statement::{DecidedOutcome, ReviewWait, SignedStatement},
+    status::PeerFacing as _,
     time::Timestamp,
 };
 
@@ -24,8 +25,11 @@ use crate::{
     case::Case,
     guard::Refusal,
     node::Shared,
-    outbox,
-    store::{Change, shapes::Review},
+    outbox, retract,
+    store::{
+        Change,
+        shapes::{ReleasedRecord, Review},
+    },
 };
 
 /// What goes back to the hub for one recipient.
@@ -99,7 +103,16 @@ pub async fn answer_release(
     shared.store.run(move |store| store.commit_if_any(change)).await?;
     shared.outbox.notify_one();
     shared.deadlines.bring_forward(reviewed_from);
+    look_again(shared, &query.enquiry).await;
     Ok(replies)
+}
+
+/// The evidence may have brought a withdrawal, and one may have come while this was decided. What can not be recorded now is taken
+/// back when the next one is looked at.
+pub(crate) async fn look_again(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
+    if let Err(error) = retract::reconsider(shared, enquiry).await {
+        tracing::warn!(code = error.code(), "could not look at what was released before");
+    }
 }
 
 /// What people have approved of a release that waited, and how it stands.
@@ -241,6 +254,8 @@ impl Case<'_> {
             let sealed = Some(parcel.sealed.as_slice());
             let (exchange, enquiry) = (&parcel.exchange, &self.query.enquiry);
             outbox::put_outcome(self.shared, exchange, enquiry, &decision, sealed, change);
+            let released = ReleasedRecord { permit: decision, retraction: None };
+            change.released(enquiry, &self.query.release, &parcel.recipient, &released)?;
         }
         Ok(outcomes)
     }

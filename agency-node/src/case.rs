@@ -148,7 +148,13 @@ impl<'a> Case<'a> {
             .evidence
             .accepted
             .iter()
-            .filter(|(statement, _)| !matches!(statement.body, Body::Release(_)))
+            .filter(|(statement, _)| {
+                let is_outcome = matches!(
+                    statement.body,
+                    Body::Release(_) | Body::Retraction(_) | Body::Acknowledgement(_)
+                );
+                !is_outcome
+            })
             .map(|(_, signed)| Digest::of(&signed.payload))
             .collect();
         digests.into_iter().collect()

@@ -20,7 +20,7 @@ use crate::{
     desk::{Act, opened, send},
     guard::{Refusal, SignedIn},
     node::Shared,
-    outbox,
+    outbox, retract,
     store::{Change, shapes::ConsentRecord},
 };
 
@@ -172,6 +172,8 @@ async fn state_it(
     change.consent(&enquiry, &id, &kept)?;
     outbox::put_fact(shared, &id, &enquiry, &signed, &mut change);
     send(shared, change).await?;
+    // What this agency itself released on it is taken back at once.
+    retract::reconsider(shared, &enquiry).await?;
     Ok(id)
 }
 

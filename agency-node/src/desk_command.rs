@@ -151,6 +151,14 @@ pub enum DeskCommand {
     /// Example: agency-node declare-conflict ENQUIRY
     #[command(verbatim_doc_comment)]
     DeclareConflict(DeclareConflictArgs),
+    /// Say that you have read and acted on a notice of the inbox: detail was taken back
+    ///
+    /// Its view is closed already. Delete what you have noted or copied of it, then acknowledge; the agency that took it
+    /// back is told, and when.
+    ///
+    /// Example: agency-node acknowledge NOTICE
+    #[command(verbatim_doc_comment)]
+    Acknowledge(NoticeArgs),
 }
 
 /// An enquiry that concerns whoever says so.
@@ -371,6 +379,15 @@ pub struct OpenArgs {
     plain: PlainArgs,
 }
 
+/// A notice.
+#[derive(Debug, Args)]
+pub struct NoticeArgs {
+    /// The notice, as the inbox shows it
+    notice: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
 impl DeskCommand {
     const fn plain(&self) -> &PlainArgs {
         match self {
@@ -388,6 +405,7 @@ impl DeskCommand {
             Self::Refuse(args) => &args.plain,
             Self::Open(args) => &args.plain,
             Self::DeclareConflict(args) => &args.plain,
+            Self::Acknowledge(args) => &args.plain,
         }
     }
 }
@@ -587,6 +605,11 @@ async fn call(
         DeskCommand::Inbox(_) => {
             let request = with_deadline(pb::InboxRequest {}, CALL_WITHIN);
             show::inbox(stdout, &desk.inbox(request).await?.into_inner(), json)?;
+        }
+        DeskCommand::Acknowledge(args) => {
+            let request = pb::AcknowledgeRequest { notice: args.notice };
+            let answer = desk.acknowledge(with_deadline(request, CALL_WITHIN)).await?.into_inner();
+            show::signed(stdout, "Acknowledged and recorded", &answer.statement_id, json)?;
         }
         DeskCommand::Open(args) => return open(&mut desk, args, json, stdout).await,
     }

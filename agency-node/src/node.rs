@@ -90,6 +90,8 @@ pub struct Shared {
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
     pub at_desk: tokio::sync::Mutex<()>,
+    /// Held while it is looked at whether something released has to be taken back.
+    pub retracting: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
 }
 
@@ -198,13 +200,14 @@ impl Node {
             alerts: Alerts::register(&metrics),
             requests: RequestMetrics::register(
                 &metrics,
-                &["screen", "rate", "release", "receive", "challenge"],
+                &["screen", "rate", "release", "receive", "challenge", "notify"],
             ),
             views,
             order: Order::default(),
             deadlines: Deadlines::default(),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
+            retracting: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;

@@ -108,7 +108,7 @@ fn not_a_permit() -> Refusal {
 
 /// Keeps sealed detail that the hub relays.
 ///
-/// Detail that comes after the view's time is recorded and noted as ended; nothing of it is kept, and the holder need
+/// Detail that comes after the view's time, or after its retraction, is recorded and noted as ended; nothing of it is kept, and the holder need
 /// not try again.
 ///
 /// # Errors
@@ -157,8 +157,11 @@ pub async fn receive(
     shared.in_force()?;
     let mut change = Change::new();
     let mut record = InboxRecord { permit, received_at: now, closed: None };
+    let retracted = is_retracted(shared, &view).await?;
     if view.expires <= now {
         record.closed = Some(Closed { why: CloseReason::Expired, at: now });
+    } else if retracted {
+        record.closed = Some(Closed { why: CloseReason::Retracted, at: now });
     } else {
         let name = release.clone();
         shared.views.run(move |keys| keys.put(&name, key.secret())).await?;
@@ -167,6 +170,16 @@ pub async fn receive(
     }
     change.inbox(&release, &record)?;
     Ok(shared.store.run(move |store| store.commit(change)).await?)
+}
+
+/// Whether the holder took the detail back before it came: a recipient that was away may hear of both in any order.
+async fn is_retracted(shared: &Arc<Shared>, view: &View) -> Result<bool, Refusal> {
+    let notices = shared.store.run(|store| store.notices()).await?;
+    let read = notices.iter().filter_map(|(_, notice)| notice.signed.read_unverified().ok());
+    let mut retractions = read.filter(|statement| statement.signer == view.holder);
+    Ok(retractions.any(|statement| {
+        matches!(statement.body, Body::Retraction(r) if r.release == view.decision.release)
+    }))
 }
 
 /// The inbox, newest first.

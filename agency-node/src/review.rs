@@ -22,7 +22,7 @@ use brag_common::{
 };
 
 use crate::{
-    answer_release::{Approved, Settled},
+    answer_release::{Approved, Settled, look_again},
     case::Case,
     config::Role,
     conflict,
@@ -144,7 +144,9 @@ pub async fn approve(
         }
     }
     change.review(&work, &review)?;
+    let enquiry = review.enquiry.clone();
     send(shared, change).await?;
+    look_again(shared, &enquiry).await;
     Ok(AfterApproval { still_needed, dropped })
 }
 

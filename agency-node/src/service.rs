@@ -31,7 +31,7 @@ use crate::{
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
-    plan, receive,
+    notices, plan, receive,
     review::{self, Approving, waiting},
     store::shapes::IdentityVerdict,
     views,
@@ -173,6 +173,23 @@ impl ForHub {
     }
 }
 
+impl ForHub {
+    async fn answer_notify(
+        &self,
+        request: Request<pb::NotifyRequest>,
+    ) -> Result<pb::NotifyResponse, Refusal> {
+        let message = self.asked_by_hub(request)?;
+        let envelope = round::envelope(
+            &message.request_id,
+            &message.agreement_digest,
+            message.valid_until_unix_ms,
+        )?;
+        let notice = message.notice.ok_or(WireError::Missing("notice"))?;
+        notices::notified(&self.0, &envelope, notice.try_into()?).await?;
+        Ok(pb::NotifyResponse {})
+    }
+}
+
 #[tonic::async_trait]
 impl NodeService for ForHub {
     async fn screen(
@@ -218,6 +235,15 @@ impl NodeService for ForHub {
         let exchange = request.get_ref().request_id.clone();
         let outcome = self.answer_challenge(request).await;
         self.ended("challenge", &exchange, outcome).await
+    }
+
+    async fn notify(
+        &self,
+        request: Request<pb::NotifyRequest>,
+    ) -> Result<Response<pb::NotifyResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_notify(request).await;
+        self.ended("notify", &exchange, outcome).await
     }
 }
 
@@ -460,7 +486,19 @@ impl DeskService for ForStaff {
         self.signed_in(request, Role::Assessor)?;
         let views = receive::inbox(&self.0).await.map_err(refused)?;
         let items = views.iter().take(1000).map(inbox_item).collect();
-        Ok(Response::new(pb::InboxResponse { items }))
+        let notices = notices::all(&self.0).await.map_err(refused)?;
+        let notices = notices.iter().take(1000).map(notice).collect();
+        Ok(Response::new(pb::InboxResponse { items, notices }))
+    }
+
+    async fn acknowledge(
+        &self,
+        request: Request<pb::AcknowledgeRequest>,
+    ) -> Result<Response<pb::AcknowledgeResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let notice = id("notice", &message.notice).map_err(refused)?;
+        let id = notices::acknowledge(&self.0, &who, notice).await.map_err(refused)?;
+        Ok(Response::new(pb::AcknowledgeResponse { statement_id: id.to_string() }))
     }
 
     async fn declare_conflict(
@@ -559,6 +597,24 @@ fn inbox_item(view: &receive::View) -> pb::InboxItem {
         obligation_texts: view.obligations.iter().map(|word| obligation_text(word)).collect(),
         closed: view.closed.map_or("", |closed| closed.why.word()).to_owned(),
         closed_at_unix_ms: view.closed.map_or(0, |closed| closed.at.as_millisecond()),
+    }
+}
+
+fn notice(notice: &notices::Notice) -> pb::Notice {
+    let notices::Notice { statement, retraction, received_at, acknowledged } = notice;
+    let to_do = "The view is closed. Delete every note and copy that you have made of it, then acknowledge.";
+    pb::Notice {
+        notice: statement.id.to_string(),
+        release: retraction.release.to_string(),
+        enquiry: statement.enquiry.to_string(),
+        person: retraction.person.person.to_string(),
+        category: retraction.category.to_string(),
+        holder: statement.signer.to_string(),
+        reason: retraction.reason.code().to_owned(),
+        text: format!("{} {to_do}", retraction.reason.text()),
+        received_at_unix_ms: received_at.as_millisecond(),
+        acknowledged_by: acknowledged.as_ref().map_or_else(String::new, |(by, _)| by.to_string()),
+        acknowledged_at_unix_ms: acknowledged.as_ref().map_or(0, |(_, at)| at.as_millisecond()),
     }
 }
 

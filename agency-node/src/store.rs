@@ -15,7 +15,9 @@ use brag_common::{
     audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
-    id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef},
+    id::{
+        AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef,
+    },
     rating::SaltedAnalysis,
     release::DetailKey,
     secret::SecretBytes,
@@ -28,7 +30,8 @@ pub mod shapes;
 
 use shapes::{
     AnalysisRecord, ChallengeRecord, ConflictRecord, ConsentRecord, EnquiryPerson, EnquiryRecord,
-    EntryRecord, InboxRecord, KeptStatement, PersonRecord, Review, StandingRating,
+    EntryRecord, InboxRecord, KeptStatement, NoticeRecord, PersonRecord, ReleasedRecord, Review,
+    StandingRating,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -44,6 +47,9 @@ pub struct Store {
     details: Arc<DetailKey>,
     n_detail_reads: Arc<AtomicU64>,
 }
+
+/// What was released, by request and recipient.
+pub type ReleasedRow = ((ReleaseRef, AgencyId), ReleasedRecord);
 
 impl Store {
     /// Opens the store in `data`, making it when there is none.
@@ -369,6 +375,37 @@ impl Store {
         self.get(&format!("conflict/{enquiry}/{staff}"))
     }
 
+    /// What this node released in an enquiry, by request and recipient.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn released(&self, enquiry: &EnquiryRef) -> Result<Vec<ReleasedRow>, StoreError> {
+        self.scan(&format!("released/{enquiry}/"))?
+            .into_iter()
+            .map(|(rest, record)| {
+                let (release, recipient) = rest.split_once('/').ok_or_else(shape)?;
+                let recipient = recipient.parse().map_err(|_| shape())?;
+                Ok(((release.parse().map_err(|_| shape())?, recipient), record))
+            })
+            .collect()
+    }
+
+    /// One notice that a holder took detail back.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notice(&self, notice: &RequestId) -> Result<Option<NoticeRecord>, StoreError> {
+        self.get(&format!("notice/{notice}"))
+    }
+
+    /// Every notice that a holder took detail back.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notices(&self) -> Result<Vec<(RequestId, NoticeRecord)>, StoreError> {
+        parse_rest(self.scan("notice/")?)
+    }
+
     /// The place of the record number of a person by the agency's own id.
     #[must_use]
     pub fn source_place(&self, source_id: &str) -> String {
@@ -565,5 +602,27 @@ impl Change {
     /// When it can not be encoded.
     pub fn inbox(&mut self, release: &ReleaseRef, record: &InboxRecord) -> Result<(), StoreError> {
         self.put(&format!("inbox/{release}"), record)
+    }
+
+    /// What this node released to one recipient.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn released(
+        &mut self,
+        enquiry: &EnquiryRef,
+        release: &ReleaseRef,
+        recipient: &AgencyId,
+        record: &ReleasedRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("released/{enquiry}/{release}/{recipient}"), record)
+    }
+
+    /// A notice that a holder took detail back.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn notice(&mut self, notice: &RequestId, record: &NoticeRecord) -> Result<(), StoreError> {
+        self.put(&format!("notice/{notice}"), record)
     }
 }

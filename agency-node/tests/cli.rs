@@ -55,6 +55,7 @@ fn every_command_and_option_has_help() {
         "refuse",
         "inbox",
         "open",
+        "acknowledge",
         "log verify",
         "log show",
     ] {

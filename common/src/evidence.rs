@@ -203,7 +203,9 @@ impl Evidence {
             Body::Release(_)
             | Body::RatingWithdrawn { .. }
             | Body::RatingChallenged(_)
-            | Body::RatingKept(_) => {}
+            | Body::RatingKept(_)
+            | Body::Retraction(_)
+            | Body::Acknowledgement(_) => {}
         }
         self.accepted.push((statement, signed));
     }
@@ -221,7 +223,9 @@ fn says_after_leaving(agreement: &SignedAgreement, statement: &Statement) -> boo
         | Body::Release(_)
         | Body::RatingWithdrawn { .. }
         | Body::RatingChallenged(_)
-        | Body::RatingKept(_) => false,
+        | Body::RatingKept(_)
+        | Body::Retraction(_)
+        | Body::Acknowledgement(_) => false,
     }
 }
 
@@ -255,6 +259,8 @@ pub fn named(body: &Body) -> Vec<&PersonIn> {
         Body::Release(decision) => vec![&decision.person],
         Body::RatingChallenged(challenge) => vec![&challenge.person],
         Body::RatingKept(kept) => vec![&kept.person],
+        Body::Retraction(retraction) => vec![&retraction.person],
+        Body::Acknowledgement(said) => vec![&said.person],
     }
 }
 
@@ -264,7 +270,9 @@ const fn kind(body: &Body) -> EvidenceKind {
         | Body::Release(_)
         | Body::RatingWithdrawn { .. }
         | Body::RatingChallenged(_)
-        | Body::RatingKept(_) => EvidenceKind::Rating,
+        | Body::RatingKept(_)
+        | Body::Retraction(_)
+        | Body::Acknowledgement(_) => EvidenceKind::Rating,
         Body::Link { .. } | Body::Role { .. } => EvidenceKind::Link,
         Body::Assertion(_) => EvidenceKind::Assertion,
         Body::Consent(_) => EvidenceKind::Consent,

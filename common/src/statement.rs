@@ -175,6 +175,17 @@ pub struct Consent {
     pub asked_by: Option<StaffName>,
 }
 
+impl Consent {
+    /// Whether it is a refusal or withdrawal that takes back an agreement to this category for this recipient: as far as
+    /// it names categories and recipients; one that names none takes back everything.
+    #[must_use]
+    pub fn takes_back(&self, category: CategoryCode, recipient: &AgencyId) -> bool {
+        self.state != ConsentState::Valid
+            && (self.categories.is_empty() || self.categories.contains(&category))
+            && (self.recipients.is_empty() || self.recipients.contains(recipient))
+    }
+}
+
 /// What a holder decided for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseDecision {
@@ -247,6 +258,34 @@ impl ReviewStage {
     }
 }
 
+/// Detail that its holder takes back from one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retraction {
+    /// The request under which it was released.
+    pub release: ReleaseRef,
+    /// The person it is about.
+    pub person: PersonIn,
+    /// The category.
+    pub category: CategoryCode,
+    /// The recipient.
+    pub recipient: AgencyId,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// That a person at the recipient knows of a retraction and has acted on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The retraction's own name.
+    pub retraction: RequestId,
+    /// The request under which the detail was released.
+    pub release: ReleaseRef,
+    /// The person it is about.
+    pub person: PersonIn,
+    /// The agency that took it back.
+    pub holder: AgencyId,
+}
+
 /// What is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -294,6 +333,10 @@ pub enum Body {
     RatingChallenged(Challenge),
     /// A rating of the signer's own that stays after a challenge.
     RatingKept(Kept),
+    /// Detail that its holder takes back.
+    Retraction(Retraction),
+    /// That a recipient knows of a retraction.
+    Acknowledgement(Acknowledgement),
 }
 
 /// A challenge of another agency's rating. It changes nothing by itself.
@@ -335,6 +378,8 @@ impl Body {
             Self::RatingWithdrawn { .. } => "rating_withdrawn",
             Self::RatingChallenged(_) => "rating_challenged",
             Self::RatingKept(_) => "rating_kept",
+            Self::Retraction(_) => "retraction",
+            Self::Acknowledgement(_) => "acknowledgement",
         }
     }
 }

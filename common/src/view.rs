@@ -9,7 +9,9 @@
 //!
 //! What this proves: without the view key nobody opens what this program keeps of the detail, neither with the store's
 //! key nor with the agency's sealing key. What it does not: that nobody kept what a person read from the screen, or
-//! recorded the connection and has broken its encryption as well; nor that the machine's memory was not read meanwhile.
+//! recorded the connection and has broken its encryption as well; nor that the machine's memory was not read meanwhile. The
+//! holder keeps the sealed bytes until they are delivered; what its disk still has of them afterwards opens only for somebody
+//! with the holder's store key *and* the recipient's sealing key.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;

@@ -16,6 +16,7 @@ use brag_common::{
 use crate::{
     guard::Refusal,
     hub::Shared,
+    notify,
     release::{decision_of, fill, outcome},
     round::{client, envelope},
     store::{
@@ -100,6 +101,8 @@ impl Delivery<'_> {
             Body::Consent(_) => Action::ConsentRecorded,
             Body::Action { .. } => Action::PlanChanged,
             Body::RatingWithdrawn { .. } => Action::RatingWithdrawn,
+            Body::Retraction(_) => Action::DetailRetracted,
+            Body::Acknowledgement(_) => Action::RetractionAcknowledged,
             Body::Rating(_)
             | Body::Release(_)
             | Body::RatingChallenged(_)
@@ -108,12 +111,36 @@ impl Delivery<'_> {
             }
         };
         take::about_its_people(&self.known_enquiry().await?, &statement.body)?;
+        // What is shown of a release changes under the lock of its holder, whoever says what changes it.
+        let _cells = match &statement.body {
+            Body::Retraction(_) => {
+                Some(self.shared.cell_locks.of(&self.enquiry, self.agency).await)
+            }
+            Body::Acknowledgement(said) => {
+                Some(self.shared.cell_locks.of(&self.enquiry, &said.holder).await)
+            }
+            _ => None,
+        };
+        let (name, said) = (self.enquiry.clone(), statement.clone());
+        let store = self.shared.store.clone();
+        let follows =
+            tokio::task::spawn_blocking(move || notify::consequences(&store, &name, &said))
+                .await
+                .map_err(|_| Refusal::Internal)??;
         let mut draft = self.draft(action);
         let evidence = Digest::of(&signed.payload);
         draft.evidence = vec![evidence];
+        if let Some((release, record)) = &follows.release {
+            draft.release = Some(release.clone());
+            draft.reason = record.retraction.as_ref().map(|retraction| retraction.reason);
+        }
         self.shared.log.record(draft).await?;
         let now = self.shared.clock.now();
         let mut change = self.delivered()?;
+        notify::put(&mut change, &self.enquiry, &follows.tell, (&statement, &signed), now)?;
+        if let Some((release, record)) = &follows.release {
+            change.release(&self.enquiry, release, record)?;
+        }
         change.statement(
             &self.enquiry,
             &statement.id,
@@ -135,6 +162,13 @@ impl Delivery<'_> {
             self.shared.store.run(move |store| store.commit(change)).await?;
         }
         self.shared.tell(&self.enquiry, view::fact_event(now, statement.body.kind()));
+        if let Some((release, record)) = &follows.release {
+            let shown = view::release(release, record);
+            self.shared.tell(&self.enquiry, view::release_event(now, shown));
+        }
+        for agency in &follows.tell {
+            notify::start_one(self.shared, &self.enquiry, agency);
+        }
         Ok(())
     }
 

@@ -36,7 +36,7 @@ use tonic::{
 
 use crate::{
     challenges, config::Config, conflict::LinkedPeople, epochs, guard::Refusal, locks::Locks,
-    round, service, store::Store,
+    notify, round, service, store::Store,
 };
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
@@ -80,6 +80,8 @@ pub struct Shared {
     pub cell_locks: Locks,
     /// Tells that there is a challenge to pass on.
     pub challenged: Notify,
+    /// Held while an agency is told what others have stated in an enquiry.
+    pub notice_locks: Locks,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
     /// Ends everything.
@@ -177,6 +179,7 @@ impl Hub {
             rounds: TaskTracker::new(),
             cell_locks: Locks::default(),
             challenged: Notify::new(),
+            notice_locks: Locks::default(),
             enrolling: Mutex::default(),
             shutdown,
         });
@@ -224,6 +227,7 @@ impl Hub {
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
+        shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         let serving = Serving::start(
             listener,
             server_tls,

@@ -25,6 +25,7 @@ use crate::{
     enquiry,
     guard::{Refusal, SignedIn},
     hub::Shared,
+    notify,
     round::{self, client, in_enquiry},
     store::{
         Change,
@@ -102,6 +103,7 @@ pub async fn request(
         trace: Vec::new(),
         would_be_released_if: Vec::new(),
         contact_route: String::new(),
+        retraction: None,
     };
     let mut records: Vec<ReleaseRecord> = wanted.recipients.iter().map(unanswered).collect();
     // Kept before the holder is asked: the outcome of a review may come before the answer to this call.
@@ -110,7 +112,9 @@ pub async fn request(
         take_decisions(shared, &query, &wanted.holder, response, &mut records);
     }
     alert(shared, who, &query, &wanted.holder, &records).await?;
-    settle(shared, &query, &wanted.holder, records).await
+    let views = settle(shared, &query, &wanted.holder, records).await?;
+    notify::tell_what_it_was_not_shown(shared, &query, &wanted.holder).await?;
+    Ok(views)
 }
 
 /// Raises what a holder's refusal says about whoever asked, once for each kind. For forged evidence that is this hub itself, and its
@@ -159,7 +163,7 @@ fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
                 }
             }
             // Outcomes, and words about ratings: they open nothing.
-            Body::Release(_) | Body::RatingChallenged(_) | Body::RatingKept(_) => {}
+            Body::Release(_) | Body::RatingChallenged(_) | Body::RatingKept(_) | Body::Retraction(_) | Body::Acknowledgement(_) => {}
             Body::Link { .. }
             | Body::Role { .. }
             | Body::Assertion(_)
@@ -243,6 +247,7 @@ async fn settle(
         let kept = shared.store.run(move |s| s.release(&enquiry, &release, &recipient)).await?;
         if let Some(kept) = kept.filter(|kept| kept.outcome != OutcomeRecord::NoResponse) {
             record.outcome = kept.outcome;
+            record.retraction = kept.retraction;
             if matches!(record.outcome, OutcomeRecord::Release { .. }) {
                 record.would_be_released_if = Vec::new();
             }

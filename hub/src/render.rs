@@ -214,6 +214,7 @@ pub fn release_line(labels: &Labels, release: &pb::ReleaseView, paint: Paint) ->
         safe(&release.recipient)
     );
     line.push_str(&decision_words(release, paint));
+    line.push_str(&retraction_words(release, paint));
     if !release.obligations.is_empty() {
         let _ = write!(line, "; obligations: {}", safe(&release.obligations.join(", ")));
     }
@@ -226,6 +227,20 @@ pub fn release_line(labels: &Labels, release: &pb::ReleaseView, paint: Paint) ->
         let _ = write!(line, "; contact: {}", safe(&release.contact_route));
     }
     line
+}
+
+/// That the holder has taken it back, and whether the recipient knows; nothing while it stands.
+fn retraction_words(release: &pb::ReleaseView, paint: Paint) -> String {
+    if release.retracted_at_unix_ms == 0 {
+        return String::new();
+    }
+    let at = time(release.retracted_at_unix_ms);
+    let known = match release.retraction_acknowledged_at_unix_ms {
+        0 => "the recipient has not acknowledged it yet".to_owned(),
+        done => format!("acknowledged by the recipient {}", time(done)),
+    };
+    let word = emphasised("TAKEN BACK", paint);
+    format!("; {word} {at} ({}), {known}", safe(&release.retraction_reason))
 }
 
 fn decision_words(release: &pb::ReleaseView, paint: Paint) -> String {

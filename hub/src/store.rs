@@ -1,7 +1,7 @@
 //! The hub's store: typed records over the one durable, sealed store. Every function blocks; callers on the
 //! runtime use [`Store::run`].
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use brag_common::{
     audit::entry::Digest,
@@ -16,7 +16,7 @@ pub mod shapes;
 
 use shapes::{
     CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
-    IdentityReviewRecord, RatingChangeRecord, ReleaseRecord, StatementRecord,
+    IdentityReviewRecord, NoticeRecord, RatingChangeRecord, ReleaseRecord, StatementRecord,
 };
 
 /// Memory that the store may use for pages, in bytes.
@@ -294,6 +294,38 @@ impl Store {
         Ok(self.get(&format!("earlier/{enquiry}"))?.unwrap_or_default())
     }
 
+    /// Notices that wait for an agency in an enquiry, each with its place, in the order in which they came.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notices(
+        &self,
+        enquiry: &EnquiryRef,
+        agency: &AgencyId,
+    ) -> Result<Vec<(String, NoticeRecord)>, StoreError> {
+        let prefix = format!("notice/{enquiry}/{agency}/");
+        let found = self.scan::<NoticeRecord>(&prefix)?.into_iter();
+        Ok(found.map(|(rest, record)| (format!("{prefix}{rest}"), record)).collect())
+    }
+
+    /// Where notices wait.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notices_wait_at(&self) -> Result<BTreeSet<(EnquiryRef, AgencyId)>, StoreError> {
+        self.0
+            .keys(b"notice/")
+            .map(|place| {
+                let place = String::from_utf8(place?).map_err(|_| shape())?;
+                let mut parts = place.split('/').skip(1);
+                let (enquiry, agency) = (parts.next(), parts.next());
+                let enquiry = enquiry.and_then(|text| text.parse().ok()).ok_or_else(shape)?;
+                let agency = agency.and_then(|text| text.parse().ok()).ok_or_else(shape)?;
+                Ok((enquiry, agency))
+            })
+            .collect()
+    }
+
     /// Whether a delivery was taken before.
     ///
     /// # Errors
@@ -454,6 +486,26 @@ impl Change {
         record: &IdentityReviewRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("identity/{enquiry}/{agency}/{person}"), record)
+    }
+
+    /// A notice that waits for an agency.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn notice(
+        &mut self,
+        enquiry: &EnquiryRef,
+        agency: &AgencyId,
+        (received_at, id): (Timestamp, &RequestId),
+        record: &NoticeRecord,
+    ) -> Result<(), StoreError> {
+        let at = received_at.as_nanosecond();
+        self.put(&format!("notice/{enquiry}/{agency}/{at:020}-{id}"), record)
+    }
+
+    /// The agency has taken the notice at this place.
+    pub fn notice_taken(&mut self, place: &str) {
+        self.0.remove(place.as_bytes());
     }
 
     /// A delivery was taken; the change fails when it was taken before.

@@ -307,6 +307,15 @@ pub fn release(name: &ReleaseRef, record: &ReleaseRecord) -> pb::ReleaseView {
         asked_at_unix_ms: record.asked_at.as_millisecond(),
         ..pb::ReleaseView::default()
     };
+    if let Some(retraction) = &record.retraction {
+        message.retracted_at_unix_ms = retraction.at.as_millisecond();
+        message.retraction_reason = retraction.reason.code().to_owned();
+        if let Some(done) = &retraction.acknowledged {
+            message.retraction_acknowledged_at_unix_ms = done.at.as_millisecond();
+            message.retraction_acknowledged_by =
+                done.by.as_ref().map(ToString::to_string).unwrap_or_default();
+        }
+    }
     match &record.outcome {
         OutcomeRecord::NoResponse => message.reason = "NO_RESPONSE".to_owned(),
         OutcomeRecord::Release { gate, obligations, view_expires_at, relayed } => {

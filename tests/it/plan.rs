@@ -43,8 +43,9 @@ async fn an_accepted_action_turns_a_conflict_of_roles_into_a_review() {
         action: action.to_owned(),
     };
     let mut desk = federation.assessor("PRO");
-    let refused = desk.accept_action(accept("P1", "A-2")).await.unwrap_err();
-    assert_eq!(code_of(&refused), Some("not_found"), "the node was not told of the child");
+    let stranger = pb::AcceptActionRequest { person: "nobody".to_owned(), ..accept("P2", "A-2") };
+    let refused = desk.accept_action(stranger).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("not_found"));
     let refused = desk.accept_action(accept("P2", "a name with spaces")).await.unwrap_err();
     assert_eq!(code_of(&refused), Some("invalid_message"));
     let signed = desk.accept_action(accept("P2", "A-2")).await.unwrap().into_inner();

@@ -15,10 +15,15 @@ struct Played(Value);
 
 impl Played {
     fn new(scenario: &str) -> Self {
+        Self::with(scenario, &[])
+    }
+
+    fn with(scenario: &str, args: &[&str]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(scenario);
         let output = Command::new(env!("CARGO_BIN_EXE_demo"))
             .args(["--json", "--people", "100", "--scenario"])
             .arg(file)
+            .args(args)
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -207,6 +212,18 @@ fn s4_comes_out_as_it_is_written() {
     assert_eq!(s4.n_opened(), 15);
 }
 
+/// The last weekend of March: the night from Saturday to Sunday has twenty-three hours. Nothing that is counted in hours
+/// and days may notice.
+#[test]
+fn s4_comes_out_the_same_when_clocks_change() {
+    let s4 = Played::with("s4.toml", &["--start", "2027-03-26T22:10:00Z"]);
+    let cases = include_str!("../corpus/agreements/exampleshire/s4.json");
+    assert_eq!(s4.equals_the_cases(cases), 24);
+    // Saturday 09:05 and seven times 24 hours: 10:05 summer time.
+    assert_eq!(s4.row("4.1", "CSC")["decided"]["view_until"], "2027-04-03T09:05:00Z");
+    assert_eq!(s4.cells(3, "EDU"), ["NK", "NK", "A late", "R late", "NK", "NK"]);
+}
+
 #[test]
 fn s5_comes_out_as_it_is_written() {
     let s5 = Played::new("s5.toml");
@@ -235,8 +252,15 @@ fn s5_comes_out_as_it_is_written() {
     }
     // No view outlives the agreement that it rests on.
     assert_eq!(s5.row("5.4b", "CSC")["decided"]["view_until"], "2027-05-11T13:30:00Z");
-    assert_eq!(s5.n_opened(), 6);
-    // One takes the agreement back; what rests on the other's stays until its time has passed.
+    assert_eq!(s5.n_opened(), 7);
+    // One takes her agreement back, and both recipients lose what they had; what rests on the other's stays until its time
+    // has passed.
+    for (agency, row) in [("CSC", "5.4b"), ("EHT", "5.4c")] {
+        assert_eq!(s5.act(&format!("{row} is taken back from {agency}")), "CONSENT_WITHDRAWN");
+        let known = s5.act(&format!("{agency} has acknowledged that {row} is taken back"));
+        assert_eq!(known, "known to the hub");
+        assert_eq!(s5.act(&format!("{agency} opens {row} at +7d0h05m")), "refused view_retracted");
+    }
     assert_eq!(s5.act("EDU opens 5.1b at +7d0h20m"), "the holder's text");
     assert_eq!(s5.act("EDU opens 5.1b at +31d0h00m"), "refused view_expired");
     assert_eq!(s5.row("5.8", "CSC")["decided"]["reason"], "CONSENT_WITHDRAWN");

@@ -95,4 +95,11 @@ impl NodeService for StandIn {
     ) -> Result<Response<pb::ChallengeResponse>, Status> {
         Err(Status::unavailable("a stand-in"))
     }
+
+    async fn notify(
+        &self,
+        _: Request<pb::NotifyRequest>,
+    ) -> Result<Response<pb::NotifyResponse>, Status> {
+        Err(Status::unavailable("a stand-in"))
+    }
 }

@@ -27,7 +27,9 @@ mod receipts;
 mod releases;
 mod report;
 mod requests;
+mod seen;
 mod stage;
+mod statements;
 mod troubles;
 
 use self::{

@@ -261,11 +261,7 @@ impl Fleet {
     /// # Errors
     /// When it does not run, or does not end cleanly.
     pub async fn send_away(&self, name: &str) -> anyhow::Result<()> {
-        let server = {
-            let mut servers = lock(&self.servers);
-            let place = servers.iter().position(|server| server.name == name);
-            servers.remove(place.with_context(|| format!("{name} does not run"))?)
-        };
+        let server = self.take(name)?;
         let listen = server.listen;
         self.end(vec![server]).await?;
         let socket = TcpSocket::new_v4()?;
@@ -279,6 +275,22 @@ impl Fleet {
     #[must_use]
     pub fn process(&self, name: &str) -> Option<u32> {
         lock(&self.servers).iter().find(|server| server.name == name)?.child.id()
+    }
+
+    /// Kills one server without a word.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill(&self, name: &str) -> anyhow::Result<()> {
+        let mut server = self.take(name)?;
+        Ok(server.child.kill().await?)
+    }
+
+    /// One server, which from here on may end.
+    fn take(&self, name: &str) -> anyhow::Result<Server> {
+        let mut servers = lock(&self.servers);
+        let place = servers.iter().position(|server| server.name == name);
+        Ok(servers.remove(place.with_context(|| format!("{name} does not run"))?))
     }
 
     /// Everything that runs: name, where it serves, where its metrics are.

@@ -25,8 +25,8 @@ mod who;
 
 pub use at::At;
 pub use does::{
-    Accept, Assertion, Away, Confirm, Consent, ConsentSaid, LogFull, Open, Rating, Release, Review,
-    Threshold,
+    Accept, Acknowledge, Assertion, Away, Confirm, Consent, ConsentSaid, HubRestart, LogFull, Open,
+    Rating, Release, Review, Threshold,
 };
 pub use events::Event;
 pub use expect::{Cell, Check, Decided, Expected, Gates, Level, Said, letter};
@@ -86,6 +86,9 @@ pub struct Scenario {
     /// Actions that agencies accept.
     #[serde(default)]
     pub accept: Vec<Accept>,
+    /// Detail that was taken back, which recipients acknowledge.
+    #[serde(default)]
+    pub acknowledge: Vec<Acknowledge>,
     /// What recipients open later.
     #[serde(default)]
     pub open: Vec<Open>,
@@ -95,6 +98,9 @@ pub struct Scenario {
     /// Logs that can not be written for a time.
     #[serde(default)]
     pub log_full: Vec<LogFull>,
+    /// When the hub is killed and starts again.
+    #[serde(default)]
+    pub hub_restart: Vec<HubRestart>,
     /// What has to be so at a time.
     #[serde(default)]
     pub check: Vec<Check>,

@@ -195,7 +195,11 @@ pub(super) fn inbox(
 ) -> anyhow::Result<()> {
     if json {
         let items: Vec<Value> = inbox.items.iter().map(item_document).collect();
-        return print_json(out, &json!({ "items": items }));
+        let notices: Vec<Value> = inbox.notices.iter().map(notice_document).collect();
+        return print_json(out, &json!({ "items": items, "notices": notices }));
+    }
+    for notice in &inbox.notices {
+        notice_line(out, notice)?;
     }
     if inbox.items.is_empty() {
         writeln!(out, "The inbox is empty.")?;
@@ -241,6 +245,47 @@ fn item_document(item: &pb::InboxItem) -> Value {
         document.insert("closed_at".to_owned(), json!(time(item.closed_at_unix_ms)));
     }
     document
+}
+
+fn notice_document(notice: &pb::Notice) -> Value {
+    json!({
+        "notice": notice.notice,
+        "release": notice.release,
+        "enquiry": notice.enquiry,
+        "person": notice.person,
+        "category": notice.category,
+        "holder": notice.holder,
+        "reason": notice.reason,
+        "text": notice.text,
+        "received_at": time(notice.received_at_unix_ms),
+        "acknowledged_by": notice.acknowledged_by,
+        "acknowledged_at": time(notice.acknowledged_at_unix_ms),
+    })
+}
+
+fn notice_line(out: &mut dyn Write, notice: &pb::Notice) -> std::io::Result<()> {
+    let what = format!(
+        "{} has taken back {} about {} ({})",
+        notice.holder, notice.category, notice.person, notice.reason
+    );
+    if notice.acknowledged_by.is_empty() {
+        writeln!(
+            out,
+            "NOTICE {}: {}. {}\n",
+            plain(&notice.notice),
+            plain(&what),
+            plain(&notice.text)
+        )
+    } else {
+        let when = time(notice.acknowledged_at_unix_ms);
+        let by = plain(&notice.acknowledged_by);
+        writeln!(
+            out,
+            "Notice {}: {}; acknowledged by {by} {when}.\n",
+            plain(&notice.notice),
+            plain(&what)
+        )
+    }
 }
 
 /// The obligations of one item, before anything else.

@@ -343,6 +343,49 @@ pub struct InboxRecord {
     pub closed: Option<Closed>,
 }
 
+/// What this node released to one recipient: the decision, never the detail.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedRecord {
+    /// This node's own signed decision.
+    #[serde(with = "stored::statement")]
+    pub permit: SignedStatement,
+    /// That it was taken back; `None` while it stands.
+    pub retraction: Option<RetractedRecord>,
+}
+
+/// That a release was taken back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetractedRecord {
+    /// The signed retraction.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+    /// When.
+    pub at: Timestamp,
+    /// When a person at the recipient acknowledged it; `None` while nobody has.
+    pub acknowledged: Option<Timestamp>,
+}
+
+/// That a holder took back what it had released to this agency.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRecord {
+    /// The holder's signed retraction.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Who acknowledged it; `None` while nobody has.
+    pub acknowledged: Option<AcknowledgedRecord>,
+}
+
+/// Who acknowledged a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgedRecord {
+    /// The member of staff.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// How a view ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
@@ -411,7 +454,10 @@ no_debug!(
     Redaction,
     ReviewEnd,
     ChallengeRecord,
-    InboxRecord
+    InboxRecord,
+    ReleasedRecord,
+    RetractedRecord,
+    NoticeRecord
 );
 
 /// That a member of staff is linked to the family of an enquiry.

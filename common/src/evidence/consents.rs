@@ -48,7 +48,7 @@ pub(super) fn standing(agreement: &Agreement, statements: &[(Statement, Evidence
         let mut whole = BTreeSet::new();
         for category in &said.consent.categories {
             let left: BTreeSet<_> = (said.consent.recipients.iter())
-                .filter(|to| !of_the_same().any(|other| other.takes_back(*category, to)))
+                .filter(|to| !of_the_same().any(|other| other.consent.takes_back(*category, to)))
                 .cloned()
                 .collect();
             if left == said.consent.recipients {
@@ -83,13 +83,6 @@ impl Said<'_> {
 
     fn is_of_the_same_person(&self, other: &Self) -> bool {
         self.consent.person == other.consent.person
-    }
-
-    fn takes_back(&self, category: CategoryCode, recipient: &AgencyId) -> bool {
-        let Consent { categories, recipients, .. } = self.consent;
-        !self.agrees()
-            && (categories.is_empty() || categories.contains(&category))
-            && (recipients.is_empty() || recipients.contains(recipient))
     }
 
     fn fact(&self, categories: BTreeSet<CategoryCode>, recipients: &BTreeSet<AgencyId>) -> Fact {

@@ -302,7 +302,7 @@ fn a_refusal_takes_back_only_what_it_names() {
         ["Valid C50 CSC", "Valid C30 CSC+EHT", "Refused C50 EHT"]
     );
     // About somebody else it says nothing.
-    let mut other = refused.clone();
+    let mut other = refused;
     if let Body::Consent(consent) = &mut other.body {
         consent.person = world.person("P2");
     }

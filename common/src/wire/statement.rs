@@ -8,9 +8,9 @@ use crate::{
     rating::{SaltedAnalysis, Topic},
     reason::Reason,
     statement::{
-        Assertion, Body, Challenge, Consent, ConsentState, DecidedOutcome, Kept, MAX_PAYLOAD_BYTES,
-        MaracGrounds, PersonIn, Rating, ReleaseDecision, ReviewWait, SignedStatement, Statement,
-        Threshold,
+        Acknowledgement, Assertion, Body, Challenge, Consent, ConsentState, DecidedOutcome, Kept,
+        MAX_PAYLOAD_BYTES, MaracGrounds, PersonIn, Rating, ReleaseDecision, Retraction, ReviewWait,
+        SignedStatement, Statement, Threshold,
     },
     time::Timestamp,
 };
@@ -152,6 +152,19 @@ fn encode_body(body: &Body) -> pb::statement_payload::Body {
             rating: kept.rating.to_string(),
             reason_digest: kept.reason_digest.to_vec(),
         }),
+        Body::Retraction(retraction) => Wire::Retraction(pb::RetractionBody {
+            release: retraction.release.to_string(),
+            person: Some(person(&retraction.person)),
+            category: retraction.category.to_string(),
+            recipient: retraction.recipient.to_string(),
+            reason: retraction.reason.code().to_owned(),
+        }),
+        Body::Acknowledgement(said) => Wire::Acknowledgement(pb::AcknowledgementBody {
+            retraction: said.retraction.to_string(),
+            release: said.release.to_string(),
+            person: Some(person(&said.person)),
+            holder: said.holder.to_string(),
+        }),
     }
 }
 
@@ -241,6 +254,19 @@ fn decode_body(body: pb::statement_payload::Body) -> Result<Body, WireError> {
             challenge: id("challenge", &kept.challenge)?,
             rating: id("rating", &kept.rating)?,
             reason_digest: digest("reason_digest", &kept.reason_digest)?,
+        }),
+        Wire::Retraction(retraction) => Body::Retraction(Retraction {
+            release: id("release", &retraction.release)?,
+            person: to_person(retraction.person.as_ref())?,
+            category: id("category", &retraction.category)?,
+            recipient: id("recipient", &retraction.recipient)?,
+            reason: reason(&retraction.reason)?,
+        }),
+        Wire::Acknowledgement(said) => Body::Acknowledgement(Acknowledgement {
+            retraction: id("retraction", &said.retraction)?,
+            release: id("release", &said.release)?,
+            person: to_person(said.person.as_ref())?,
+            holder: id("holder", &said.holder)?,
         }),
     })
 }
@@ -347,6 +373,10 @@ fn decode_consent(consent: &pb::ConsentBody) -> Result<Consent, WireError> {
     })
 }
 
+fn reason(code: &str) -> Result<Reason, WireError> {
+    code.parse().map_err(|_| WireError::invalid("reason", "a reason code this version knows"))
+}
+
 fn decode_release(release: &pb::ReleaseBody) -> Result<ReleaseDecision, WireError> {
     let outcome = match release.decision() {
         pb::Decision::Release => DecidedOutcome::Release {
@@ -369,12 +399,7 @@ fn decode_release(release: &pb::ReleaseBody) -> Result<ReleaseDecision, WireErro
                 .zip(optional_time("review_until_unix_ms", release.review_until_unix_ms)?)
                 .map(|(stage, until)| ReviewWait { stage, until }),
         },
-        pb::Decision::Deny => DecidedOutcome::Deny(
-            release
-                .reason
-                .parse()
-                .map_err(|_| WireError::invalid("reason", "a reason code this version knows"))?,
-        ),
+        pb::Decision::Deny => DecidedOutcome::Deny(reason(&release.reason)?),
         pb::Decision::Unspecified => return Err(WireError::Missing("decision")),
     };
     Ok(ReleaseDecision {

@@ -196,6 +196,14 @@ struct Release<'a> {
     contact_route: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retracted_at: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    retraction_reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retraction_acknowledged_at: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    retraction_acknowledged_by: &'a str,
 }
 
 #[derive(Serialize)]
@@ -446,6 +454,10 @@ fn release<'a>(release: &'a pb::ReleaseView, label: Option<&'a str>) -> Release<
         would_be_released_if: &release.would_be_released_if,
         contact_route: &release.contact_route,
         asked_at: time(release.asked_at_unix_ms),
+        retracted_at: time(release.retracted_at_unix_ms),
+        retraction_reason: &release.retraction_reason,
+        retraction_acknowledged_at: time(release.retraction_acknowledged_at_unix_ms),
+        retraction_acknowledged_by: &release.retraction_acknowledged_by,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use brag_common::{
     agreement::LinkKind,
-    id::{AgencyId, Commitment, EnquiryRef, PersonRef, StaffName},
+    id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId, StaffName},
     rating::{Colour, Topic},
     reason::Reason,
     statement::{PersonRole, ReviewWait, SignedStatement},
@@ -246,6 +246,39 @@ pub struct ReleaseRecord {
     pub would_be_released_if: Vec<String>,
     /// How to reach the team.
     pub contact_route: String,
+    /// That the holder took it back; `None` while it stands.
+    #[serde(default)]
+    pub retraction: Option<RetractionRecord>,
+}
+
+/// That a holder took back what it had released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetractionRecord {
+    /// The retraction's own name.
+    pub id: RequestId,
+    /// Why.
+    pub reason: Reason,
+    /// When.
+    pub at: Timestamp,
+    /// Who at the recipient acknowledged it; `None` while nobody has.
+    pub acknowledged: Option<AcknowledgedRecord>,
+}
+
+/// Who acknowledged a retraction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgedRecord {
+    /// The member of staff, as the recipient's statement says; `None` when it does not.
+    pub by: Option<StaffName>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A signed notice that waits for the agency that it concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRecord {
+    /// As it was signed.
+    #[serde(with = "stored::statement")]
+    pub signed: SignedStatement,
 }
 
 /// A co-ordinator's authority that an agency compares a person it may know.

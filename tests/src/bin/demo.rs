@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use brag_common::time::Timestamp;
 use brag_hub::render::Paint;
 use brag_tests::{
     partnership,
@@ -30,6 +31,9 @@ struct Demo {
     /// Play this scenario; tests/scenarios/README.md tells the format [default: S1, built in]
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
+    /// Start the scenario then instead of on its own day: RFC 3339, for example 2027-03-26T22:10:00Z
+    #[arg(long, value_name = "TIME")]
+    start: Option<Timestamp>,
     /// Print one JSON document on standard output and nothing else there
     #[arg(long)]
     json: bool,
@@ -116,5 +120,7 @@ fn read_scenario(demo: &Demo) -> anyhow::Result<Scenario> {
             (file.clone(), text)
         }
     };
-    Ok(Scenario::parse(&file, &text, &partnership::sample_parties()?)?)
+    let mut scenario = Scenario::parse(&file, &text, &partnership::sample_parties()?)?;
+    scenario.start = demo.start.or(scenario.start);
+    Ok(scenario)
 }

@@ -7,28 +7,25 @@ use std::{
 
 use anyhow::Context as _;
 use brag_common::{
-    agreement::LinkKind,
     id::AgencyId,
     status::code_of,
     time::{Clock as _, Timestamp},
-    wire::{pb, words},
+    wire::pb,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use super::{
     compare,
     people::{People, asked},
-    report::{Report, Row},
+    report::Report,
     requests::open_request,
+    seen::{Seen, Tell, follow},
     stage::Stage,
 };
 use crate::{
     processes::Fleet,
-    scenario::{Accept, Assertion, At, Check, Confirm, Event, Rating, Scenario, Threshold},
+    scenario::{At, Check, Event, Scenario},
 };
 
 /// How long something that follows from an act may take: a loaded machine and an unoptimised build.
@@ -36,14 +33,6 @@ pub(super) const FOLLOWS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often something is looked at that is no event.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// What the hub has told a watching co-ordinator.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) cells: BTreeMap<(String, String), pb::MatrixCell>,
-    pub(super) releases: BTreeMap<(String, String), pb::ReleaseView>,
-    pub(super) n_facts: usize,
-}
 
 /// Where a play is played, and by whom.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +56,9 @@ pub struct Play<'a> {
     /// References by label, and labels by reference.
     pub(super) references: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) seen: watch::Receiver<Seen>,
-    pub(super) n_facts: usize,
+    pub(super) tell: Tell,
+    /// Signed facts that there have to be, by kind.
+    pub(super) n_facts: BTreeMap<&'static str, usize>,
     /// What statements say, by their name.
     pub(super) statements: BTreeMap<String, String>,
     /// References of releases by row, and the last word on each row and recipient.
@@ -93,15 +83,8 @@ impl<'a> Play<'a> {
         let mut coordinator = people.coordinator()?;
         let opened = coordinator.open(asked(open_request(scenario, start)?)).await;
         let enquiry = opened.map_err(refused("opening the enquiry"))?.into_inner().enquiry;
-        let request = pb::WatchRequest { enquiry: enquiry.clone() };
-        let events = coordinator.watch(request).await.map_err(refused("watching the enquiry"))?;
-        let (tell, seen) = watch::channel(Seen::default());
-        let mut events = events.into_inner();
-        tokio::spawn(async move {
-            while let Ok(Some(event)) = events.message().await {
-                tell.send_modify(|seen| seen.take(event));
-            }
-        });
+        let tell = Tell::default();
+        follow(people, &enquiry, &tell).await?;
         let shown = coordinator.show(asked(pb::ShowRequest { enquiry: enquiry.clone() })).await;
         let shown = shown.map_err(refused("showing the enquiry"))?.into_inner();
         let pairs = shown.people.iter().map(|p| (p.label.clone(), p.person.clone()));
@@ -119,8 +102,8 @@ impl<'a> Play<'a> {
             enquiry,
             references,
             labels,
-            seen,
-            n_facts: 0,
+            tell,
+            n_facts: BTreeMap::new(),
             statements: BTreeMap::new(),
             asked: BTreeMap::new(),
             on_the_way: BTreeSet::new(),
@@ -146,11 +129,13 @@ impl<'a> Play<'a> {
                 Event::Return(away) => self.come_back(away).await,
                 Event::Fill(full) => self.fill(full).await,
                 Event::Room(full) => self.make_room(full).await,
+                Event::HubRestart(_) => self.restart_hub().await,
                 Event::Confirm(confirm) => self.confirm(confirm).await,
                 Event::Rating(rating) => self.rate(rating).await,
                 Event::Assertion(assertion) => self.assert(assertion).await,
                 Event::Consent(consent) => self.consent(consent).await,
                 Event::Accept(accept) => self.accept(accept).await,
+                Event::Acknowledge(acknowledge) => self.acknowledge(acknowledge).await,
                 Event::Check(check) => self.check(check).await,
                 Event::Release(release) => self.release(release).await,
                 Event::Review(review) => self.review(review).await,
@@ -184,135 +169,6 @@ impl<'a> Play<'a> {
         self.until("the arrival of what was released", arrived).await
     }
 
-    pub(super) async fn confirm(&mut self, confirm: &Confirm) -> anyhow::Result<()> {
-        let agency = confirm.agency.get_ref();
-        let knows = |label: &str| {
-            let mut records = self.scenario.record.iter();
-            records.any(|r| r.agency.get_ref() == agency && r.person.get_ref() == label)
-        };
-        let links: Vec<(&str, LinkKind, &str)> = self
-            .scenario
-            .links()
-            .filter(|(from, kind, to)| confirm.kinds.contains(kind) && knows(from) && knows(to))
-            .collect();
-        for (from, kind, to) in links {
-            let request = pb::ConfirmLinkRequest {
-                enquiry: self.enquiry.clone(),
-                link: Some(pb::ClaimedLink {
-                    from: self.reference(from),
-                    to: self.reference(to),
-                    kind: words::link_kind(kind).into(),
-                }),
-            };
-            let desk = self.people.assessor(agency)?;
-            let signed = once_told(|| {
-                let (mut desk, request) = (desk.clone(), request.clone());
-                async move { desk.confirm_link(asked(request)).await }
-            });
-            let signed = signed.await.map_err(refused(&format!("{agency} confirms a link")))?;
-            let says = format!("{agency}: {from} {} {to}", kind.word());
-            self.statements.insert(signed.into_inner().statement_id, says);
-            self.n_facts += 1;
-        }
-        self.facts_are_in().await
-    }
-
-    pub(super) async fn rate(&mut self, rating: &Rating) -> anyhow::Result<()> {
-        let agency = rating.agency.get_ref();
-        let via = rating.via.as_ref().map(|label| self.reference(label.get_ref()));
-        for (label, colour) in &rating.colours {
-            let label = label.get_ref();
-            let request = pb::GiveRatingRequest {
-                enquiry: self.enquiry.clone(),
-                person: self.reference(label),
-                colour: words::colour(*colour).into(),
-                analysis: rating.analysis.clone(),
-                topics: rating.topics.clone(),
-                via: via.clone().unwrap_or_default(),
-                decline_reason: String::new(),
-            };
-            let desk = self.people.assessor(agency)?;
-            let signed = once_told(|| {
-                let (mut desk, request) = (desk.clone(), request.clone());
-                async move { desk.give_rating(asked(request)).await }
-            });
-            let signed = signed.await;
-            if let Some(code) = &rating.refused {
-                let what = format!("{agency} gives {label} {colour}");
-                let found = match &signed {
-                    Ok(_) => "taken".to_owned(),
-                    Err(status) => format!("refused {}", code_of(status).unwrap_or("(no code)")),
-                };
-                self.report.acts.push(Row::compare(what, format!("refused {code}"), found));
-                continue;
-            }
-            let signed = signed.map_err(refused(&format!("{agency} rates {label}")))?;
-            let says = format!("{agency}: {colour} for {label}");
-            self.statements.insert(signed.into_inner().statement_id, says);
-            let cell = (agency.to_string(), self.reference(label));
-            let wanted = i32::from(words::colour(*colour));
-            let via = via.clone().unwrap_or_default();
-            self.until(&format!("{agency}'s colour for {label} at the hub"), |seen| {
-                seen.cells.get(&cell).is_some_and(|c| c.colour == wanted && c.via == via)
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn assert(&mut self, assertion: &Assertion) -> anyhow::Result<()> {
-        let agency = assertion.agency.get_ref();
-        let meeting = assertion.meeting.map(|at| at.after(self.start).as_millisecond());
-        let (kind, word) = match assertion.kind {
-            Threshold::Section47 => (pb::AssertionKind::Section47, "section 47"),
-            Threshold::Marac => (pb::AssertionKind::Marac, "Marac"),
-            Threshold::CareAct42 => (pb::AssertionKind::CareAct42, "Care Act section 42"),
-        };
-        let request = pb::MakeAssertionRequest {
-            enquiry: self.enquiry.clone(),
-            kind: kind.into(),
-            people: assertion.people.iter().map(|p| self.reference(p.get_ref())).collect(),
-            dash_ticks: assertion.dash_ticks,
-            professional_judgement: assertion.judgement,
-            reports_in_12_months: assertion.reports,
-            repeat: assertion.repeat,
-            meeting_at_unix_ms: meeting.unwrap_or_default(),
-        };
-        let desk = self.people.assessor(agency)?;
-        let signed = once_told(|| {
-            let (mut desk, request) = (desk.clone(), request.clone());
-            async move { desk.make_assertion(asked(request)).await }
-        });
-        let signed = signed.await.map_err(refused(&format!("{agency} states {word}")))?;
-        let says = match assertion.dash_ticks {
-            0 => format!("{agency}: {word}"),
-            ticks => format!("{agency}: {word}, Dash {ticks}"),
-        };
-        self.statements.insert(signed.into_inner().statement_id, says);
-        self.n_facts += 1;
-        self.facts_are_in().await
-    }
-
-    pub(super) async fn accept(&mut self, accept: &Accept) -> anyhow::Result<()> {
-        let (agency, label) = (accept.agency.get_ref(), accept.person.get_ref());
-        let request = pb::AcceptActionRequest {
-            enquiry: self.enquiry.clone(),
-            person: self.reference(label),
-            action: accept.action.to_string(),
-        };
-        let desk = self.people.assessor(agency)?;
-        let signed = once_told(|| {
-            let (mut desk, request) = (desk.clone(), request.clone());
-            async move { desk.accept_action(asked(request)).await }
-        });
-        let what = format!("{agency} accepts action {}", accept.action);
-        let signed = signed.await.map_err(refused(&what))?;
-        let says = format!("{agency}: action {} about {label}", accept.action);
-        self.statements.insert(signed.into_inner().statement_id, says);
-        self.n_facts += 1;
-        self.facts_are_in().await
-    }
-
     pub(super) async fn check(&mut self, check: &Check) -> anyhow::Result<()> {
         // What does not come about in time shows in the rows. The end of a round is no event, so the whole is shown
         // again, not followed.
@@ -336,41 +192,8 @@ impl<'a> Play<'a> {
         Ok(shown.map_err(refused("showing the enquiry"))?.into_inner())
     }
 
-    pub(super) async fn facts_are_in(&self) -> anyhow::Result<()> {
-        let n_facts = self.n_facts;
-        self.until("signed facts at the hub", |seen| seen.n_facts >= n_facts).await
-    }
-
-    pub(super) async fn until(&self, what: &str, so: impl Fn(&Seen) -> bool) -> anyhow::Result<()> {
-        let mut seen = self.seen.clone();
-        match timeout(FOLLOWS_WITHIN, seen.wait_for(|seen| so(seen))).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => anyhow::bail!("the hub no longer tells what happens, waiting for {what}"),
-            Err(_) => anyhow::bail!("{what}: not within {FOLLOWS_WITHIN:?}"),
-        }
-    }
-
     pub(super) fn reference(&self, label: &str) -> String {
         self.references[label].clone()
-    }
-}
-
-impl Seen {
-    pub(super) fn take(&mut self, event: pb::WatchResponse) {
-        match event.event {
-            Some(pb::watch_response::Event::Cell(cell)) => {
-                self.cells.insert((cell.agency.clone(), cell.person.clone()), cell);
-            }
-            Some(pb::watch_response::Event::Release(view)) => {
-                self.releases.insert((view.release.clone(), view.recipient.clone()), view);
-            }
-            Some(pb::watch_response::Event::Fact(_)) => self.n_facts += 1,
-            Some(
-                pb::watch_response::Event::RatingChanged(_)
-                | pb::watch_response::Event::Challenge(_),
-            )
-            | None => {}
-        }
     }
 }
 

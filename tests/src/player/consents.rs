@@ -1,12 +1,15 @@
-//! What people say about sharing, as agencies record it.
+//! What people say about sharing, as agencies record it; and what is taken back because of it.
 
-use brag_common::wire::pb;
+use anyhow::Context as _;
+use brag_common::{id::AgencyId, wire::pb};
+use tokio::time::{Instant, sleep};
 
 use super::{
-    acts::{Play, once_told, refused},
+    acts::{FOLLOWS_WITHIN, LOOK_AGAIN, Play, once_told, refused},
     people::asked,
+    report::Row,
 };
-use crate::scenario::{Consent, ConsentSaid};
+use crate::scenario::{Acknowledge, Consent, ConsentSaid};
 
 impl Play<'_> {
     /// An assessor records it, and the hub has it.
@@ -35,7 +38,7 @@ impl Play<'_> {
         };
         let id = signed.map_err(refused(&says))?;
         self.statements.insert(id, says);
-        self.n_facts += 1;
+        *self.n_facts.entry("consent").or_default() += 1;
         self.facts_are_in().await
     }
 
@@ -54,6 +57,61 @@ impl Play<'_> {
             expires_at_unix_ms: expires.unwrap_or_default(),
             asked_by: String::new(),
             not_asked_because: consent.not_asked.clone(),
+        }
+    }
+
+    /// What was released by a row has been taken back from a recipient, for the right reason; it acknowledges that, and the
+    /// hub knows.
+    pub(super) async fn acknowledge(&mut self, back: &Acknowledge) -> anyhow::Result<()> {
+        let (agency, id) = (back.agency.get_ref(), back.release.get_ref());
+        let reference = self.asked.get(id).context("the row was not asked")?.clone();
+        let what = format!("{id} is taken back from {agency}");
+        let notice = self.notice(agency, &reference).await?;
+        let found = notice.as_ref().map_or("not taken back", |notice| &notice.reason).to_owned();
+        self.report.acts.push(Row::compare(what, back.reason.code().to_owned(), found));
+        let Some(notice) = notice else { return Ok(()) };
+        let request = pb::AcknowledgeRequest { notice: notice.notice };
+        let mut desk = self.people.assessor(agency)?;
+        let acknowledged = desk.acknowledge(asked(request)).await;
+        acknowledged.map_err(refused(&format!("{agency} acknowledges")))?;
+        let what = format!("{agency} has acknowledged that {id} is taken back");
+        let known = self.acknowledged(agency, &reference).await?;
+        let found = if known { "known to the hub" } else { "not known to the hub" };
+        let expected = "known to the hub".to_owned();
+        self.report.acts.push(Row::compare(what, expected, found.to_owned()));
+        Ok(())
+    }
+
+    async fn notice(
+        &self,
+        agency: &AgencyId,
+        reference: &str,
+    ) -> anyhow::Result<Option<pb::Notice>> {
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        loop {
+            let inbox = self.people.assessor(agency)?.inbox(asked(pb::InboxRequest {})).await;
+            let notices = inbox.map_err(refused("an inbox"))?.into_inner().notices;
+            let found = notices.into_iter().find(|notice| notice.release == reference);
+            if found.is_some() || Instant::now() >= deadline {
+                return Ok(found);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn acknowledged(&self, agency: &AgencyId, reference: &str) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        loop {
+            let shown = self.show().await?;
+            let known = shown.releases.iter().any(|view| {
+                view.release == reference
+                    && view.recipient == agency.as_str()
+                    && !view.retraction_acknowledged_by.is_empty()
+            });
+            if known || Instant::now() >= deadline {
+                return Ok(known);
+            }
+            sleep(LOOK_AGAIN).await;
         }
     }
 }

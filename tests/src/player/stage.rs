@@ -128,6 +128,14 @@ impl Stage {
         Ok(())
     }
 
+    /// Starts the hub.
+    ///
+    /// # Errors
+    /// When it does not serve, with its last words.
+    pub async fn start_hub(&self, fleet: &Fleet) -> anyhow::Result<()> {
+        fleet.start(HUB, "hub", &self.partnership.hub_folder().join("hub.toml")).await
+    }
+
     /// Starts one node.
     ///
     /// # Errors
@@ -169,9 +177,9 @@ impl Stage {
             self.partnership.write_node_config(agency, listen, hub)?;
             nodes.insert(agency.clone(), listen);
         }
-        let hub_config = self.partnership.write_hub_config(hub, &nodes)?;
+        self.partnership.write_hub_config(hub, &nodes)?;
         ports.give_out(hub);
-        fleet.start(HUB, "hub", &hub_config).await?;
+        self.start_hub(fleet).await?;
 
         let work = narrator.begin("Enrolling people, blinded, at the hub", agencies.len());
         let enrolments = agencies.iter().map(|agency| {

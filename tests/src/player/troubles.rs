@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep};
 use super::{
     acts::{FOLLOWS_WITHIN, LOOK_AGAIN, Play, Scene, refused},
     people::asked,
+    seen::follow,
+    stage::HUB,
 };
 use crate::{
     scenario::{Away, Event, LogFull},
@@ -79,6 +81,21 @@ impl Play<'_> {
         self.scene().log_disk(agency, LogDisk::Roomy).await?;
         self.full.remove(agency);
         self.is_asked(agency).await
+    }
+
+    /// The hub ends in the middle of what it does and starts again; it is watched anew, and has lost nothing.
+    pub(super) async fn restart_hub(&self) -> anyhow::Result<()> {
+        let before = self.show().await?;
+        self.fleet.kill(HUB).await?;
+        self.stage.start_hub(self.fleet).await?;
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        // The old connection may end only when it is used.
+        while let Err(error) = follow(self.people, &self.enquiry, &self.tell).await {
+            anyhow::ensure!(Instant::now() < deadline, "the hub can not be watched again: {error}");
+            sleep(LOOK_AGAIN).await;
+        }
+        anyhow::ensure!(self.show().await? == before, "the hub has lost something");
+        Ok(())
     }
 
     /// Waits until the hub has asked an agency about everybody and has its first word: that nothing comes back, that it

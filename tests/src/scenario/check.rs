@@ -226,6 +226,10 @@ impl Found<'_> {
         let scenario = self.scenario;
         let away = scenario.away.iter().map(|away| (&away.agency, away.from, away.until));
         let full = scenario.log_full.iter().map(|full| (&full.agency, full.from, full.until));
+        if scenario.hub_restart.iter().any(|restart| !restart.at.is_after_start()) {
+            let at = Spanned::new(0..0, ());
+            self.fault(&at, "the hub is restarted after the start");
+        }
         for (agency, from, until) in away.chain(full) {
             self.agency(agency);
             if until <= from || !until.is_after_start() {
@@ -235,9 +239,12 @@ impl Found<'_> {
     }
 
     fn openings(&mut self) {
-        for open in &self.scenario.open {
-            if !self.is_asked_before(open.release.get_ref(), open.recipient.get_ref(), open.at) {
-                self.fault(&open.release, "no earlier release of this row for this recipient");
+        let scenario = self.scenario;
+        let opened = scenario.open.iter().map(|open| (&open.release, &open.recipient, open.at));
+        let back = scenario.acknowledge.iter().map(|back| (&back.release, &back.agency, back.at));
+        for (row, recipient, at) in opened.chain(back) {
+            if !self.is_asked_before(row.get_ref(), recipient.get_ref(), at) {
+                self.fault(row, "no earlier release of this row for this recipient");
             }
         }
     }

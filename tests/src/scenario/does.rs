@@ -6,6 +6,7 @@ use brag_common::{
     agreement::LinkKind,
     id::{AgencyId, CategoryCode, RequestId},
     rating::Colour,
+    reason::Reason,
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -144,6 +145,14 @@ pub struct Away {
     pub until: At,
 }
 
+/// That the hub is killed without a word, and started again at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubRestart {
+    /// When.
+    pub at: At,
+}
+
 /// That the disk under an agency's log is full for a time.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +226,21 @@ pub struct Accept {
     pub person: Spanned<String>,
     /// The action's own name, for example `A-2`.
     pub action: RequestId,
+}
+
+/// That a recipient has detail taken back from it, and acknowledges that.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledge {
+    /// The recipient.
+    pub agency: Spanned<AgencyId>,
+    /// The release's row.
+    pub release: Spanned<String>,
+    /// When.
+    pub at: At,
+    /// Why it has to have been taken back: a reason code.
+    #[serde(deserialize_with = "super::expect::reason_code")]
+    pub reason: Reason,
 }
 
 /// That a recipient opens, or tries to open, what was released to it before.

@@ -1,8 +1,8 @@
 //! What happens in a scenario, in order.
 
 use super::{
-    Accept, Assertion, At, Away, Check, Confirm, Consent, LogFull, Open, Rating, Release, Review,
-    Scenario,
+    Accept, Acknowledge, Assertion, At, Away, Check, Confirm, Consent, HubRestart, LogFull, Open,
+    Rating, Release, Review, Scenario,
 };
 
 /// One thing that happens.
@@ -16,6 +16,8 @@ pub enum Event<'a> {
     Fill(&'a LogFull),
     /// There is room on it again.
     Room(&'a LogFull),
+    /// The hub is killed and starts again.
+    HubRestart(&'a HubRestart),
     /// Links are signed.
     Confirm(&'a Confirm),
     /// Colours are given.
@@ -26,6 +28,8 @@ pub enum Event<'a> {
     Consent(&'a Consent),
     /// An action is accepted.
     Accept(&'a Accept),
+    /// Detail was taken back, and its recipient acknowledges that.
+    Acknowledge(&'a Acknowledge),
     /// The enquiry is compared with what has to be so.
     Check(&'a Check),
     /// Detail is asked for.
@@ -48,12 +52,14 @@ impl Scenario {
         let fills = self.log_full.iter().filter(|full| full.from.is_after_start());
         events.extend(fills.map(|e| (e.from, Event::Fill(e))));
         events.extend(self.log_full.iter().map(|e| (e.until, Event::Room(e))));
+        events.extend(self.hub_restart.iter().map(|e| (e.at, Event::HubRestart(e))));
         events.extend(self.confirm.iter().map(|e| (e.at, Event::Confirm(e))));
         let given = self.rating.iter().filter(|rating| !rating.at.is_before_start());
         events.extend(given.map(|e| (e.at, Event::Rating(e))));
         events.extend(self.assertion.iter().map(|e| (e.at, Event::Assertion(e))));
         events.extend(self.consent.iter().map(|e| (e.at, Event::Consent(e))));
         events.extend(self.accept.iter().map(|e| (e.at, Event::Accept(e))));
+        events.extend(self.acknowledge.iter().map(|e| (e.at, Event::Acknowledge(e))));
         events.extend(self.check.iter().map(|e| (e.at, Event::Check(e))));
         events.extend(self.release.iter().map(|e| (e.at, Event::Release(e))));
         events.extend(self.review.iter().map(|e| (e.at, Event::Review(e))));

@@ -251,6 +251,10 @@ impl Decided {
 }
 
 fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error> {
+    reason_code(from).map(Some)
+}
+
+pub(super) fn reason_code<'de, D: Deserializer<'de>>(from: D) -> Result<Reason, D::Error> {
     let code = String::deserialize(from)?;
-    code.parse().map(Some).map_err(|_| D::Error::custom(format!("`{code}` is not a reason code")))
+    code.parse().map_err(|_| D::Error::custom(format!("`{code}` is not a reason code")))
 }

@@ -82,6 +82,12 @@ actions! {
     DetailExpired = "detail_expired";
     /// A view of detail ended and its key was destroyed; `decision` says why.
     DetailClosed = "detail_closed";
+    /// A holder took back detail that it had released: at the holder, at the hub, and at the recipient.
+    DetailRetracted = "detail_retracted";
+    /// A person at the recipient knows of a retraction: at the recipient, at the hub, and at the holder.
+    RetractionAcknowledged = "retraction_acknowledged";
+    /// The hub passed a signed notice on to the agency that it concerns; `decision` is its kind.
+    NoticeRelayed = "notice_relayed";
     /// The hub evaluated blinded match keys for a node's enrolment.
     EnrolmentEvaluated = "enrolment_evaluated";
     /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.
