@@ -12,7 +12,7 @@ use brag_common::{
     agreement::SignedAgreement,
     keyfile::{self, KeyKind},
     program::realm,
-    time::{SharedClock, SystemClock},
+    time::SharedClock,
     tls::{ClientTls, ServerTls},
 };
 use clap::Args;
@@ -78,10 +78,10 @@ impl Findings {
 ///
 /// # Errors
 /// When standard output can not be written.
-pub fn run(args: &CheckArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut findings = Findings::default();
     match Config::load(args.config.path()) {
-        Ok(config) => check(&config, &(Arc::new(SystemClock) as SharedClock), &mut findings),
+        Ok(config) => check(&config, clock, &mut findings),
         Err(error) => findings.problem(
             "configuration",
             format!("{:#}", anyhow::Error::new(error)),

@@ -3,9 +3,14 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use brag_common::audit::command::{self as log_command, LogCommand};
+use brag_common::{
+    audit::command::{self as log_command, LogCommand},
+    program::Surroundings,
+    time::SystemClock,
+};
 use clap::{Args, Parser};
 use serde::Serialize;
 
@@ -128,20 +133,30 @@ impl Exit {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, on this machine's clock.
 ///
 /// # Errors
 /// When it fails; the error says what and where.
 pub fn run(cli: Cli, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    run_in(cli, Surroundings::of_this_machine(Arc::new(SystemClock)), stdout)
+}
+
+/// As [`run`], in surroundings of the caller's: what works on stores and what serves goes by their clock. What a person
+/// calls a running program with goes by the machine's.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    let clock = Arc::clone(&around.clock);
     match cli {
         Cli::Init(args) => init_command::run(&args, stdout),
-        Cli::CheckConfig(args) => check_command::run(&args, stdout),
+        Cli::CheckConfig(args) => check_command::run(&args, &clock, stdout),
         Cli::Serve(args) => {
-            runtime()?.block_on(serve_command::run(&args))?;
+            runtime()?.block_on(serve_command::run(&args, around))?;
             Ok(Exit::Done)
         }
-        Cli::Import(args) => runtime()?.block_on(records_command::import(args, stdout)),
-        Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, stdout)),
+        Cli::Import(args) => runtime()?.block_on(records_command::import(args, clock, stdout)),
+        Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, clock, stdout)),
         Cli::Match(command) => runtime()?.block_on(match_command::run(&command, stdout)),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
         Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {

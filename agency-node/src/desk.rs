@@ -285,7 +285,12 @@ pub async fn assert(
     state(shared, who, Act { enquiry: &enquiry, person: None, action, body }).await
 }
 
-async fn state(shared: &Arc<Shared>, who: &SignedIn, act: Act<'_>) -> Result<RequestId, Refusal> {
+/// Signs a fact, records it, and puts it out for delivery.
+pub(crate) async fn state(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    act: Act<'_>,
+) -> Result<RequestId, Refusal> {
     shared.in_force()?;
     let enquiry = act.enquiry;
     let mut change = Change::new();
@@ -357,7 +362,7 @@ pub(crate) async fn send(shared: &Arc<Shared>, change: Change) -> Result<(), Ref
 }
 
 /// As [`told_of`], for acts that need to know who the person is: refused while a person has still to compare.
-async fn settled(
+pub(crate) async fn settled(
     shared: &Arc<Shared>,
     enquiry: &EnquiryRef,
     person: &PersonRef,

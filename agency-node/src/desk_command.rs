@@ -100,6 +100,13 @@ pub enum DeskCommand {
     ///   agency-node assert ENQUIRY marac --dash-ticks 16 --judgement --person P1
     #[command(verbatim_doc_comment)]
     Assert(AssertArgs),
+    /// Sign that your agency accepts an action of the plan
+    ///
+    /// Who has accepted an action may be told what it needs for it, after a person at the holder has approved that.
+    ///
+    /// Example: agency-node accept-action ENQUIRY --action A-2 --person P2
+    #[command(verbatim_doc_comment)]
+    AcceptAction(AcceptActionArgs),
     /// Record what a person said about sharing
     ///
     /// Example: agency-node consent record ENQUIRY PERSON --category C50 --to CSC
@@ -325,6 +332,21 @@ pub struct AssertArgs {
     plain: PlainArgs,
 }
 
+/// An action of the plan.
+#[derive(Debug, Args)]
+pub struct AcceptActionArgs {
+    /// The enquiry
+    enquiry: String,
+    /// The action's name in the plan
+    #[arg(long, value_name = "ID")]
+    action: String,
+    /// The person it is about
+    #[arg(long, value_name = "PERSON")]
+    person: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
 /// A refusal.
 #[derive(Debug, Args)]
 pub struct RefuseArgs {
@@ -360,6 +382,7 @@ impl DeskCommand {
             Self::AnswerChallenge(args) => &args.plain,
             Self::ConfirmLink(args) => &args.plain,
             Self::Assert(args) => &args.plain,
+            Self::AcceptAction(args) => &args.plain,
             Self::Consent(command) => command.plain(),
             Self::Approve(args) => &args.plain,
             Self::Refuse(args) => &args.plain,
@@ -542,6 +565,13 @@ async fn call(
             } else {
                 writeln!(stdout, "Recorded. A colleague works on this enquiry.")?;
             }
+        }
+        DeskCommand::AcceptAction(args) => {
+            let AcceptActionArgs { enquiry, action, person, .. } = args;
+            let request = pb::AcceptActionRequest { enquiry, person, action };
+            let request = with_deadline(request, CALL_WITHIN);
+            let id = desk.accept_action(request).await?.into_inner().statement_id;
+            show::signed(stdout, "The acceptance is signed and recorded", &id, json)?;
         }
         DeskCommand::Consent(command) => consent::run(&mut desk, command, json, stdout).await?,
         DeskCommand::Approve(args) => approve::run(&mut desk, args, json, stdout).await?,

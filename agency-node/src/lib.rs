@@ -24,6 +24,7 @@ pub mod init_command;
 pub mod match_command;
 pub mod node;
 pub mod outbox;
+pub mod plan;
 pub mod receive;
 pub mod records;
 pub mod records_command;

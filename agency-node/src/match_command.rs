@@ -37,21 +37,30 @@ mod tests;
 pub enum MatchCommand {
     /// Measure keys, weighing and confirmation on two files of people and the true pairs
     ///
-    /// LEFT's people are asked about, RIGHT's are enrolled. Both have the layout of `import`; the truth is CSV
-    /// with the columns left_id and right_id. Plain match keys stand for the blinded tokens, which hit in the
-    /// same places.
+    /// The people of --left are asked about, those of --right are enrolled. Both files have the
+    /// layout of `import`; the truth is CSV with the columns left_id and right_id. Plain match keys
+    /// stand for the blinded tokens, which hit in the same places.
+    ///
+    /// Prints for each stage how many true pairs it finds (recall) and how many of its pairs are
+    /// true (precision); how often a person who is not enrolled would be disclosed; what is left to
+    /// a person (review); what each kind of key finds and hits wrongly by itself; and the time.
     ///
     /// Example: agency-node match eval --left a.csv --right b.csv --truth t.csv --json
     #[command(verbatim_doc_comment)]
     Eval(EvalArgs),
     /// Learn weights from two files of people, without knowing who is the same
     ///
+    /// Expectation-maximisation over the pairs that share a match key. With --prior-odds and
+    /// --strangers the weights stand for any agency, as the shipped ones do; without, for these two
+    /// files. The node uses the shipped weights; `match eval --weights` measures others.
+    ///
     /// Example: agency-node match train --left a.csv --right b.csv --out weights.toml
     #[command(verbatim_doc_comment)]
     Train(TrainArgs),
     /// List people who are likely recorded twice
     ///
-    /// Reads the node's store, and the node has to be stopped; or a file. Prints the agency's own ids, never a name.
+    /// Looks into the node's store, for which the node has to be stopped, or into a file. Prints a
+    /// line for each pair: the agency's own ids, `same` or `unclear`, and the probability; no name.
     ///
     /// Example: agency-node match duplicates --config /etc/brag/agency-node.toml
     #[command(verbatim_doc_comment)]
@@ -85,6 +94,9 @@ pub struct EvalArgs {
     /// Posterior from which a person is asked to decide
     #[arg(long, value_name = "P", default_value_t = 0.2)]
     review_from: f64,
+    /// Write the ids of every pair that was disclosed wrongly here, with the keys that hit; never a name
+    #[arg(long, value_name = "FILE")]
+    wrong: Option<PathBuf>,
     /// Leave identifiers out
     #[arg(long)]
     no_identifiers: bool,
@@ -162,6 +174,11 @@ fn eval_command(args: &EvalArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit>
     let n_people = args.people.unwrap_or(right.len() as u64);
     let setting = eval::Setting { weights, thresholds, n_people };
     let measured = eval::evaluate(&left, &right, &truth, &groups, &setting);
+    if let Some(file) = &args.wrong {
+        let context = || format!("can not write wrong pairs to `{}`", file.display());
+        let out = std::fs::File::create(file).with_context(context)?;
+        report::write_wrong(out, &measured, &left, &right).with_context(context)?;
+    }
     if args.json {
         print_json(stdout, &report::document(&measured, &weights.provenance))?;
     } else {

@@ -4,13 +4,12 @@ use std::{
     fs::File,
     io::{BufWriter, IsTerminal as _, Write},
     path::PathBuf,
-    sync::Arc,
 };
 
 use anyhow::Context as _;
 use brag_common::{
     telemetry::{self, LogConfig, LogLevel},
-    time::SystemClock,
+    time::SharedClock,
 };
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -67,7 +66,11 @@ pub struct EnrolArgs {
 ///
 /// # Errors
 /// When the node runs, or something it needs is missing or wrong.
-pub async fn import(args: ImportArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+pub async fn import(
+    args: ImportArgs,
+    clock: SharedClock,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<Exit> {
     let config = Config::load(args.config.path())?;
     start_log(&config)?;
     let bar = progress_bar("{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
@@ -92,7 +95,7 @@ pub async fn import(args: ImportArgs, stdout: &mut dyn Write) -> anyhow::Result<
             shown.set_position(progress.n_bytes);
         }),
     };
-    let imported = import_files(config, Arc::new(SystemClock), job).await?;
+    let imported = import_files(config, clock, job).await?;
     bar.finish_and_clear();
     if args.json {
         print_json(stdout, &import_document(&imported, args.dry_run))?;
@@ -170,12 +173,16 @@ fn chain(failure: &ImportFailure) -> String {
 ///
 /// # Errors
 /// When the node runs, something it needs is missing or wrong, or the hub can not be reached or used.
-pub async fn enrol(args: &EnrolArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+pub async fn enrol(
+    args: &EnrolArgs,
+    clock: SharedClock,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<Exit> {
     let config = Config::load(args.config.path())?;
     start_log(&config)?;
     let bar = progress_bar("enrolling {wide_bar} {pos}/{len} people {eta}");
     let shown = bar.clone();
-    let outcome = enrol::run(config, Arc::new(SystemClock), move |progress| {
+    let outcome = enrol::run(config, clock, move |progress| {
         shown.set_length(progress.n_people);
         shown.set_position(progress.n_done);
     })

@@ -1,11 +1,10 @@
 //! `agency-node serve`: runs the node until a signal stops it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
     telemetry,
-    time::SystemClock,
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -26,13 +25,13 @@ pub struct ServeArgs {
 ///
 /// # Errors
 /// When something the node needs is missing or wrong, or a part of it ends by itself.
-pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
+pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let config = Config::load(args.config.path())?;
     telemetry::start_log(config.log)?;
     telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), args.config.path());
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let node = Node::build(config, Surroundings::of_this_machine(Arc::new(SystemClock))).await?;
+    let node = Node::build(config, around).await?;
     let listen = node.addr()?;
     let mut written = Ok(());
     node.run(shutdown.clone(), |admin| {

@@ -31,7 +31,7 @@ use crate::{
     guard::{Refusal, SignedIn},
     identity,
     node::Shared,
-    receive,
+    plan, receive,
     review::{self, Approving, waiting},
     store::shapes::IdentityVerdict,
     views,
@@ -364,6 +364,18 @@ impl DeskService for ForStaff {
         .map_err(refused)?;
         let id = desk::assert(&self.0, &who, enquiry, threshold, people).await.map_err(refused)?;
         Ok(Response::new(pb::MakeAssertionResponse { statement_id: id.to_string() }))
+    }
+
+    async fn accept_action(
+        &self,
+        request: Request<pb::AcceptActionRequest>,
+    ) -> Result<Response<pb::AcceptActionResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let action = id("action", &message.action).map_err(refused)?;
+        let id = plan::accept(&self.0, &who, enquiry, person, action).await.map_err(refused)?;
+        Ok(Response::new(pb::AcceptActionResponse { statement_id: id.to_string() }))
     }
 
     async fn record_consent(

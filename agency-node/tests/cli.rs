@@ -285,6 +285,42 @@ fn an_unusable_file_exits_1_and_what_came_before_it_stays() {
     assert!(told["failed"]["problem"].as_str().unwrap().contains("`id` is missing"), "{told:#}");
 }
 
+#[test]
+fn likely_duplicates_of_the_store_are_listed_by_id_and_relatives_are_not() {
+    let folder = Folder::new();
+    let people = folder.path().join("people.csv");
+    let rows = "record,id,given,family,born,sex,nhs,house,postcode\n\
+         person,1,Nadia,Brookes,1992-03-04,female,,3 Mill Lane,ZZ1 2AB\n\
+         person,2,Nadia,Brooks,1992-03-04,female,,3 Mill Lane,ZZ1 2AB\n\
+         person,3,Isla,Pell,2016-03-04,female,,9 High Street,ZZ2 2AB\n\
+         person,4,Theo,Pell,2016-03-04,male,,9 High Street,ZZ2 2AB\n\
+         person,5,Grace,Adeyemi,1971-08-09,female,943 476 5919,1 High Street,ZZ9 1AA\n\
+         person,6,G,Adeyemi-Hale,,,943 476 5919,,\n";
+    std::fs::write(&people, rows).unwrap();
+    assert!(folder.run(&["import", people.to_str().unwrap()]).status.success());
+    let listed = folder.run(&["match", "duplicates", "--json"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+    let found = json(&listed);
+    assert_eq!(found["people"], 6);
+    let mut pairs: Vec<[String; 3]> = found["pairs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| ["one", "other", "result"].map(|key| pair[key].as_str().unwrap().to_owned()))
+        .collect();
+    for pair in &mut pairs {
+        pair[..2].sort();
+    }
+    assert!(pairs.contains(&["1", "2", "same"].map(str::to_owned)), "{pairs:?}");
+    assert!(pairs.iter().any(|[one, other, _]| (one.as_str(), other.as_str()) == ("5", "6")));
+    assert!(!pairs.iter().any(|[one, _, result]| one == "3" && result == "same"), "{pairs:?}");
+    let text = stdout(&folder.run(&["match", "duplicates"]));
+    assert!(text.contains("among 6 people."), "{text}");
+    for personal in ["Nadia", "Brook", "Pell", "943", "1992"] {
+        assert!(!text.contains(personal) && !stdout(&listed).contains(personal), "{personal}");
+    }
+}
+
 /// A served node; killed when dropped.
 struct Served {
     child: Child,

@@ -14,7 +14,7 @@ use brag_common::{
     keyfile::{self, KeyKind},
     keys::SigningKey,
     peer::TrustDomain,
-    time::{SharedClock, SystemClock},
+    time::SharedClock,
     tls::{ClientTls, ServerTls},
 };
 use clap::Args;
@@ -58,8 +58,8 @@ struct Report<'a> {
 ///
 /// # Errors
 /// When the output can not be written.
-pub fn run(args: &CheckArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
-    let problems = check(&args.config, &(Arc::new(SystemClock) as SharedClock));
+pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    let problems = check(&args.config, clock);
     let ok = problems.is_empty();
     if args.json {
         let report = Report { config: &args.config, ok, problems: &problems };

@@ -1,8 +1,15 @@
 //! The commands of the `hub` program, and how they end.
 
-use std::io::{IsTerminal as _, Write};
+use std::{
+    io::{IsTerminal as _, Write},
+    sync::Arc,
+};
 
-use brag_common::audit::command::{self as log_command, LogCommand};
+use brag_common::{
+    audit::command::{self as log_command, LogCommand},
+    program::Surroundings,
+    time::SystemClock,
+};
 use clap::Parser;
 
 use crate::{
@@ -61,16 +68,26 @@ pub enum Cli {
     Log(LogCommand),
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, on this machine's clock.
 ///
 /// # Errors
 /// When it fails; the error says what and where.
 pub fn run(cli: &Cli, stdout: &mut dyn Write) -> anyhow::Result<u8> {
+    run_in(cli, Surroundings::of_this_machine(Arc::new(SystemClock)), stdout)
+}
+
+/// As [`run`], in surroundings of the caller's: what works on stores and what serves goes by their clock. What a person
+/// calls a running program with goes by the machine's.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow::Result<u8> {
+    let clock = Arc::clone(&around.clock);
     let exit = match cli {
         Cli::Init(args) => init_command::run(args, stdout)?,
-        Cli::CheckConfig(args) => check_command::run(args, stdout)?,
+        Cli::CheckConfig(args) => check_command::run(args, &clock, stdout)?,
         Cli::Serve(args) => {
-            runtime()?.block_on(serve_command::run(args))?;
+            runtime()?.block_on(serve_command::run(args, around))?;
             Exit::Done
         }
         Cli::Agreement(command) => agreement_command::run(command, stdout)?,

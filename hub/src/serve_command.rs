@@ -1,11 +1,10 @@
 //! `hub serve`: runs the hub until a signal stops it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
     telemetry,
-    time::SystemClock,
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -27,13 +26,12 @@ pub struct ServeArgs {
 ///
 /// # Errors
 /// When something the hub needs is missing or wrong, or a part of it ends by itself.
-pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
+pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let config = Config::load(&args.config)?;
     telemetry::start_log(config.log)?;
     telemetry::log_start("hub", env!("CARGO_PKG_VERSION"), &args.config);
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let around = Surroundings::of_this_machine(Arc::new(SystemClock));
     let hub = Hub::build(config, around, shutdown.clone()).await?;
     let listen = hub.addr()?;
     let mut written = Ok(());

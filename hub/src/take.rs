@@ -238,7 +238,7 @@ pub async fn take_with(
         if known.is_some_and(|known| !gives_way(&known.state, &state)) {
             continue;
         }
-        let late = now > record.answer_by;
+        let late = now > record.answer_by && !known.is_some_and(|known| came_in_time(&known.state));
         let next = CellRecord { state: stored(state, late), since: now };
         // It stands as it stood: since when, and those who watch, need not be told.
         if known.is_some_and(|known| known.state == next.state) {
@@ -263,6 +263,24 @@ pub async fn take_with(
         shared.tell(enquiry, view::cell_event(now, cell));
     }
     Ok(())
+}
+
+/// Whether an agency has answered before the round closed. Who then judges anew is not late.
+const fn came_in_time(known: &CellState) -> bool {
+    match known {
+        CellState::Pending | CellState::NoResponse(_) => false,
+        CellState::Answered { said, late } => {
+            !*late
+                && match said {
+                    SaidRecord::Rated { .. } | SaidRecord::NotKnown | SaidRecord::Declined(_) => {
+                        true
+                    }
+                    SaidRecord::Possible | SaidRecord::IdentityReview | SaidRecord::Unable(_) => {
+                        false
+                    }
+                }
+        }
+    }
 }
 
 /// Whether a cell's state gives way to a new one. Pure.
@@ -446,6 +464,22 @@ mod tests {
             ] {
                 assert!(!gives_way(&known, &next), "{next:?}");
             }
+        }
+    }
+
+    #[test]
+    fn who_was_asked_in_vain_or_could_not_say_has_not_answered_in_time() {
+        for known in [
+            CellState::Pending,
+            CellState::NoResponse("UNREACHABLE".to_owned()),
+            said(SaidRecord::Unable("AUDIT_UNAVAILABLE".to_owned())),
+            said(SaidRecord::IdentityReview),
+            CellState::Answered { said: rated(), late: true },
+        ] {
+            assert!(!came_in_time(&known), "{known:?}");
+        }
+        for known in [rated(), SaidRecord::NotKnown, SaidRecord::Declined("CONFLICT".to_owned())] {
+            assert!(came_in_time(&said(known)));
         }
     }
 

@@ -83,13 +83,22 @@ fn the_page_on_the_log_has_every_field_of_an_entry() {
 }
 
 #[test]
-fn the_page_on_matching_has_every_kind_of_key() {
+fn the_page_on_matching_has_every_kind_of_key_and_what_was_measured_of_it() {
     let page = read("docs/matching.md");
     for kind in brag_common::matching::keys::KeyKind::ALL {
-        // The name without its version.
         let name = kind.label().split('v').next().unwrap();
-        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| missing_row(name));
+        let measured = kind.measured();
+        let figures =
+            format!("| {:.3} | {:.4} |", measured.recall_febrl4, measured.false_candidates);
+        assert!(row.ends_with(&figures), "{row}\nshould end with {figures}");
     }
+}
+
+fn missing_row(name: &str) -> &'static str {
+    assert!(name.is_empty(), "docs/matching.md has no row for {name}");
+    ""
 }
 
 #[test]

@@ -54,6 +54,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.DeskService/DecideIdentity", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ConfirmLink", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/MakeAssertion", Open::Staff(&["assessor"])),
+    ("brag.v1.DeskService/AcceptAction", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/RecordConsent", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/WithdrawConsent", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ShowConsent", Open::Staff(&["assessor"])),

@@ -1,5 +1,4 @@
-//! The demo, run as the program it is. What it printed is compared here with scenario S1 by hand and with the decision
-//! cases of the corpus, not with the scenario file that it plays.
+//! The demo, run as the program it is: what it refuses, how it ends, and what it leaves behind.
 
 use std::{
     path::Path,
@@ -8,9 +7,6 @@ use std::{
 };
 
 use brag_tests::scenario::S1;
-use serde_json::Value;
-
-const CASES: &str = include_str!("../corpus/agreements/exampleshire/s1.json");
 
 fn demo(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
@@ -24,13 +20,6 @@ fn run(args: &[&str]) -> Output {
 
 fn words(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The first check's cells of an agency, in the order of the people.
-fn cells<'a>(report: &'a Value, agency: &str) -> Vec<&'a str> {
-    let lines = report["checks"][0]["matrix"].as_array().unwrap();
-    let line = lines.iter().find(|line| line["agency"] == agency).unwrap();
-    line["cells"].as_array().unwrap().iter().map(|cell| cell["found"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -52,73 +41,6 @@ fn a_folder_that_is_not_empty_is_left_alone() {
     let output = run(&["--data", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-}
-
-/// Everything is asserted of one run, because a run takes ten seconds: first what must not be, then what must.
-#[test]
-fn s1_comes_out_as_it_is_written() {
-    let output = run(&["--json", "--people", "300"]);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}\n{}",
-        words(&output.stderr),
-        words(&output.stdout)
-    );
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-
-    let nobody = ["NK"; 6];
-    for agency in ["MHT", "PRO", "EHT", "ASC", "CAM", "YOS", "MRC"] {
-        assert_eq!(cells(&report, agency), nobody, "{agency}");
-    }
-    assert_eq!(cells(&report, "POL"), ["A", "A", "G", "G", "G", "NK"]);
-    assert_eq!(cells(&report, "CSC"), ["G", "G", "G", "G", "G", "NK"]);
-    assert_eq!(cells(&report, "HLT"), ["A", "NK", "G", "G", "G", "NK"]);
-    assert_eq!(cells(&report, "EDU"), ["NK", "NK", "A", "G", "NK", "NK"]);
-    assert_eq!(cells(&report, "HOU"), ["G", "G", "NK", "NK", "NK", "NK"]);
-    assert_eq!(cells(&report, "DAS"), ["R", "R", "A", "A", "A", "NK"]);
-    assert_eq!(cells(&report, "SMS"), ["NK", "R", "R via P2", "R via P2", "R via P2", "NK"]);
-    let levels = report["checks"][0]["levels"].as_array().unwrap();
-    let levels: Vec<&Value> = levels.iter().map(|level| &level["found"]).collect();
-    assert_eq!(levels, ["R", "R", "R", "R", "R", "-"]);
-
-    let rows = report["releases"].as_array().unwrap();
-    let row = |id: &str, recipient: &str| {
-        let found = rows.iter().find(|row| row["id"] == id && row["recipient"] == recipient);
-        found.unwrap_or_else(|| panic!("no row {id} to {recipient}"))
-    };
-    let cases: Value = serde_json::from_str(CASES).unwrap();
-    let mut n_compared = 0;
-    for request in cases["requests"].as_array().unwrap() {
-        let id = request["id"].as_str().unwrap();
-        for (recipient, expected) in request["expect"].as_object().unwrap() {
-            let decided = &row(id, recipient)["decided"];
-            assert_eq!(decided["decision"], expected["decision"], "{id} {recipient}");
-            if let Some(reason) = expected["reason"].as_str() {
-                assert_eq!(decided["reason"], reason, "{id} {recipient}");
-            }
-            if let Some(approvals) = expected["approvals"].as_u64() {
-                assert_eq!(decided["approvals"], approvals, "{id} {recipient}");
-            }
-            n_compared += 1;
-        }
-    }
-    assert_eq!(n_compared, 24);
-    assert_eq!(row("1.2", "CSC")["finally"]["reason"], "APPROVER_REFUSED");
-    assert_eq!(row("1.5b", "DAS")["finally"]["decision"], "review");
-    let released = &row("1.11", "CSC")["finally"];
-    assert_eq!(released["decision"], "release");
-    let obligations = released["obligations"].as_array().unwrap();
-    assert!(obligations.iter().any(|obligation| obligation == "NO_HOME_CONTACT"));
-    let n_opened = rows.iter().filter(|row| row["opened"]["ok"] == true).count();
-    assert_eq!(n_opened, 15);
-
-    assert_eq!(report["logs"].as_array().unwrap().len(), 15);
-    for sweep in report["sweeps"].as_array().unwrap() {
-        assert_eq!(sweep["leaks"].as_array().unwrap().len(), 0);
-        assert!(sweep["n_files"].as_u64().unwrap() > 100);
-    }
-    assert_eq!(report["passed"], true);
 }
 
 #[test]

@@ -6,9 +6,11 @@
 //! - [`identity`]: possible matches: authorised, compared, decided, undone, and found again
 //! - [`demo`]: the demo, as the program it is, on real processes
 //! - [`load`]: the load benchmark, as the program it is, at a size at which its figures mean nothing
+//! - [`scenarios`]: what the demo makes of each scenario, beside the tables it was written from
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
+//! - [`plan`]: actions that agencies accept
 //! - [`views`]: detail at its recipient, and every way in which it ends there
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
@@ -38,9 +40,11 @@ mod malicious_hub;
 mod malicious_node;
 mod node_process;
 mod partial_failure;
+mod plan;
 mod release;
 mod review;
 mod round;
+mod scenarios;
 mod scene;
 mod stand_in;
 mod tidy;

@@ -213,6 +213,7 @@ impl Ground {
                 categories: consent.categories.clone(),
                 recipients: consent.recipients.clone(),
                 expires_at,
+                asked_by: None,
             });
             say(&police, body, Some(&consent.evidence));
         }

@@ -139,7 +139,10 @@ impl Ground {
             }
             Says::Withdrawal { of } => {
                 let rating = name(Kind::Of(of));
-                (Body::RatingWithdrawn { person: named[0].clone(), rating }, start())
+                (
+                    Body::RatingWithdrawn { person: named[0].clone(), rating, still_known: false },
+                    start(),
+                )
             }
             Says::Section47 => {
                 let people = named.clone();

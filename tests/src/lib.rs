@@ -7,4 +7,5 @@ pub mod people;
 pub mod player;
 pub mod processes;
 pub mod scenario;
+pub mod staging;
 pub mod sweep;

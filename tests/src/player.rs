@@ -19,16 +19,19 @@ use crate::{
 
 mod acts;
 mod compare;
+mod consents;
 mod people;
 mod print;
 mod progress;
+mod receipts;
 mod releases;
 mod report;
 mod requests;
 mod stage;
+mod troubles;
 
 use self::{
-    acts::Play,
+    acts::{Play, Scene},
     people::People,
     stage::{Addresses, HUB, Stage},
 };
@@ -78,11 +81,11 @@ pub async fn play(
         () = interrupted.cancelled() => anyhow::bail!(Interrupted),
         stage = Stage::set(folder, scenario, n_people, narrator) => stage?,
     };
-    let mut fleet = Fleet::new(stage.programs.clone());
+    let fleet = Fleet::new(stage.staged.clone());
     let played = tokio::select! {
         biased;
         () = interrupted.cancelled() => Err(Interrupted.into()),
-        played = raise_and_play(&stage, &mut fleet, scenario, narrator) => played,
+        played = raise_and_play(&stage, &fleet, scenario, narrator) => played,
     };
     match played {
         Ok((addresses, report)) => Ok(Played { fleet, stage, addresses, report }),
@@ -98,15 +101,15 @@ pub async fn play(
 
 async fn raise_and_play(
     stage: &Stage,
-    fleet: &mut Fleet,
+    fleet: &Fleet,
     scenario: &Scenario,
     narrator: &Narrator,
 ) -> anyhow::Result<(Addresses, Report)> {
     let addresses = stage.raise(fleet, narrator).await?;
-    let people = People::new(&stage.partnership, addresses.clone());
+    let people = People::new(&stage.partnership, addresses.clone(), stage.hand.clock());
     let playing = async {
         let work = narrator.begin("Playing the scenario", scenario.events().len());
-        let play = Play::open(scenario, &people, stage.start).await?;
+        let play = Play::open(scenario, Scene { people: &people, stage, fleet }).await?;
         let report = play.play_out(|| work.step()).await?;
         work.done();
         anyhow::Ok(report)
@@ -116,6 +119,8 @@ async fn raise_and_play(
         report = playing => report,
     }?;
     fleet.keep_metrics()?;
+    // Whoever looks around afterwards finds a clock that goes.
+    stage.hand.let_run()?;
     Ok((addresses, report))
 }
 
@@ -156,6 +161,7 @@ impl Played {
         }
         work.done();
         self.report.logs = logs;
+        self.report.receipts = receipts::compare(&self.report, partnership)?;
         let work = narrator.begin("Sweeping for leaks", 2);
         self.report.sweeps = self.sweep(scenario, narrator)?;
         work.done();
@@ -220,7 +226,8 @@ impl Played {
     /// # Errors
     /// When a profile can not be written.
     pub fn how_to_reach(&self) -> anyhow::Result<String> {
-        let people = People::new(&self.stage.partnership, self.addresses.clone());
+        let clock = self.stage.hand.clock();
+        let people = People::new(&self.stage.partnership, self.addresses.clone(), clock);
         let profiles = people.write_profiles()?;
         let program = |name: &str| self.stage.programs.path(name).display().to_string();
         let (hub, node) = (program("hub"), program("agency-node"));
@@ -245,10 +252,9 @@ impl Played {
         ));
         let log = self.stage.partnership.hub_folder().join("data/log").join(LOG_SHARD);
         said.push_str(&format!("  {hub} log show {}\n", log.display()));
-        for server in &self.fleet.servers {
+        for (name, listen, admin) in self.fleet.running() {
             said.push_str(&format!(
-                "  {:<4} https://{}  metrics http://{}/metrics\n",
-                server.name, server.listen, server.admin
+                "  {name:<4} https://{listen}  metrics http://{admin}/metrics\n"
             ));
         }
         said.push_str("\nPress Ctrl-C to stop everything.");

@@ -3,12 +3,14 @@
 //! Everything a child prints is captured in files, so that it can be searched afterwards.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +18,7 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tokio::{
+    net::TcpSocket,
     process::{Child, Command},
     time::{Instant, sleep, timeout},
 };
@@ -37,6 +40,7 @@ const TAIL_BYTES: u64 = 2000;
 pub struct Programs {
     folder: PathBuf,
     captured: PathBuf,
+    stage: Option<PathBuf>,
 }
 
 impl Programs {
@@ -51,7 +55,7 @@ impl Programs {
         if folder.ends_with("deps") {
             folder.pop();
         }
-        for program in ["agency-node", "hub"] {
+        for program in ["agency-node", "hub", "staged"] {
             anyhow::ensure!(
                 folder.join(program).is_file(),
                 "`{program}` is not beside this program in `{}`; run: cargo build --workspace --bins",
@@ -59,7 +63,13 @@ impl Programs {
             );
         }
         fs::create_dir_all(&captured)?;
-        Ok(Self { folder, captured })
+        Ok(Self { folder, captured, stage: None })
+    }
+
+    /// The same programs, whose commands run on a stage: see [`crate::staging`].
+    #[must_use]
+    pub fn on_stage(&self, stage: &Path) -> Self {
+        Self { stage: Some(stage.to_owned()), ..self.clone() }
     }
 
     /// Path of a program.
@@ -135,7 +145,15 @@ impl Programs {
             let mut options = fs::OpenOptions::new();
             options.create(true).append(true).open(self.captured_file(name, stream))
         };
-        Command::new(self.path(program))
+        let mut command = match &self.stage {
+            None => Command::new(self.path(program)),
+            Some(stage) => {
+                let mut staged = Command::new(self.path("staged"));
+                staged.arg("--stage").arg(stage).args(["--name", name, program]);
+                staged
+            }
+        };
+        command
             .args(args)
             .stdin(Stdio::null())
             .stdout(capture("stdout")?)
@@ -213,31 +231,67 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Fleet {
     programs: Programs,
-    /// The servers, in the order in which they started.
-    pub servers: Vec<Server>,
+    /// In the order in which they started.
+    servers: Mutex<Vec<Server>>,
+    /// Ports of servers that are away, held for them: bound, so that nobody else gets one, and not listened on.
+    away: Mutex<BTreeMap<String, TcpSocket>>,
 }
 
 impl Fleet {
     /// Nothing runs yet.
     #[must_use]
-    pub const fn new(programs: Programs) -> Self {
-        Self { programs, servers: Vec::new() }
+    pub fn new(programs: Programs) -> Self {
+        Self { programs, servers: Mutex::default(), away: Mutex::default() }
     }
 
     /// Starts a server and waits until it serves.
     ///
     /// # Errors
     /// As [`Programs::serve`].
-    pub async fn start(&mut self, name: &str, program: &str, config: &Path) -> anyhow::Result<()> {
+    pub async fn start(&self, name: &str, program: &str, config: &Path) -> anyhow::Result<()> {
+        // Its port is free from here on.
+        lock(&self.away).remove(name);
         let server = self.programs.serve(name, program, config).await?;
-        self.servers.push(server);
+        lock(&self.servers).push(server);
         Ok(())
     }
 
+    /// Stops one server; its port stays its own until it is started again.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end cleanly.
+    pub async fn send_away(&self, name: &str) -> anyhow::Result<()> {
+        let server = {
+            let mut servers = lock(&self.servers);
+            let place = servers.iter().position(|server| server.name == name);
+            servers.remove(place.with_context(|| format!("{name} does not run"))?)
+        };
+        let listen = server.listen;
+        self.end(vec![server]).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen).with_context(|| format!("can not hold the port of {name}"))?;
+        lock(&self.away).insert(name.to_owned(), socket);
+        Ok(())
+    }
+
+    /// The process of a server; `None` when it does not run.
+    #[must_use]
+    pub fn process(&self, name: &str) -> Option<u32> {
+        lock(&self.servers).iter().find(|server| server.name == name)?.child.id()
+    }
+
+    /// Everything that runs: name, where it serves, where its metrics are.
+    #[must_use]
+    pub fn running(&self) -> Vec<(String, SocketAddr, SocketAddr)> {
+        let servers = lock(&self.servers);
+        servers.iter().map(|s| (s.name.clone(), s.listen, s.admin)).collect()
+    }
+
     /// Waits until a server ends that nobody told to, and says which, with its last words.
-    pub async fn one_has_died(&mut self) -> anyhow::Error {
+    pub async fn one_has_died(&self) -> anyhow::Error {
         loop {
-            for server in &mut self.servers {
+            for server in lock(&self.servers).iter_mut() {
                 if let Ok(Some(status)) = server.child.try_wait() {
                     let tail = self.programs.tail(&server.name);
                     return anyhow::anyhow!("{} ended by itself ({status}):\n{tail}", server.name);
@@ -252,10 +306,10 @@ impl Fleet {
     /// # Errors
     /// When one does not answer.
     pub fn keep_metrics(&self) -> anyhow::Result<()> {
-        for Server { name, admin, .. } in &self.servers {
-            let metrics = fetch(*admin, "/metrics")
+        for (name, _, admin) in self.running() {
+            let metrics = fetch(admin, "/metrics")
                 .with_context(|| format!("the metrics of {name} can not be read"))?;
-            fs::write(self.programs.captured_file(name, "metrics"), metrics)?;
+            fs::write(self.programs.captured_file(&name, "metrics"), metrics)?;
         }
         Ok(())
     }
@@ -264,8 +318,12 @@ impl Fleet {
     ///
     /// # Errors
     /// When one does not end in time (it is killed), or not with 0; all have ended in any case.
-    pub async fn stop(&mut self) -> anyhow::Result<()> {
-        let mut servers = std::mem::take(&mut self.servers);
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let servers = std::mem::take(&mut *lock(&self.servers));
+        self.end(servers).await
+    }
+
+    async fn end(&self, mut servers: Vec<Server>) -> anyhow::Result<()> {
         for server in &servers {
             server.signal(Signal::TERM);
         }
@@ -310,6 +368,11 @@ impl Server {
             let _ = kill_process(id, signal);
         }
     }
+}
+
+/// What these locks guard is whole at every moment, so one that a panic left is good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ports of this machine that nobody else takes until they are given out.

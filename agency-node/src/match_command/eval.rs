@@ -80,9 +80,23 @@ pub(super) struct OfKind {
     pub(super) found: Found,
 }
 
+/// An identity that went to the wrong record: places in the two files, and what it rested on.
+#[derive(Debug, Clone)]
+pub(super) struct Wrong {
+    pub(super) asked: usize,
+    pub(super) candidate: u32,
+    /// Whether the person asked about is enrolled at all.
+    pub(super) is_known: bool,
+    pub(super) posterior: f64,
+    pub(super) asked_kinds: Kinds,
+    pub(super) hits: Kinds,
+    pub(super) confirmed: Confirmation,
+}
+
 /// What came out.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
+    pub(super) wrong: Vec<Wrong>,
     pub(super) n_left: usize,
     pub(super) n_right: usize,
     pub(super) n_people: u64,
@@ -125,6 +139,7 @@ fn hash(key: &[u8]) -> u64 {
 
 /// One answer, weighed: candidates with most hits first, as the node sends them.
 struct Answered {
+    asked: Kinds,
     /// All that share a key, with the keys.
     hits: Vec<(u32, Kinds)>,
     /// Posterior of the first four, the likeliest first.
@@ -171,9 +186,10 @@ pub(super) fn evaluate(
     measured.confirm_time = start.elapsed();
 
     let mut kinds = vec![OfKind::default(); KeyKind::ALL.len()];
-    for (((answer, confirmed), same), group) in
-        answers.iter().zip(&confirmations).zip(truth).zip(groups)
+    for ((((asked, answer), confirmed), same), group) in
+        answers.iter().enumerate().zip(&confirmations).zip(truth).zip(groups)
     {
+        measured.wrong.extend(wrong(asked, answer, confirmed, same, setting));
         for (candidate, hits) in &answer.hits {
             for (kind, of_kind) in KeyKind::ALL.iter().zip(&mut kinds) {
                 if hits.contains(*kind) {
@@ -191,11 +207,35 @@ pub(super) fn evaluate(
     measured
 }
 
+/// The best candidate, when it is disclosed and is somebody else.
+fn wrong(
+    asked: usize,
+    answer: &Answered,
+    confirmed: &[Confirmation],
+    same: &[u32],
+    setting: &Setting<'_>,
+) -> Option<Wrong> {
+    let (candidate, posterior) = *answer.weighed.first()?;
+    let is_wrong =
+        setting.thresholds.verdict(posterior) == Verdict::Known && !same.contains(&candidate);
+    let (_, hits) =
+        answer.hits.iter().find(|(place, _)| *place == candidate).filter(|_| is_wrong)?;
+    Some(Wrong {
+        asked,
+        candidate,
+        is_known: !same.is_empty(),
+        posterior,
+        asked_kinds: answer.asked,
+        hits: *hits,
+        confirmed: *confirmed.first()?,
+    })
+}
+
 fn answer(
     asked: &Identity,
     index: &Index,
     setting: &Setting<'_>,
-    cache: &mut HashMap<(u16, u16), f64>,
+    cache: &mut HashMap<(u32, u32), f64>,
 ) -> Answered {
     let slots = query_slots(asked, &mut OsRng);
     let mut kinds = Kinds::default();
@@ -221,7 +261,8 @@ fn answer(
         })
         .collect();
     weighed.sort_by(|one, other| other.1.total_cmp(&one.1));
-    Answered { hits: ranked.into_iter().map(|(place, (hits, _))| (place, hits)).collect(), weighed }
+    let hits = ranked.into_iter().map(|(place, (hits, _))| (place, hits)).collect();
+    Answered { asked: kinds, hits, weighed }
 }
 
 fn count(

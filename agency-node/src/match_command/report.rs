@@ -2,9 +2,13 @@
 
 use std::io::Write;
 
+use brag_common::matching::{compare::Confirmation, keys::KeyKind};
 use serde_json::{Value, json};
 
-use super::eval::{Counts, Found, Measured};
+use super::{
+    eval::{Counts, Found, Measured},
+    people::People,
+};
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn share(part: u64, whole: u64) -> Option<f64> {
@@ -162,4 +166,48 @@ fn print_counts(out: &mut dyn Write, counts: &Counts) -> std::io::Result<()> {
         counts.unclear.right,
         counts.unclear.wrong
     )
+}
+
+/// The pairs disclosed wrongly, as CSV: ids, whether the person asked about is enrolled, and what it rested on.
+pub(super) fn write_wrong(
+    out: impl Write,
+    measured: &Measured,
+    left: &People,
+    right: &People,
+) -> anyhow::Result<()> {
+    let mut rows = csv::Writer::from_writer(out);
+    rows.write_record([
+        "left_id",
+        "right_id",
+        "enrolled",
+        "posterior",
+        "hit",
+        "missed",
+        "confirmed",
+    ])?;
+    for wrong in &measured.wrong {
+        let id = |people: &People, place: usize| people.get(place).map(|(id, _)| id.clone());
+        let candidate = usize::try_from(wrong.candidate)?;
+        let confirmed = match wrong.confirmed {
+            Confirmation::Same => "same",
+            Confirmation::Unclear => "unclear",
+            Confirmation::Different => "different",
+        };
+        rows.write_record([
+            id(left, wrong.asked).unwrap_or_default(),
+            id(right, candidate).unwrap_or_default(),
+            if wrong.is_known { "yes" } else { "no" }.to_owned(),
+            format!("{:.6}", wrong.posterior),
+            labels(|kind| wrong.hits.contains(kind)),
+            labels(|kind| wrong.asked_kinds.contains(kind) && !wrong.hits.contains(kind)),
+            confirmed.to_owned(),
+        ])?;
+    }
+    rows.flush()?;
+    Ok(())
+}
+
+fn labels(is_one: impl Fn(KeyKind) -> bool) -> String {
+    let ones = KeyKind::ALL.into_iter().filter(|kind| is_one(*kind));
+    ones.map(KeyKind::label).collect::<Vec<_>>().join(" ")
 }

@@ -74,7 +74,7 @@ pub enum Verdict {
 
 /// Kinds of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kinds(pub(super) u16);
+pub struct Kinds(pub(super) u32);
 
 impl Kinds {
     /// These kinds.
@@ -103,7 +103,7 @@ impl Kinds {
 
     /// One bit for each kind, in the order of [`KeyKind::ALL`].
     #[must_use]
-    pub const fn bits(self) -> u16 {
+    pub const fn bits(self) -> u32 {
         self.0
     }
 

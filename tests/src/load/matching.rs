@@ -123,9 +123,9 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
 
     let strangers = stage.region.population.people.split_off(n_people);
     ports.give_out(hub);
-    let mut fleet = Fleet::new(stage.programs.clone());
+    let fleet = Fleet::new(stage.programs.clone());
     fleet.start("hub", "hub", &hub_config).await?;
-    let hub_id = fleet.servers[0].id().context("the hub has ended")?;
+    let hub_id = fleet.process("hub").context("the hub has ended")?;
     let (mut imports, mut enrolments) = (Vec::new(), Vec::new());
     for agency in &agencies {
         let work = narrator.begin(&format!("Importing {} people", agency.n_evaluated), 1);
@@ -162,8 +162,9 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
     let screens =
         screen::run(&stage, &agencies, &keys, &strangers, options.n_screens, &nodes).await?;
     work.done();
-    for (service, server) in services.iter_mut().zip(&nodes.servers) {
-        service.peak_bytes = process::memory(server.id().context("a node has ended")?)?.peak;
+    for (service, agency) in services.iter_mut().zip(&agencies) {
+        let id = nodes.process(agency.id.as_str()).context("a node has ended")?;
+        service.peak_bytes = process::memory(id)?.peak;
     }
     nodes.stop().await?;
 
@@ -304,8 +305,8 @@ async fn start(stage: &Stage, agency: &Agency, nodes: &mut Fleet) -> anyhow::Res
         alone.stop().await?;
     }
     tokio::time::sleep(SETTLE).await;
-    let server = nodes.servers.last().context("no node")?;
-    let memory = process::memory(server.id().context("the node has ended")?)?;
+    let id = nodes.process(agency.id.as_str()).context("the node has ended")?;
+    let memory = process::memory(id)?;
     Ok(Service { start_seconds: Sample::of(seconds), idle_bytes: memory.resident, peak_bytes: 0 })
 }
 

@@ -1,13 +1,16 @@
 //! The play: what people do, in order, over gRPC; and what comes of it beside what had to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use brag_common::{
     agreement::LinkKind,
     id::AgencyId,
     status::code_of,
-    time::Timestamp,
+    time::{Clock as _, Timestamp},
     wire::{pb, words},
 };
 use tokio::{
@@ -19,13 +22,20 @@ use tonic::Status;
 use super::{
     compare,
     people::{People, asked},
-    report::Report,
+    report::{Report, Row},
     requests::open_request,
+    stage::Stage,
 };
-use crate::scenario::{Assertion, Check, Confirm, Event, Rating, Scenario, Threshold};
+use crate::{
+    processes::Fleet,
+    scenario::{Accept, Assertion, At, Check, Confirm, Event, Rating, Scenario, Threshold},
+};
 
 /// How long something that follows from an act may take: a loaded machine and an unoptimised build.
 pub(super) const FOLLOWS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often something is looked at that is no event.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What the hub has told a watching co-ordinator.
 #[derive(Debug, Default)]
@@ -35,10 +45,23 @@ pub(super) struct Seen {
     pub(super) n_facts: usize,
 }
 
+/// Where a play is played, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// Those who act.
+    pub people: &'a People<'a>,
+    /// The stage.
+    pub stage: &'a Stage,
+    /// What runs on it.
+    pub fleet: &'a Fleet,
+}
+
 /// A play under way.
 pub struct Play<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) people: &'a People<'a>,
+    pub(super) stage: &'a Stage,
+    pub(super) fleet: &'a Fleet,
     pub(super) start: Timestamp,
     pub(super) enquiry: String,
     /// References by label, and labels by reference.
@@ -50,6 +73,11 @@ pub struct Play<'a> {
     pub(super) statements: BTreeMap<String, String>,
     /// References of releases by row, and the last word on each row and recipient.
     pub(super) asked: BTreeMap<String, String>,
+    /// Releases and recipients that have something coming to them.
+    pub(super) on_the_way: BTreeSet<(String, String)>,
+    /// Agencies whose node is away, and those whose log can not be written.
+    pub(super) away: BTreeSet<AgencyId>,
+    pub(super) full: BTreeSet<AgencyId>,
     pub(super) report: Report,
 }
 
@@ -58,11 +86,10 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     /// When the hub refuses.
-    pub async fn open(
-        scenario: &'a Scenario,
-        people: &'a People<'a>,
-        start: Timestamp,
-    ) -> anyhow::Result<Self> {
+    pub async fn open(scenario: &'a Scenario, scene: Scene<'a>) -> anyhow::Result<Self> {
+        let Scene { people, stage, fleet } = scene;
+        let start = stage.start;
+        let (away, full) = scene.set(scenario.from_the_start()).await?;
         let mut coordinator = people.coordinator()?;
         let opened = coordinator.open(asked(open_request(scenario, start)?)).await;
         let enquiry = opened.map_err(refused("opening the enquiry"))?.into_inner().enquiry;
@@ -83,9 +110,11 @@ impl<'a> Play<'a> {
         let mut report = Report { scenario: scenario.title.clone(), ..Report::default() };
         report.enquiry.clone_from(&enquiry);
         report.people = scenario.person.iter().map(compare::person_line).collect();
-        Ok(Self {
+        let play = Self {
             scenario,
             people,
+            stage,
+            fleet,
             start,
             enquiry,
             references,
@@ -94,8 +123,15 @@ impl<'a> Play<'a> {
             n_facts: 0,
             statements: BTreeMap::new(),
             asked: BTreeMap::new(),
+            on_the_way: BTreeSet::new(),
+            away,
+            full,
             report,
-        })
+        };
+        for agency in people.agencies() {
+            play.is_asked(agency).await?;
+        }
+        Ok(play)
     }
 
     /// Plays every event, and gives what came of it. `step` is told of each.
@@ -104,20 +140,48 @@ impl<'a> Play<'a> {
     /// When somebody can not act. What comes out otherwise than expected is no error but a row.
     pub async fn play_out(mut self, step: impl Fn()) -> anyhow::Result<Report> {
         for (at, event) in self.scenario.events() {
+            self.advance_to(at).await.with_context(|| format!("before {at}"))?;
             match event {
+                Event::Leave(away) => self.leave(away).await,
+                Event::Return(away) => self.come_back(away).await,
+                Event::Fill(full) => self.fill(full).await,
+                Event::Room(full) => self.make_room(full).await,
                 Event::Confirm(confirm) => self.confirm(confirm).await,
                 Event::Rating(rating) => self.rate(rating).await,
                 Event::Assertion(assertion) => self.assert(assertion).await,
+                Event::Consent(consent) => self.consent(consent).await,
+                Event::Accept(accept) => self.accept(accept).await,
                 Event::Check(check) => self.check(check).await,
                 Event::Release(release) => self.release(release).await,
                 Event::Review(review) => self.review(review).await,
+                Event::Open(open) => self.open_later(open).await,
             }
             .with_context(|| format!("at {at}"))?;
             step();
         }
+        self.at_rest().await?;
         self.inboxes().await?;
         self.last_words().await?;
         Ok(self.report)
+    }
+
+    /// Puts the clock ahead, once nothing is on its way any more: a request that is overtaken by hours is dead.
+    async fn advance_to(&self, at: At) -> anyhow::Result<()> {
+        let at = at.after(self.start);
+        if at > self.stage.hand.clock().now() {
+            self.at_rest().await?;
+            self.stage.hand.advance_to(at)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that was released has arrived.
+    async fn at_rest(&self) -> anyhow::Result<()> {
+        let arrived = |seen: &Seen| {
+            let mut coming = self.on_the_way.iter();
+            coming.all(|place| seen.releases.get(place).is_some_and(|view| view.relayed))
+        };
+        self.until("the arrival of what was released", arrived).await
     }
 
     pub(super) async fn confirm(&mut self, confirm: &Confirm) -> anyhow::Result<()> {
@@ -172,7 +236,17 @@ impl<'a> Play<'a> {
                 let (mut desk, request) = (desk.clone(), request.clone());
                 async move { desk.give_rating(asked(request)).await }
             });
-            let signed = signed.await.map_err(refused(&format!("{agency} rates {label}")))?;
+            let signed = signed.await;
+            if let Some(code) = &rating.refused {
+                let what = format!("{agency} gives {label} {colour}");
+                let found = match &signed {
+                    Ok(_) => "taken".to_owned(),
+                    Err(status) => format!("refused {}", code_of(status).unwrap_or("(no code)")),
+                };
+                self.report.acts.push(Row::compare(what, format!("refused {code}"), found));
+                continue;
+            }
+            let signed = signed.map_err(refused(&format!("{agency} rates {label}")))?;
             let says = format!("{agency}: {colour} for {label}");
             self.statements.insert(signed.into_inner().statement_id, says);
             let cell = (agency.to_string(), self.reference(label));
@@ -219,21 +293,37 @@ impl<'a> Play<'a> {
         self.facts_are_in().await
     }
 
-    pub(super) async fn check(&mut self, check: &Check) -> anyhow::Result<()> {
-        let agrees = |seen: &Seen| {
-            check.matrix.iter().all(|(agency, cells)| {
-                cells.iter().zip(self.scenario.labels()).all(|(expected, label)| {
-                    let place = (agency.get_ref().to_string(), self.reference(label));
-                    let found = seen.cells.get(&place);
-                    found.is_some_and(|cell| {
-                        compare::cell(cell, &self.labels) == expected.to_string()
-                    })
-                })
-            })
+    pub(super) async fn accept(&mut self, accept: &Accept) -> anyhow::Result<()> {
+        let (agency, label) = (accept.agency.get_ref(), accept.person.get_ref());
+        let request = pb::AcceptActionRequest {
+            enquiry: self.enquiry.clone(),
+            person: self.reference(label),
+            action: accept.action.to_string(),
         };
-        // What does not come about in time shows in the rows.
-        let _ = self.until("the matrix", agrees).await;
-        let shown = self.show().await?;
+        let desk = self.people.assessor(agency)?;
+        let signed = once_told(|| {
+            let (mut desk, request) = (desk.clone(), request.clone());
+            async move { desk.accept_action(asked(request)).await }
+        });
+        let what = format!("{agency} accepts action {}", accept.action);
+        let signed = signed.await.map_err(refused(&what))?;
+        let says = format!("{agency}: action {} about {label}", accept.action);
+        self.statements.insert(signed.into_inner().statement_id, says);
+        self.n_facts += 1;
+        self.facts_are_in().await
+    }
+
+    pub(super) async fn check(&mut self, check: &Check) -> anyhow::Result<()> {
+        // What does not come about in time shows in the rows. The end of a round is no event, so the whole is shown
+        // again, not followed.
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        let mut shown = self.show().await?;
+        while !compare::agrees(self.scenario, check, &shown, &self.labels)
+            && Instant::now() < deadline
+        {
+            sleep(LOOK_AGAIN).await;
+            shown = self.show().await?;
+        }
         let agencies: Vec<AgencyId> = self.people.agencies().to_vec();
         let report = compare::check(self.scenario, check, &agencies, &shown, &self.labels);
         self.report.checks.push(report);
@@ -293,7 +383,7 @@ where
     loop {
         match attempt().await {
             Err(status) if code_of(&status) == Some("not_found") && Instant::now() < deadline => {
-                sleep(Duration::from_millis(50)).await;
+                sleep(LOOK_AGAIN).await;
             }
             other => return other,
         }

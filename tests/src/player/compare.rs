@@ -12,10 +12,10 @@ use brag_common::{
 use brag_hub::render;
 
 use super::report::{CheckReport, Decided, MatrixLine, PersonLine, Row};
-use crate::scenario::{self, Check, Expected, Level, Person, Release, Scenario};
+use crate::scenario::{self, Check, Expected, Level, Person, Release, Said, Scenario};
 
-/// How far the end of a view may be from what is expected: the play itself takes time.
-const VIEW_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+/// How far the end of a view may be from what is expected: times travel in whole milliseconds.
+const VIEW_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
 /// A person, for the table's head.
 pub fn person_line(person: &Person) -> PersonLine {
@@ -36,26 +36,37 @@ pub fn person_line(person: &Person) -> PersonLine {
 }
 
 /// A cell as the scenario would write it.
-pub fn cell(cell: &pb::MatrixCell, labels: &BTreeMap<String, String>) -> String {
-    if cell.status() != pb::AnswerStatus::Rated {
-        return scenario::Cell::Status(cell.status()).to_string();
-    }
-    match colour(cell.colour) {
-        Some(colour) => {
+pub fn cell(cell: &pb::MatrixCell, labels: &BTreeMap<String, String>) -> scenario::Cell {
+    let late = cell.status() == pb::AnswerStatus::Late;
+    let status = if late { cell.late_status() } else { cell.status() };
+    let said = match colour(cell.colour) {
+        Some(colour) if status == pb::AnswerStatus::Rated => {
             let via = (!cell.via.is_empty())
                 .then(|| labels.get(&cell.via).cloned().unwrap_or_else(|| "?".to_owned()));
-            scenario::Cell::Rated { colour, via }.to_string()
+            Said::Rated { colour, via }
         }
-        None => "rated without a colour".to_owned(),
-    }
+        // Rated without a colour shows as a status that no scenario can want.
+        _ => Said::Status(status, (!cell.reason.is_empty()).then(|| cell.reason.clone())),
+    };
+    scenario::Cell { said, late }
 }
 
-/// A cell with why it is so, when the agency said why.
-fn cell_found(found: &pb::MatrixCell, labels: &BTreeMap<String, String>) -> String {
-    match found.reason.as_str() {
-        "" => cell(found, labels),
-        reason => format!("{} ({reason})", cell(found, labels)),
-    }
+/// Whether every cell of a check is as it has to be.
+pub fn agrees(
+    scenario: &Scenario,
+    check: &Check,
+    shown: &pb::ShowResponse,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    check.matrix.iter().all(|(agency, cells)| {
+        scenario.labels().zip(cells).all(|(label, expected)| {
+            let found = shown.cells.iter().find(|cell| {
+                cell.agency == agency.get_ref().as_str()
+                    && labels.get(&cell.person).is_some_and(|known| known == label)
+            });
+            found.is_some_and(|found| expected.admits(&cell(found, labels)))
+        })
+    })
 }
 
 /// Compares an enquiry as the hub shows it with a check.
@@ -105,7 +116,7 @@ pub fn check(
         }
     }
     report.flags = flags(check, shown);
-    report.rules = rules(shown);
+    report.rules = rules(check, shown);
     report
 }
 
@@ -123,8 +134,12 @@ fn matrix_line(
             .iter()
             .find(|cell| cell.agency == agency.as_str() && cell.person == person.person);
         let what = format!("{agency} {}", person.label);
-        let text = found.map_or_else(|| "no cell".to_owned(), |found| cell_found(found, labels));
-        line.cells.push(Row::compare(what, expected.to_string(), text));
+        let row = match found.map(|found| cell(found, labels)) {
+            None => Row::compare(what, expected.to_string(), "no cell".to_owned()),
+            Some(found) if expected.admits(&found) => Row::met(what, expected, &found),
+            Some(found) => Row::compare(what, expected.to_string(), found.to_string()),
+        };
+        line.cells.push(row);
         let analysis = found.map(|cell| cell.analysis.clone()).unwrap_or_default();
         if !analysis.is_empty() && !line.analyses.contains(&analysis) {
             line.analyses.push(analysis);
@@ -153,30 +168,24 @@ fn flags(check: &Check, shown: &pb::ShowResponse) -> Vec<Row> {
     rows
 }
 
-/// What holds of every scenario: the level is the highest colour, and everybody has an answer of every agency.
-fn rules(shown: &pb::ShowResponse) -> Vec<Row> {
+/// What holds of every scenario: the level is the highest colour, and no answer is missing but those that the check
+/// says are.
+fn rules(check: &Check, shown: &pb::ShowResponse) -> Vec<Row> {
     let mut rows = Vec::new();
-    for person in &shown.people {
+    for (n, person) in shown.people.iter().enumerate() {
         let cells = shown.cells.iter().filter(|cell| cell.person == person.person);
         let highest = cells.clone().filter_map(|cell| colour(cell.colour)).max();
         let what = format!("level of {} is its highest colour", person.label);
         let found = Level(colour(person.level)).to_string();
         rows.push(Row::compare(what, Level(highest).to_string(), found));
-        let n_waiting = cells.filter(|cell| !is_final(cell.status())).count();
+        let n_waiting =
+            cells.filter(|found| !cell(found, &BTreeMap::new()).is_final()).count().to_string();
+        let column = check.matrix.values().filter_map(|cells| cells.get(n));
+        let n_missing = column.filter(|expected| !expected.is_final()).count().to_string();
         let what = format!("answers missing for {}", person.label);
-        rows.push(Row::compare(what, "0".to_owned(), n_waiting.to_string()));
+        rows.push(Row::compare(what, n_missing, n_waiting));
     }
     rows
-}
-
-const fn is_final(status: pb::AnswerStatus) -> bool {
-    matches!(
-        status,
-        pb::AnswerStatus::Rated
-            | pb::AnswerStatus::NotKnown
-            | pb::AnswerStatus::Declined
-            | pb::AnswerStatus::Late
-    )
 }
 
 /// The decision's word, as the scenario writes it.
@@ -220,6 +229,15 @@ pub fn decision(
         };
         for missing in expected.obligations.iter().filter(|wanted| !has(wanted)) {
             differ("obligation", missing, "none such");
+        }
+        for unwanted in expected.no_obligations.iter().filter(|unwanted| has(unwanted)) {
+            differ("obligation", &format!("no {unwanted}"), unwanted);
+        }
+        for word in &expected.would_be_released_if {
+            if !view.would_be_released_if.contains(word) {
+                let found = view.would_be_released_if.join(", ");
+                differ("would be released if", word, &found);
+            }
         }
         if let Some(until) = expected.view_until {
             let (wanted, found) = (until.after(start), view_until(view));

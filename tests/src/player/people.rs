@@ -11,7 +11,7 @@ use brag_common::{
     id::AgencyId,
     peer::PeerName,
     profile,
-    time::SystemClock,
+    time::SharedClock,
     tls::{ClientTls, connect, with_deadline},
     wire::pb::{
         coordinator_service_client::CoordinatorServiceClient,
@@ -31,14 +31,15 @@ const CALL_WITHIN: Duration = Duration::from_secs(20);
 pub struct People<'a> {
     partnership: &'a Partnership,
     addresses: Addresses,
+    clock: SharedClock,
     channels: Mutex<BTreeMap<String, Channel>>,
 }
 
 impl<'a> People<'a> {
     /// Nobody has a certificate yet.
     #[must_use]
-    pub fn new(partnership: &'a Partnership, addresses: Addresses) -> Self {
-        Self { partnership, addresses, channels: Mutex::default() }
+    pub fn new(partnership: &'a Partnership, addresses: Addresses, clock: SharedClock) -> Self {
+        Self { partnership, addresses, clock, channels: Mutex::default() }
     }
 
     /// The co-ordinator, at the hub.
@@ -105,7 +106,7 @@ impl<'a> People<'a> {
         let path = self.partnership.write_profile(name, server, address)?;
         let profile = profile::load(&path)?;
         let domain = self.partnership.ca().trust_domain().clone();
-        let tls = ClientTls::load(profile.tls.files(), domain, Arc::new(SystemClock))?;
+        let tls = ClientTls::load(profile.tls.files(), domain, Arc::clone(&self.clock))?;
         let channel = connect(&Endpoint::from_shared(profile.endpoint)?, profile.server, tls);
         channels.insert(name.to_owned(), channel.clone());
         Ok(channel)

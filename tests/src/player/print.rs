@@ -23,6 +23,12 @@ pub fn text(report: &Report, paint: Paint) -> String {
     for row in &report.releases {
         release_text(&mut out, row, paint);
     }
+    if !report.acts.is_empty() {
+        let _ = writeln!(out, "\nBesides");
+    }
+    for row in &report.acts {
+        let _ = writeln!(out, "  {} {}: {}", mark(row.ok, paint), row.what, row.found);
+    }
     let wrong: Vec<&Row> = report.inboxes.iter().filter(|row| !row.ok).collect();
     let n_inboxes = report.inboxes.len();
     let _ = writeln!(
@@ -30,6 +36,14 @@ pub fn text(report: &Report, paint: Paint) -> String {
         "\n{} Inboxes: {} of {n_inboxes} agencies have what was released to them, and nothing else",
         mark(wrong.is_empty(), paint),
         n_inboxes - wrong.len()
+    );
+    let n_wrong = report.receipts.iter().filter(|row| !row.ok).count();
+    let n_receipts = report.receipts.len();
+    let _ = writeln!(
+        out,
+        "{} Logs beside each other: {} of {n_receipts} decisions stand once at the holder and once at the hub",
+        mark(n_wrong == 0, paint),
+        n_receipts - n_wrong
     );
     let _ = writeln!(out, "\nLogs");
     for log in &report.logs {
@@ -103,7 +117,7 @@ fn check_text(out: &mut String, check: &CheckReport, paint: Paint) {
     let n_wrong = check.rules.iter().filter(|row| !row.ok).count();
     let _ = writeln!(
         out,
-        "  {} every level is the highest colour, and no answer is missing",
+        "  {} every level is the highest colour, and no other answer is missing",
         mark(n_wrong == 0, paint)
     );
     for row in check.rows().filter_map(|row| row.difference.as_ref()) {

@@ -1,14 +1,14 @@
 //! The play's requests for detail: what holders decide, what people approve and refuse, and who opens what.
 
 use anyhow::Context as _;
-use brag_common::{id::AgencyId, wire::pb};
+use brag_common::{id::AgencyId, status::code_of, wire::pb};
 
 use super::{
     compare,
     people::asked,
     report::{ReleaseRow, Row},
 };
-use crate::scenario::{Expected, Release, Review};
+use crate::scenario::{Decided, Expected, Open, Release, Review};
 
 use super::{
     acts::{Play, refused},
@@ -34,12 +34,16 @@ impl<'a> Play<'a> {
             let view = views.iter().find(|view| view.recipient == recipient.as_str());
             let view = view.with_context(|| format!("row {id}: no answer for {recipient}"))?;
             self.asked.insert(id.clone(), view.release.clone());
+            if view.decision() == pb::Decision::Release {
+                self.on_the_way.insert((view.release.clone(), recipient.to_string()));
+            }
             let expected = release.expect.iter().find(|(known, _)| known.get_ref() == recipient);
             let (_, expected) = expected.context("nothing is expected")?;
             let (decided, differences) =
                 compare::decision(expected, view, self.start, &self.statements);
             let mut row = ReleaseRow {
                 id: id.clone(),
+                release: view.release.clone(),
                 at: release.at.to_string(),
                 holder: release.holder.get_ref().to_string(),
                 person: release.person.get_ref().clone(),
@@ -106,6 +110,9 @@ impl<'a> Play<'a> {
                 view.is_some_and(|view| compare::decision_word(view) == wanted)
             })
             .await;
+        if review.expect.decision == Decided::Release {
+            self.on_the_way.insert(place.clone());
+        }
         let mut rows = std::mem::take(&mut self.report.releases);
         let found = rows.iter_mut().find(|row| row.id == *id && row.recipient == place.1);
         if let Some(row) = found {
@@ -116,6 +123,33 @@ impl<'a> Play<'a> {
             row.ok = row.differences.is_empty();
         }
         self.report.releases = rows;
+        Ok(())
+    }
+
+    /// A recipient opens, or tries to, what came to it before.
+    pub(super) async fn open_later(&mut self, open: &Open) -> anyhow::Result<()> {
+        let (id, recipient) = (open.release.get_ref(), open.recipient.get_ref());
+        let rows = &self.scenario.release;
+        let release = rows.iter().find(|r| r.id.get_ref() == id).context("no such row")?;
+        let reference = self.asked.get(id).context("the row was not asked")?;
+        let request =
+            pb::OpenDetailRequest { release: reference.clone(), obligations_accepted: true };
+        let opened = self.people.assessor(recipient)?.open_detail(asked(request)).await;
+        // INVARIANT: no payload is repeated in a row.
+        let found = match opened {
+            Ok(opened) => {
+                let held = compare::held(self.scenario, release);
+                let whole = compare::is_whole(&opened.into_inner().text, &held);
+                if whole { "the holder's text" } else { "another text" }.to_owned()
+            }
+            Err(status) => format!("refused {}", code_of(&status).unwrap_or("(no code)")),
+        };
+        let expected = match &open.refused {
+            Some(code) => format!("refused {code}"),
+            None => "the holder's text".to_owned(),
+        };
+        let what = format!("{recipient} opens {id} at {}", open.at);
+        self.report.acts.push(Row::compare(what, expected, found));
         Ok(())
     }
 

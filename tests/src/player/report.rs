@@ -1,6 +1,6 @@
 //! What came of a play, row by row beside what had to come of it. The JSON document is these types.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
@@ -20,10 +20,14 @@ pub struct Report {
     pub people: Vec<PersonLine>,
     /// What had to be so at a time.
     pub checks: Vec<CheckReport>,
+    /// What people did that the programs had to take or to refuse, beyond what the checks show.
+    pub acts: Vec<Row>,
     /// Requests for detail, one for each recipient, in the order asked.
     pub releases: Vec<ReleaseRow>,
     /// What lay in each agency's inbox at the end.
     pub inboxes: Vec<Row>,
+    /// That each decision stands once in the holder's log and once, in the same exchange, in the hub's.
+    pub receipts: Vec<Row>,
     /// The logs.
     pub logs: Vec<LogRow>,
     /// The sweeps for leaks.
@@ -66,6 +70,13 @@ impl Row {
         let ok = expected == found;
         let difference = (!ok).then(|| format!("{what}: expected {expected}, found {found}"));
         Self { what, expected, found, ok, difference }
+    }
+
+    /// A row that is right although the two texts may differ: what was found says more than what had to be.
+    #[must_use]
+    pub fn met(what: String, expected: &impl fmt::Display, found: &impl fmt::Display) -> Self {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        Self { what, expected, found, ok: true, difference: None }
     }
 }
 
@@ -112,6 +123,8 @@ pub struct MatrixLine {
 pub struct ReleaseRow {
     /// The scenario's row.
     pub id: String,
+    /// The hub's name of the request.
+    pub release: String,
     /// When, relative to the start.
     pub at: String,
     /// The agency asked.
@@ -208,7 +221,8 @@ impl Report {
             let found = row.differences.iter();
             all.extend(found.map(|what| format!("row {} to {}: {what}", row.id, row.recipient)));
         }
-        all.extend(self.inboxes.iter().filter_map(|row| row.difference.clone()));
+        let others = self.acts.iter().chain(&self.inboxes).chain(&self.receipts);
+        all.extend(others.filter_map(|row| row.difference.clone()));
         for log in self.logs.iter().filter(|log| !log.ok) {
             let fault = log.fault.as_deref().unwrap_or("not in order");
             all.push(format!("the log of {}: {fault}", log.party));

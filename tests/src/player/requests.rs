@@ -37,7 +37,11 @@ pub(super) fn open_request(
             agency: scenario.referral.agency.get_ref().to_string(),
             reference: scenario.referral.reference.clone(),
             incident_at_unix_ms: scenario.referral.incident.after(start).as_millisecond(),
-            received_at_unix_ms: start.as_millisecond(),
+            received_at_unix_ms: scenario
+                .referral
+                .received
+                .map_or(start, |at| at.after(start))
+                .as_millisecond(),
         }),
         people: people.collect::<anyhow::Result<_>>()?,
         links: scenario
@@ -49,7 +53,9 @@ pub(super) fn open_request(
             })
             .collect(),
         domestic_abuse: scenario.domestic_abuse,
-        answer_within_s: 0,
+        answer_within_s: scenario
+            .answer_within
+            .map_or(Ok(0), |within| u32::try_from(within.get().as_secs()))?,
     })
 }
 

@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use brag_common::{
-    id::AgencyId,
-    time::{Clock as _, SystemClock, Timestamp},
-};
+use brag_common::{id::AgencyId, time::Timestamp};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::progress::Narrator;
@@ -21,6 +18,7 @@ use crate::{
     people::{Noise, Population},
     processes::{Fleet, Ports, Programs},
     scenario::Scenario,
+    staging::Stagehand,
 };
 
 /// From which the invented people follow.
@@ -37,8 +35,12 @@ pub const HUB: &str = "hub";
 pub struct Stage {
     /// The partnership.
     pub partnership: Partnership,
-    /// The programs.
+    /// The programs as they are.
     pub programs: Programs,
+    /// The programs on stage.
+    pub staged: Programs,
+    /// Who puts the clock ahead.
+    pub hand: Stagehand,
     /// The scenario's start.
     pub start: Timestamp,
 }
@@ -64,14 +66,16 @@ impl Stage {
         narrator: &Narrator,
     ) -> anyhow::Result<Self> {
         let programs = Programs::beside_this(folder.join("captured"))?;
-        let start = SystemClock.now();
+        let start = scenario.starts_at();
+        let hand = Stagehand::set_up(folder.join("stage"), start)?;
+        let staged = programs.on_stage(hand.folder());
         let work = narrator.begin("Making keys and certificates, signing the agreement", 1);
         let making = folder.clone();
         let partnership =
             tokio::task::spawn_blocking(move || Partnership::create(&making, start, |_| {}))
                 .await??;
         work.done();
-        let stage = Self { partnership, programs, start };
+        let stage = Self { partnership, programs, staged, hand, start };
         // Addresses are not known yet, and not needed to import.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         for agency in stage.partnership.agencies() {
@@ -111,7 +115,7 @@ impl Stage {
                 let (csv, records) = (csv.display().to_string(), records.display().to_string());
                 let args = ["import", &csv, &records, "--config", &config, "--json"];
                 let name = format!("{agency}.import");
-                let ended = self.programs.run(&name, "agency-node", &args).await?;
+                let ended = self.staged.run(&name, "agency-node", &args).await?;
                 ended.done(&format!("the import of {agency}"))?;
                 work.step();
                 anyhow::Ok(())
@@ -124,6 +128,15 @@ impl Stage {
         Ok(())
     }
 
+    /// Starts one node.
+    ///
+    /// # Errors
+    /// When it does not serve, with its last words.
+    pub async fn start_node(&self, fleet: &Fleet, agency: &AgencyId) -> anyhow::Result<()> {
+        let config = self.partnership.node_folder(agency).join("agency-node.toml");
+        fleet.start(agency.as_str(), "agency-node", &config).await
+    }
+
     fn config(&self, agency: &AgencyId) -> String {
         self.partnership.node_folder(agency).join("agency-node.toml").display().to_string()
     }
@@ -132,7 +145,7 @@ impl Stage {
     ///
     /// # Errors
     /// When a program fails, with its last words.
-    pub async fn raise(&self, fleet: &mut Fleet, narrator: &Narrator) -> anyhow::Result<Addresses> {
+    pub async fn raise(&self, fleet: &Fleet, narrator: &Narrator) -> anyhow::Result<Addresses> {
         match self.raise_once(fleet, narrator).await {
             // Somebody else has taken a port between its reservation and its use: once more, with others.
             Err(error) if format!("{error:#}").contains("can not listen on") => {
@@ -144,11 +157,7 @@ impl Stage {
         }
     }
 
-    async fn raise_once(
-        &self,
-        fleet: &mut Fleet,
-        narrator: &Narrator,
-    ) -> anyhow::Result<Addresses> {
+    async fn raise_once(&self, fleet: &Fleet, narrator: &Narrator) -> anyhow::Result<Addresses> {
         let agencies = self.partnership.agencies();
         let mut ports = Ports::reserve(agencies.len() + 1)?;
         let mut free = ports.addresses()?.into_iter();
@@ -171,7 +180,7 @@ impl Stage {
                 let config = self.config(agency);
                 let args = ["enrol", "--config", &config, "--json"];
                 let name = format!("{agency}.enrol");
-                let ended = self.programs.run(&name, "agency-node", &args).await?;
+                let ended = self.staged.run(&name, "agency-node", &args).await?;
                 ended.done(&format!("the enrolment of {agency}"))?;
                 work.step();
                 anyhow::Ok(())
@@ -183,8 +192,7 @@ impl Stage {
         let work = narrator.begin("Starting the nodes", agencies.len());
         for (agency, listen) in &nodes {
             ports.give_out(*listen);
-            let config = self.partnership.node_folder(agency).join("agency-node.toml");
-            fleet.start(agency.as_str(), "agency-node", &config).await?;
+            self.start_node(fleet, agency).await?;
             work.step();
         }
         work.done();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use brag_common::{
-    agreement::Purpose,
+    agreement::{Hypothesis, Purpose},
     id::{AgencyId, PersonRef},
     matching::identity::{Check as NumberCheck, Identifier, IdentifierKind},
     rating::{Analysis, AnalysisBounds, Topic},
@@ -12,7 +12,7 @@ use brag_common::{
 };
 use toml::Spanned;
 
-use super::{Cell, Decided, Expected, Rating, Scenario};
+use super::{At, Cell, ConsentSaid, Decided, Expected, Rating, Said, Scenario};
 
 /// The fewest characters of a marker: shorter ones would be found by chance.
 const MARKER_MIN_CHARS: usize = 12;
@@ -44,6 +44,8 @@ pub(super) fn faults(scenario: &Scenario, agencies: &[AgencyId]) -> Vec<(usize, 
     found.facts();
     found.releases();
     found.reviews();
+    found.troubles();
+    found.openings();
     found.checks();
     found.faults.sort();
     found.faults
@@ -170,6 +172,9 @@ impl Found<'_> {
                 self.fault(via, "a standing rating rests on the agency's own record");
             }
         }
+        if rating.refused.is_some() && rating.at.is_before_start() {
+            self.fault(&rating.agency, "a standing rating is not refused, it is not imported");
+        }
         for label in rating.colours.keys() {
             self.label(label);
             let rests_on = rating.via.as_ref().unwrap_or(label).get_ref();
@@ -193,6 +198,56 @@ impl Found<'_> {
                 self.fault(&assertion.agency, "thresholds are signed after the start");
             }
         }
+        for consent in &self.scenario.consent {
+            self.agency(&consent.agency);
+            self.label(&consent.person);
+            consent.recipients.iter().for_each(|recipient| self.agency(recipient));
+            if consent.at.is_before_start() {
+                self.fault(&consent.agency, "agreements are recorded after the start");
+            }
+            let names_something = !consent.categories.is_empty() && !consent.recipients.is_empty();
+            if consent.said == ConsentSaid::Agreed && !names_something {
+                self.fault(&consent.person, "an agreement names categories and recipients");
+            }
+            if consent.said != ConsentSaid::Agreed && consent.expires.is_some() {
+                self.fault(&consent.person, "only an agreement `expires`");
+            }
+        }
+        for accept in &self.scenario.accept {
+            self.agency(&accept.agency);
+            self.label(&accept.person);
+            if accept.at.is_before_start() {
+                self.fault(&accept.agency, "actions are accepted after the start");
+            }
+        }
+    }
+
+    fn troubles(&mut self) {
+        let scenario = self.scenario;
+        let away = scenario.away.iter().map(|away| (&away.agency, away.from, away.until));
+        let full = scenario.log_full.iter().map(|full| (&full.agency, full.from, full.until));
+        for (agency, from, until) in away.chain(full) {
+            self.agency(agency);
+            if until <= from || !until.is_after_start() {
+                self.fault(agency, "`until` is after `from` and after the start");
+            }
+        }
+    }
+
+    fn openings(&mut self) {
+        for open in &self.scenario.open {
+            if !self.is_asked_before(open.release.get_ref(), open.recipient.get_ref(), open.at) {
+                self.fault(&open.release, "no earlier release of this row for this recipient");
+            }
+        }
+    }
+
+    fn is_asked_before(&self, row: &str, recipient: &AgencyId, at: At) -> bool {
+        self.scenario.release.iter().any(|release| {
+            release.id.get_ref() == row
+                && release.to.iter().any(|to| to.get_ref() == recipient)
+                && release.at <= at
+        })
     }
 
     fn releases(&mut self) {
@@ -239,16 +294,17 @@ impl Found<'_> {
         if expected.approvals.is_some() != (expected.decision == Decided::Review) {
             self.fault(at, "a review has `approvals`, and nothing else has");
         }
+        for word in &expected.would_be_released_if {
+            if !Hypothesis::ALL.iter().any(|known| known.word() == word) {
+                self.fault(at, format!("`{word}` is nothing that would change a refusal"));
+            }
+        }
     }
 
     fn reviews(&mut self) {
         for review in &self.scenario.review {
-            let asked = self.scenario.release.iter().any(|release| {
-                release.id.get_ref() == review.release.get_ref()
-                    && release.to.iter().any(|to| to.get_ref() == review.recipient.get_ref())
-                    && release.at <= review.at
-            });
-            if !asked {
+            let (row, recipient) = (review.release.get_ref(), review.recipient.get_ref());
+            if !self.is_asked_before(row, recipient, review.at) {
                 self.fault(&review.release, "no earlier release of this row for this recipient");
             }
             if review.by.is_empty() || review.by.iter().any(|n| !(1..=2).contains(n)) {
@@ -268,7 +324,7 @@ impl Found<'_> {
                     self.fault(agency, what);
                 }
                 for cell in cells {
-                    if let Cell::Rated { via: Some(via), .. } = cell
+                    if let Cell { said: Said::Rated { via: Some(via), .. }, .. } = cell
                         && !self.scenario.labels().any(|known| known == via)
                     {
                         self.fault(agency, format!("`{via}` is not the label of a person"));

@@ -3,12 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use brag_common::{
-    agreement::Gate,
-    id::AgencyId,
-    matching::identity::{NameKind, Sex},
-    rating::Colour,
-    reason::Reason,
-    wire::pb::AnswerStatus,
+    agreement::Gate, id::AgencyId, rating::Colour, reason::Reason, wire::pb::AnswerStatus,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Spanned;
@@ -52,10 +47,19 @@ pub struct Gates {
     pub shut: Vec<Gate>,
 }
 
-/// One cell of the matrix: `B`, `G`, `A`, `R`, a colour `via` somebody, or a status.
+/// One cell of the matrix, as the file writes it: `A`, `R via P2`, `NK`, `UN AUDIT_UNAVAILABLE`, `G late`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub enum Cell {
+pub struct Cell {
+    /// What was said.
+    pub said: Said,
+    /// Whether it came after the round had closed.
+    pub late: bool,
+}
+
+/// What a cell says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
     /// Rated; `via` is the label of the person it rests on.
     Rated {
         /// The colour.
@@ -63,44 +67,66 @@ pub enum Cell {
         /// Whom it rests on; absent: the agency's own record.
         via: Option<String>,
     },
-    /// Anything else.
-    Status(AnswerStatus),
+    /// Anything else, and why; absent: any reason, or none.
+    Status(AnswerStatus, Option<String>),
 }
 
-/// Words of the file for what is not a colour, and in plain words.
-const STATUSES: [(&str, AnswerStatus, &str); 7] = [
-    ("NK", AnswerStatus::NotKnown, "not known"),
-    ("IR", AnswerStatus::IdentityReview, "identity review"),
-    ("UN", AnswerStatus::Unable, "unable"),
-    ("DE", AnswerStatus::Declined, "declined"),
-    ("PE", AnswerStatus::Pending, "pending"),
-    ("NR", AnswerStatus::NoResponse, "no response"),
-    ("LT", AnswerStatus::Late, "late"),
+impl Cell {
+    /// Whether a cell that was found is as this one wants it.
+    #[must_use]
+    pub fn admits(&self, found: &Self) -> bool {
+        let said = match (&self.said, &found.said) {
+            (Said::Status(status, None), Said::Status(found, _)) => status == found,
+            (said, found) => said == found,
+        };
+        said && self.late == found.late
+    }
+
+    /// Whether nothing more is to come: an answer, a colour or not.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self.said,
+            Said::Rated { .. } | Said::Status(AnswerStatus::NotKnown | AnswerStatus::Declined, _)
+        )
+    }
+}
+
+/// Words of the file for what is not a colour.
+const STATUSES: [(&str, AnswerStatus); 6] = [
+    ("NK", AnswerStatus::NotKnown),
+    ("IR", AnswerStatus::IdentityReview),
+    ("UN", AnswerStatus::Unable),
+    ("DE", AnswerStatus::Declined),
+    ("PE", AnswerStatus::Pending),
+    ("NR", AnswerStatus::NoResponse),
 ];
-
-/// What a status that is not a colour is called in plain words.
-#[must_use]
-pub fn status_words(status: AnswerStatus) -> &'static str {
-    STATUSES.iter().find(|(_, known, _)| *known == status).map_or("?", |(_, _, words)| words)
-}
 
 impl FromStr for Cell {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, status, _)) = STATUSES.iter().find(|(word, ..)| *word == text) {
-            return Ok(Self::Status(*status));
-        }
-        let (letter, via) = match text.split_once(" via ") {
-            Some((letter, via)) => (letter, Some(via.to_owned())),
-            None => (text, None),
+        let (said, late) = match text.strip_suffix(" late") {
+            Some(said) => (said, true),
+            None => (text, false),
         };
-        let colour = colour_of(letter).ok_or_else(|| {
-            format!(
-                "`{text}` is not a cell: expected B, G, A or R, a colour with `via` and a label as in `R via P2`, or NK, IR, UN, DE, PE, NR, LT"
-            )
-        })?;
-        Ok(Self::Rated { colour, via })
+        let (word, why) = match said.split_once(' ') {
+            Some((word, why)) => (word, Some(why)),
+            None => (said, None),
+        };
+        if let Some((_, status)) = STATUSES.iter().find(|(known, _)| *known == word) {
+            let said = Said::Status(*status, why.map(ToOwned::to_owned));
+            return Ok(Self { said, late });
+        }
+        let via = why.and_then(|why| why.strip_prefix("via ")).map(ToOwned::to_owned);
+        match colour_of(word) {
+            Some(colour) if via.is_some() == why.is_some() => {
+                Ok(Self { said: Said::Rated { colour, via }, late })
+            }
+            _ => Err(format!(
+                "`{text}` is not a cell: expected B, G, A or R, a colour with `via` and a label as in `R via P2`, or NK, IR, UN, DE, PE, NR and perhaps why; behind each perhaps `late`"
+            )),
+        }
     }
 }
 
@@ -114,14 +140,18 @@ impl TryFrom<String> for Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rated { colour, via: None } => f.write_str(letter(*colour)),
-            Self::Rated { colour, via: Some(via) } => write!(f, "{} via {via}", letter(*colour)),
-            Self::Status(status) => {
-                let known = STATUSES.iter().find(|(_, known, _)| known == status);
-                f.write_str(known.map_or("?", |(word, ..)| word))
+        match &self.said {
+            Said::Rated { colour, via: None } => f.write_str(letter(*colour))?,
+            Said::Rated { colour, via: Some(via) } => write!(f, "{} via {via}", letter(*colour))?,
+            Said::Status(status, why) => {
+                let known = STATUSES.iter().find(|(_, known)| known == status);
+                f.write_str(known.map_or("?", |(word, _)| word))?;
+                if let Some(why) = why {
+                    write!(f, " {why}")?;
+                }
             }
         }
+        if self.late { f.write_str(" late") } else { Ok(()) }
     }
 }
 
@@ -182,9 +212,15 @@ pub struct Expected {
     pub obligations: Vec<String>,
     /// When the view has to end, relative to the start and give or take ten minutes; absent: any time.
     pub view_until: Option<At>,
+    /// Obligations that must not be among them.
+    #[serde(default)]
+    pub no_obligations: Vec<String>,
     /// The refusal tells how to reach the team.
     #[serde(default)]
     pub contact_route: bool,
+    /// What has to be among that which would change the refusal, in the words of `decide`.
+    #[serde(default)]
+    pub would_be_released_if: Vec<String>,
 }
 
 /// What was decided.
@@ -197,6 +233,8 @@ pub enum Decided {
     Review,
     /// Refused.
     Deny,
+    /// The holder gave no decision.
+    NoResponse,
 }
 
 impl Decided {
@@ -207,6 +245,7 @@ impl Decided {
             Self::Release => "release",
             Self::Review => "review",
             Self::Deny => "deny",
+            Self::NoResponse => "no_response",
         }
     }
 }
@@ -214,14 +253,4 @@ impl Decided {
 fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error> {
     let code = String::deserialize(from)?;
     code.parse().map(Some).map_err(|_| D::Error::custom(format!("`{code}` is not a reason code")))
-}
-
-pub(super) fn sex<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Sex>, D::Error> {
-    Sex::parse(&String::deserialize(from)?).map_err(D::Error::custom)
-}
-
-pub(super) fn name_kind<'de, D: Deserializer<'de>>(from: D) -> Result<NameKind, D::Error> {
-    let word = String::deserialize(from)?;
-    NameKind::from_word(&word)
-        .ok_or_else(|| D::Error::custom(format!("`{word}` is not a kind of name")))
 }

@@ -12,7 +12,7 @@ use brag_common::{
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::{At, Part, Person, Record, Scenario};
+use super::{Part, Person, Record, Scenario};
 
 /// Days after their last birthday that people with an age have: any number that keeps the age for a while.
 const DAYS_SINCE_BIRTHDAY: i32 = 137;
@@ -167,33 +167,4 @@ impl Scenario {
             .find(|record| record.agency.get_ref() == agency && record.person.get_ref() == label)
             .map_or("", |record| &record.id)
     }
-
-    /// Everything that happens, in order of time; of the same time, in the order: links, ratings, assertions, checks,
-    /// releases, reviews.
-    #[must_use]
-    pub fn events(&self) -> Vec<(At, Event<'_>)> {
-        let mut events: Vec<(At, Event<'_>)> = Vec::new();
-        events.extend(self.confirm.iter().map(|e| (e.at, Event::Confirm(e))));
-        let given = self.rating.iter().filter(|rating| !rating.at.is_before_start());
-        events.extend(given.map(|e| (e.at, Event::Rating(e))));
-        events.extend(self.assertion.iter().map(|e| (e.at, Event::Assertion(e))));
-        events.extend(self.check.iter().map(|e| (e.at, Event::Check(e))));
-        events.extend(self.release.iter().map(|e| (e.at, Event::Release(e))));
-        events.extend(self.review.iter().map(|e| (e.at, Event::Review(e))));
-        // Stable: what has the same time keeps its order.
-        events.sort_by_key(|(at, _)| *at);
-        events
-    }
-}
-
-/// One thing that happens.
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "each is the word itself")]
-pub enum Event<'a> {
-    Confirm(&'a super::Confirm),
-    Rating(&'a super::Rating),
-    Assertion(&'a super::Assertion),
-    Check(&'a super::Check),
-    Release(&'a super::Release),
-    Review(&'a super::Review),
 }

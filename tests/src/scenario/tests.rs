@@ -63,6 +63,69 @@ fn s1_has_no_faults_and_its_markers_are_in_every_payload() {
 }
 
 #[test]
+fn refuses_troubles_and_openings_that_can_not_be() {
+    let s4 = include_str!("../../scenarios/s4.toml");
+    let cases = [
+        ("from = \"-1m\"\nuntil = \"+5m\"", "from = \"+9m\"\nuntil = \"+5m\"", "`until` is after"),
+        (
+            "agency = \"PRO\"\nat = \"+13h10m\"",
+            "agency = \"XYZ\"\nat = \"+13h10m\"",
+            "XYZ is not a party",
+        ),
+        (
+            "would_be_released_if = [\"accepted_action\"]",
+            "would_be_released_if = [\"luck\"]",
+            "`luck` is nothing",
+        ),
+    ];
+    let mut text = s4.to_owned();
+    for (from, to, _) in cases {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    text.push_str("[[open]]\nrelease = \"4.9\"\nrecipient = \"HLT\"\nat = \"+1h\"\n");
+    let found = faults(&text);
+    let unasked = "no earlier release of this row for this recipient";
+    for what in cases.map(|(_, _, what)| what).into_iter().chain([unasked]) {
+        assert!(found.contains(what), "{what} is not in:\n{found}");
+    }
+    let without_zone = s4.replacen("T22:10:00Z", "T22:10:00", 1);
+    assert!(faults(&without_zone).contains("no distance from UTC"));
+}
+
+#[test]
+fn every_scenario_reads_and_starts_on_its_day() {
+    let days = [
+        (S1, "2027-02-09T08:40:00Z"),
+        (include_str!("../../scenarios/s2.toml"), "2027-03-15T09:30:00Z"),
+        (include_str!("../../scenarios/s4.toml"), "2027-03-05T22:10:00Z"),
+        (include_str!("../../scenarios/s5.toml"), "2027-04-13T08:10:00Z"),
+    ];
+    for (text, starts_at) in days {
+        let read = Scenario::parse(Path::new("s.toml"), text, &agencies());
+        let scenario = read.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(scenario.starts_at().to_string(), starts_at);
+    }
+}
+
+#[test]
+fn a_cell_reads_as_it_is_written_and_admits_a_reason_that_it_does_not_name() {
+    let cell = |text: &str| text.parse::<Cell>().unwrap_or_else(|e| panic!("{e}"));
+    for text in
+        ["A", "R via P2", "NK", "UN AUDIT_UNAVAILABLE", "G late", "R via P2 late", "NK late"]
+    {
+        assert_eq!(cell(text).to_string(), text);
+    }
+    for text in ["", "X", "A because", "R via", "late", "LT", "nk"] {
+        assert!(text.parse::<Cell>().is_err(), "{text}");
+    }
+    assert!(cell("NR").admits(&cell("NR UNREACHABLE")));
+    assert!(!cell("NR DEADLINE").admits(&cell("NR UNREACHABLE")));
+    assert!(!cell("NK").admits(&cell("NK late")));
+    assert!(!cell("A").admits(&cell("A via P2")));
+}
+
+#[test]
 fn events_come_in_order_of_time() {
     let s1 =
         Scenario::parse(Path::new("s1.toml"), S1, &agencies()).unwrap_or_else(|e| panic!("{e}"));

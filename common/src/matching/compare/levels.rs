@@ -30,6 +30,9 @@ pub const SEX: usize = 2;
 /// The level of given and family name that have changed places; the family name then has none of its own.
 pub const SWAPPED: usize = 6;
 
+/// The level of births whose known parts fit: one is known in part, or may be a default for its year.
+const KNOWN_PARTS_FIT: usize = 3;
+
 /// Names at least this similar are like each other.
 const LIKE: f64 = 0.85;
 /// Names less similar than this are apart. Between the two it is open.
@@ -191,7 +194,7 @@ impl Comparison {
         let level = |field| self.level(field);
         matches!(level(Field::Given), Some(2..=4))
             && level(Field::Family) == Some(0)
-            && level(Field::Birth) == Some(0)
+            && matches!(level(Field::Birth), Some(0 | KNOWN_PARTS_FIT))
             && !self.has_equal_identifier()
     }
 }
@@ -297,12 +300,22 @@ fn family_level(one: &FoldedName, other: &FoldedName) -> Option<usize> {
     Some(similar(a, b))
 }
 
+/// Whether a day may stand for "some day of that year": the first of January is what systems and officials write when only
+/// the year is known (NHS Information Quality Assurance Programme, *Guidance on the use of default dates of birth*: 01/01 and the
+/// year). Whoever was really born on it loses only the weight of the day, and no match key.
+fn may_be_default(day: jiff::civil::Date) -> bool {
+    (day.month(), day.day()) == (1, 1)
+}
+
 fn birth_level(one: BirthDate, other: BirthDate) -> Option<usize> {
     let (one_year, other_year) = one.year().zip(other.year())?;
     let Some((one_day, other_day)) = one.day().zip(other.day()) else {
         let months_fit = one.month().zip(other.month()).is_none_or(|(a, b)| a == b);
-        return Some(if one_year == other_year && months_fit { 3 } else { 6 });
+        return Some(if one_year == other_year && months_fit { KNOWN_PARTS_FIT } else { 6 });
     };
+    if one_year == other_year && (may_be_default(one_day) || may_be_default(other_day)) {
+        return Some(KNOWN_PARTS_FIT);
+    }
     if one_day == other_day {
         return Some(0);
     }

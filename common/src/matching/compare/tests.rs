@@ -55,6 +55,19 @@ fn another_number_needs_a_person_at_best() {
 }
 
 #[test]
+fn the_first_of_january_may_stand_for_its_year_but_not_for_a_twin() {
+    let confirmed = |given: &str, asked: &str, own: &str| {
+        let asked = person("Nadia", "Brookes", asked, "3", "");
+        confirm(&asked, &person(given, "Brookes", own, "3", ""))
+    };
+    assert_eq!(confirmed("Nadia", "1992-03-04", "1992-01-01"), Confirmation::Same);
+    assert_eq!(confirmed("Nadia", "1992-01-01", "1992-01-01"), Confirmation::Same);
+    assert_ne!(confirmed("Nadia", "1992-03-04", "1991-01-01"), Confirmation::Same);
+    assert_ne!(confirmed("Nadja", "1992-03-04", "1971-01-01"), Confirmation::Same);
+    assert_ne!(confirmed("Nadie", "1992-01-01", "1992-01-01"), Confirmation::Same);
+}
+
+#[test]
 fn misspelt_swapped_and_partly_known_people_are_the_same() {
     let cases = [
         ["Nadja", "Brooks", "1992-03-04", "", ""],

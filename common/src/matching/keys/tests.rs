@@ -1,8 +1,12 @@
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 use rand_core::OsRng;
 
 use super::*;
-use crate::matching::identity::{BirthDate, Identifier, IdentityParts};
+use crate::matching::identity::{
+    Address, BirthDate, Identifier, IdentifierKind, IdentityParts, Name, NameKind,
+};
 
 fn texts(keys: &[MatchKey]) -> Vec<String> {
     keys.iter().map(|key| key.text.to_string()).collect()
@@ -61,6 +65,7 @@ fn keys_are_golden() {
         "brag/v1|K1v1|nhs|9434765919",
         "brag/v1|K13v1|19920304|nhs|6591",
         "brag/v1|K14v1|BRO|NAD|nhs|6591",
+        "brag/v1|K17v1|19920304|ZZ1|3|nhs",
         "brag/v1|K5v2|BROOKES|NADIA|19920304",
         "brag/v1|K2v2|BRO|NAD|19920304",
         "brag/v1|K6v1|BRO|19920304|ZZ1",
@@ -69,13 +74,35 @@ fn keys_are_golden() {
         "brag/v1|K7v1|19920304|ZZ1|3",
         "brag/v1|K8v1|BRO|19920304|3",
         "brag/v1|K9v1|NAD|19920304|3",
-        "brag/v1|K16v1|BROOKES|NADIA|ZZ1",
         "brag/v1|K15v1|NAD|1992|ZZ1|3",
         "brag/v1|K10v1|B622|N300|1992|04",
         "brag/v1|K11v1|B622|N300|1992|03",
         "brag/v1|K12v1|BROOKES|NADIA|03|04",
+        "brag/v1|K16v2|BROOKES|NADIA|ZZ1|3",
     ];
     assert_eq!(texts(&keys_of(full())), expected);
+}
+
+#[test]
+fn a_number_on_record_is_told_only_by_kind_and_only_where_the_rest_of_the_key_agrees() {
+    let on_record = |parts: IdentityParts| {
+        texts(&keys_of(parts)).into_iter().filter(|key| key.contains("K17v1")).collect::<Vec<_>>()
+    };
+    assert!(on_record(IdentityParts { identifiers: Vec::new(), ..full() }).is_empty());
+    assert!(on_record(IdentityParts { addresses: Vec::new(), ..full() }).is_empty());
+    assert!(on_record(IdentityParts { birth: BirthDate::UNKNOWN, ..full() }).is_empty());
+    let unchecked = Identifier::new(IdentifierKind::Nhs, "943 476 5918").unwrap();
+    assert!(on_record(IdentityParts { identifiers: vec![unchecked], ..full() }).is_empty());
+    let other = Identifier::new(IdentifierKind::Nhs, "999 000 0018").unwrap();
+    assert_eq!(on_record(IdentityParts { identifiers: vec![other], ..full() }), on_record(full()));
+}
+
+#[test]
+fn a_query_with_everything_leaves_out_only_what_adds_least() {
+    let slots = query_slots(&Identity::new(full()).unwrap(), &mut OsRng);
+    let asked: HashSet<_> = slots.iter().flatten().map(MatchKey::kind).collect();
+    let left_out: Vec<_> = KeyKind::ALL.iter().filter(|kind| !asked.contains(kind)).collect();
+    assert_eq!(left_out, [&KeyKind::NameHouse]);
 }
 
 #[test]

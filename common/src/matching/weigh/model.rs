@@ -23,8 +23,10 @@ pub const SWAPPED: usize = 25;
 pub const BIRTH_STATES: usize = 8;
 /// States of the place: one bit each for district (1) and house numbers (2) equal.
 pub const PLACE_STATES: usize = 4;
-/// States of the identifier: equal, equal in part, neither.
-pub const IDENTIFIER_STATES: usize = 3;
+/// States of the identifier: equal, equal in part, different, not on record at the other side.
+pub const IDENTIFIER_STATES: usize = 4;
+/// The state in which the other side has no identifier on record.
+pub const NOT_ON_RECORD: usize = 3;
 
 /// How two folded names agree, as far as keys can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,9 @@ impl State {
             KeyKind::Identifier => self.identifier == 0,
             KeyKind::BirthIdentifier => part && whole,
             KeyKind::InitialsIdentifier => part && both(&starts),
+            KeyKind::IdentifierOnRecord => {
+                self.identifier != NOT_ON_RECORD && whole && district && number
+            }
             KeyKind::NameBirth => full(given) && full(family) && whole,
             KeyKind::InitialsBirth => both(&starts) && whole,
             KeyKind::FamilyBirthPlace => starts(family) && whole && district,
@@ -86,7 +91,7 @@ impl State {
             KeyKind::BirthHouse => whole && district && number,
             KeyKind::FamilyBirthHouse => starts(family) && whole && number,
             KeyKind::GivenBirthHouse => starts(given) && whole && number,
-            KeyKind::NamePlace => full(given) && full(family) && district,
+            KeyKind::NameHouse => full(given) && full(family) && district && number,
             KeyKind::GivenYearHouse => starts(given) && year && district && number,
             KeyKind::SoundsYearDay => both(&sounds) && year && day,
             KeyKind::SoundsYearMonth => both(&sounds) && year && month,

@@ -57,9 +57,9 @@ pub(super) async fn run(
     let domain = partnership.ca().trust_domain();
     let files = partnership.ca().hub().write(partnership.ca(), partnership.folder(), "caller");
     let mut asked = Vec::new();
-    for ((agency, key), server) in agencies.iter().zip(keys).zip(&nodes.servers) {
+    for ((agency, key), (_, listen, _)) in agencies.iter().zip(keys).zip(nodes.running()) {
         let tls = ClientTls::load(files.clone(), domain.clone(), clock.clone())?;
-        let endpoint = Endpoint::from_shared(format!("https://{}", server.listen))?;
+        let endpoint = Endpoint::from_shared(format!("https://{listen}"))?;
         let channel = connect(&endpoint, domain.agency(agency.id.clone()), tls);
         let seed = SecretBytes::new(key.seed);
         let secret = EpochSecret::derive(&seed, &agency.id, Epoch(u64::from(key.epoch)))?;

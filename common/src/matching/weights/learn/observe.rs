@@ -7,7 +7,7 @@ use crate::matching::{
     identity::{Check, IdentifierKind, Identity},
     keys::MIN_NAME_LETTERS,
     normalise::{Postcode, fold_family, fold_given, formal_given, house_number, soundex},
-    weigh::model::{NameAgreement, SWAPPED, ScreenWeights, State, name_state},
+    weigh::model::{NOT_ON_RECORD, NameAgreement, SWAPPED, ScreenWeights, State, name_state},
 };
 
 /// A record in the forms that the models look at.
@@ -110,7 +110,7 @@ impl Seen {
             names: names.unwrap_or(name_state(NameAgreement::Apart, NameAgreement::Apart)),
             birth,
             place: place.max().unwrap_or(0),
-            identifier: numbers.min().unwrap_or(2),
+            identifier: numbers.min().unwrap_or(NOT_ON_RECORD),
         };
         Self { state, knows }
     }
