@@ -96,6 +96,7 @@ impl State {
             KeyKind::SoundsYearDay => both(&sounds) && year && day,
             KeyKind::SoundsYearMonth => both(&sounds) && year && month,
             KeyKind::NamesMonthDay => both(&full) && month && day,
+            KeyKind::NameYearPlace => full(given) && full(family) && year && district,
         };
         KeyKind::ALL
             .iter()
