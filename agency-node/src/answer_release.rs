@@ -11,6 +11,7 @@ use brag_common::{
     },
     enquiry::ReleaseQuery,
     id::{AgencyId, RequestId, StaffName, WorkRef},
+    program::stamp,
     reason::Reason,
     release::{DetailPlace, ReleasePermit, Released, Withheld},
     seal::Binding,
@@ -226,7 +227,7 @@ impl Case<'_> {
             commitment: self.subject.commitment,
             release: self.query.release.clone(),
             exchange: self.query.envelope.request_id.clone(),
-            agreement: self.shared.stamp(),
+            agreement: stamp(&self.version.agreement),
             basis: self.basis_words(),
             evidence: self.evidence_digests(),
         }))
@@ -302,13 +303,13 @@ impl Case<'_> {
             .collect::<Result<Vec<Released>, _>>()
             .map_err(|_| Refusal::Internal)?;
         let recipient = allowed.recipient();
-        let parties = self.shared.agreement.agreement();
+        let parties = self.version.agreement.agreement();
         let key = parties
             .party(recipient)
             .and_then(|party| party.keys())
             .ok_or(Refusal::Internal)?
             .sealing;
-        let binding = detail_binding(self.shared, self.query, recipient, allowed.expires());
+        let binding = self.detail_binding(recipient, allowed.expires());
         let sealed =
             Released::join(&released).seal(&key, &binding).map_err(|_| Refusal::Internal)?;
         let digest = Digest::of(&sealed);
@@ -330,23 +331,18 @@ impl Case<'_> {
             draft,
         })
     }
-}
 
-/// What detail is sealed as: the same at the holder that seals and the recipient that opens.
-fn detail_binding(
-    shared: &Shared,
-    query: &ReleaseQuery,
-    recipient: &AgencyId,
-    expires: Timestamp,
-) -> Binding {
-    brag_common::release::binding(&brag_common::release::SealedFor {
-        agreement: shared.agreement.digest(),
-        enquiry: &query.enquiry,
-        person: &query.subject,
-        category: query.category,
-        holder: &shared.config.agency,
-        recipient,
-        release: &query.release,
-        expires,
-    })
+    /// What detail is sealed as: the same at the holder that seals and the recipient that opens.
+    fn detail_binding(&self, recipient: &AgencyId, expires: Timestamp) -> Binding {
+        brag_common::release::binding(&brag_common::release::SealedFor {
+            agreement: self.version.agreement.digest(),
+            enquiry: &self.query.enquiry,
+            person: &self.query.subject,
+            category: self.query.category,
+            holder: &self.shared.config.agency,
+            recipient,
+            release: &self.query.release,
+            expires,
+        })
+    }
 }

@@ -12,9 +12,11 @@ use brag_common::{
     release::BasisWords,
     secret::random_bytes,
     statement::{Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement},
+    versions::Version,
 };
 
 use crate::{
+    ground::NodeKeys,
     guard::Refusal,
     node::Shared,
     store::{
@@ -27,6 +29,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Case<'a> {
     pub(crate) shared: &'a Arc<Shared>,
+    /// The version by which it is decided, sealed and signed.
+    pub(crate) version: &'a Version<NodeKeys>,
     pub(crate) query: &'a ReleaseQuery,
     pub(crate) subject: PersonIn,
     pub(crate) person: Option<EnquiryPerson>,
@@ -41,6 +45,7 @@ impl<'a> Case<'a> {
     /// # Errors
     /// When the store fails, or the subject is not among the people of the request.
     pub async fn weigh(shared: &'a Arc<Shared>, query: &'a ReleaseQuery) -> Result<Self, Refusal> {
+        let version = shared.agreement.versions().current();
         let mut people: People =
             query.people.iter().map(|p| (p.person.clone(), p.commitment)).collect();
         let (enquiry, subject) = (query.enquiry.clone(), query.subject.clone());
@@ -63,8 +68,8 @@ impl<'a> Case<'a> {
             None => Vec::new(),
         };
         let evidence = Evidence::verify(
-            &shared.agreement,
-            &shared.realm,
+            &version.agreement,
+            &version.realm,
             &query.enquiry,
             &people,
             &query.evidence,
@@ -85,13 +90,13 @@ impl<'a> Case<'a> {
                 .copied()
                 .unwrap_or_else(|| Commitment::from_bytes([0; 32])),
         };
-        Ok(Self { shared, query, subject, person, entries, evidence })
+        Ok(Self { shared, version, query, subject, person, entries, evidence })
     }
 
     /// Decides for every recipient of the request.
     #[must_use]
     pub fn decide(&self, log_available: bool) -> Vec<RecipientDecision> {
-        let Self { shared, query, .. } = self;
+        let Self { shared, version, query, .. } = self;
         let request = Request {
             holder: shared.config.agency.clone(),
             person: query.subject.clone(),
@@ -105,13 +110,13 @@ impl<'a> Case<'a> {
         let moment = Moment {
             now: shared.clock.now(),
             log_available,
-            agreement_matches: query.envelope.agreement == shared.agreement.digest(),
+            agreement_matches: query.envelope.agreement == version.agreement.digest(),
             enquiry_open: true,
             within_budget: true,
             identity: if ambiguous { Identity::Ambiguous } else { Identity::Resolved },
             holding: holding(&self.entries),
         };
-        decide(shared.agreement.agreement(), &request, &self.evidence.facts, &moment)
+        decide(version.agreement.agreement(), &request, &self.evidence.facts, &moment)
     }
 
     /// Signs what was decided for one recipient.
@@ -123,10 +128,12 @@ impl<'a> Case<'a> {
         recipient: &AgencyId,
         outcome: DecidedOutcome,
     ) -> Result<SignedStatement, Refusal> {
+        // One version for all of it: another may take over at any moment.
+        let version = self.version;
         let statement = Statement {
             id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
             signer: self.shared.config.agency.clone(),
-            agreement: self.shared.agreement.digest(),
+            agreement: version.agreement.digest(),
             enquiry: self.query.enquiry.clone(),
             made_at: self.shared.clock.now(),
             made_by: None,
@@ -138,7 +145,7 @@ impl<'a> Case<'a> {
                 outcome,
             }),
         };
-        Ok(SignedStatement::sign(&statement, &self.shared.realm, &self.shared.statements))
+        Ok(SignedStatement::sign(&statement, &version.realm, &version.keys.statements))
     }
 
     pub(crate) fn basis_words(&self) -> BasisWords {

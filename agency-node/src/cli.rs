@@ -10,6 +10,7 @@ use clap::{Args, Parser};
 use serde::Serialize;
 
 use crate::{
+    agreement_command::{self, AgreementCommand},
     check_command::{self, CheckArgs},
     desk_command::{self, DeskCommand},
     init_command::{self, InitArgs},
@@ -73,6 +74,11 @@ pub enum Cli {
     /// Example: agency-node match eval --left a.csv --right b.csv --truth t.csv
     #[command(subcommand, verbatim_doc_comment)]
     Match(MatchCommand),
+    /// Sign, install and list versions of the information sharing agreement
+    ///
+    /// Example: agency-node agreement sign agreement.toml --out csc.note
+    #[command(subcommand, verbatim_doc_comment)]
+    Agreement(AgreementCommand),
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
@@ -143,6 +149,7 @@ pub fn run(cli: Cli, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         Cli::Import(args) => runtime()?.block_on(records_command::import(args, stdout)),
         Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, stdout)),
         Cli::Match(command) => runtime()?.block_on(match_command::run(&command, stdout)),
+        Cli::Agreement(command) => agreement_command::run(&command, stdout),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
         Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
             log_command::DONE => Exit::Done,

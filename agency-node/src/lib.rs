@@ -1,6 +1,7 @@
 //! An agency's node: it keeps the agency's records, answers the hub with colours, and releases detail only when the
 //! signed agreement allows it, which it decides for itself.
 
+pub mod agreement_command;
 pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Seen,
     audit::{
         Recordable, Recorded,
         entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::Envelope,
-    id::{EnquiryRef, ReleaseRef},
+    id::{AgreementDigest, EnquiryRef, ReleaseRef},
     release::{SealedFor, binding},
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement, Statement},
     time::Timestamp,
@@ -28,6 +29,8 @@ pub struct View {
     pub decision: ReleaseDecision,
     /// The enquiry.
     pub enquiry: EnquiryRef,
+    /// The version of the agreement under which it was released; it is sealed as that.
+    pub agreement: AgreementDigest,
     /// Who released it.
     pub holder: brag_common::id::AgencyId,
     /// Obligations that come with it.
@@ -51,6 +54,7 @@ impl View {
         }
         Ok(Self {
             enquiry: statement.enquiry,
+            agreement: statement.agreement,
             holder: statement.signer,
             obligations,
             expires: view_expires_at,
@@ -93,10 +97,9 @@ pub async fn receive(
     shared.admit(envelope)?;
     shared.under_agreement(envelope)?;
     let claimed = permit.read_unverified().map_err(|_| not_a_permit())?;
-    let statement = permit
-        .verify(&shared.realm, &claimed.enquiry, |agency| {
-            Some(shared.agreement.agreement().party(agency)?.keys()?.signing)
-        })
+    let statement = shared
+        .agreement
+        .believe(&permit, &shared.realm, &claimed.enquiry, Seen::New)
         .map_err(|_| not_a_permit())?;
     let view = View::of(shared, statement)?;
     if Digest::of(&sealed).as_bytes() != &view.sealed_digest {
@@ -185,7 +188,7 @@ fn unseal(
     _opening: &Recorded<Opening>,
 ) -> Result<String, Refusal> {
     let binding = binding(&SealedFor {
-        agreement: shared.agreement.digest(),
+        agreement: view.agreement,
         enquiry: &view.enquiry,
         person: &view.decision.person.person,
         category: view.decision.category,

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use brag_common::{
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
-    id::{CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, WorkRef},
+    id::{AgreementDigest, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, WorkRef},
     rating::SaltedAnalysis,
     release::DetailKey,
     secret::SecretBytes,
@@ -250,6 +250,17 @@ impl Store {
         parse_rest(self.scan("review/")?)
     }
 
+    /// When this node took up a version of the agreement; `None` when it has not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn agreement_taken_up(
+        &self,
+        digest: AgreementDigest,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.get(&format!("agreement/{digest}"))
+    }
+
     /// One challenge of a rating of this agency's.
     ///
     /// # Errors
@@ -450,6 +461,18 @@ impl Change {
     ) -> Result<(), StoreError> {
         let SaltedAnalysis { salt, text } = words.clone();
         self.put(&format!("analysis/{enquiry}/{id}"), &AnalysisRecord { salt, text })
+    }
+
+    /// When this node took up a version of the agreement.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn agreement_taken_up(
+        &mut self,
+        digest: AgreementDigest,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("agreement/{digest}"), &at)
     }
 
     /// A challenge of a rating of this agency's.

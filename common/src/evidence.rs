@@ -1,7 +1,7 @@
 //! From signed statements to facts: the one place where evidence is believed.
 //!
-//! A statement becomes a fact when the agency it names signed it, under this agreement, for this
-//! enquiry, about people whose references and commitments are those of the enquiry. Everything else
+//! A statement becomes a fact when the agency it names signed it, under this agreement (or, in its time, under a version
+//! that this one superseded here), for this enquiry, about people whose references and commitments are those of the enquiry. Everything else
 //! becomes a rejection that [`decide`](crate::agreement::decide()) sees, so that nothing forged is
 //! silently ignored. Whether the signer may state it, and how old it may be, is for `decide`.
 
@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     agreement::{
         AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
-        Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
+        Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, Seen,
+        SignedAgreement,
     },
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId},
     rating::Basis,
@@ -53,11 +54,8 @@ impl Evidence {
         let mut evidence = Self::default();
         evidence.facts.people = people.keys().cloned().collect();
         let read = |signed: &SignedStatement| -> Result<Statement, Rejection> {
-            let statement = signed
-                .verify(realm, enquiry, |agency| {
-                    Some(agreement.agreement().party(agency)?.keys()?.signing)
-                })
-                .map_err(rejection)?;
+            let seen = if known.contains(signed) { Seen::Before } else { Seen::New };
+            let statement = agreement.believe(signed, realm, enquiry, seen).map_err(rejection)?;
             // The reference alone is the hub's word; the commitment is what the signer opened.
             let named = named(&statement.body);
             let all_here = named.iter().all(|p| people.get(&p.person) == Some(&p.commitment));
@@ -220,6 +218,7 @@ const fn rejection(refused: Refused) -> Rejection {
         Refused::Malformed
         | Refused::OtherEnquiry
         | Refused::UnknownSigner
+        | Refused::RevokedKey
         | Refused::BadSignature => Rejection::Unsigned,
     }
 }

@@ -37,6 +37,8 @@ pub mod stored;
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod version_folder;
+pub mod versions;
 pub mod wire;
 
 #[cfg(feature = "test-util")]

@@ -24,6 +24,7 @@ pub mod identity_review;
 pub mod init_command;
 pub mod locks;
 pub mod matrix;
+pub mod mismatches;
 pub mod release;
 pub mod render;
 pub mod round;

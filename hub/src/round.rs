@@ -199,6 +199,7 @@ impl From<Refusal> for Missed {
         match refusal {
             Refusal::Log(_) => Self::NoResponse("HUB_LOG_UNAVAILABLE"),
             Refusal::AgreementExpired => Self::NoResponse("AGREEMENT_EXPIRED"),
+            Refusal::PartyWithdrawn => Self::Unable("PARTY_WITHDRAWN"),
             Refusal::Wire(_) | Refusal::Statement(_) => Self::NoResponse(INVALID_ANSWER),
             _ => Self::NoResponse("HUB_FAILED"),
         }
@@ -262,6 +263,7 @@ impl<'a> Asking<'a> {
 
     async fn run(&self) -> Result<(), Missed> {
         self.shared.in_force()?;
+        self.shared.still_party(self.agency)?;
         let people: Vec<&PersonRecord> =
             self.enquiry.people.iter().filter(|p| self.open.contains(&p.person)).collect();
         let envelope = self.envelope()?;
@@ -275,8 +277,9 @@ impl<'a> Asking<'a> {
             .client()
             .screen(with_deadline(screening.request(), self.within))
             .await
-            .map_err(|status| Missed::of(&status))?
+            .map_err(|status| self.not_answered(&status))?
             .into_inner();
+        self.shared.mismatches.clear(self.agency);
         let asked = screening.weigh(self.shared, self.agency, &answer.answers).await?;
         let mut known = BTreeMap::new();
         let mut said = Vec::new();
@@ -297,6 +300,12 @@ impl<'a> Asking<'a> {
         if known.is_empty() { Ok(()) } else { self.rate(&envelope.request_id, known).await }
     }
 
+    /// What a call that failed comes to. Two versions of the agreement are explained to whoever looks.
+    fn not_answered(&self, status: &tonic::Status) -> Missed {
+        self.shared.note_mismatch(self.agency, status);
+        Missed::of(status)
+    }
+
     async fn rate(
         &self,
         screen: &RequestId,
@@ -310,7 +319,7 @@ impl<'a> Asking<'a> {
             .client()
             .rate(with_deadline(request, self.within))
             .await
-            .map_err(|status| Missed::of(&status))?
+            .map_err(|status| self.not_answered(&status))?
             .into_inner()
             .answers;
         let mut taken = Vec::with_capacity(known.len());

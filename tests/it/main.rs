@@ -9,6 +9,7 @@
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
+//! - [`agreement_change`]: versions of the agreement that end, begin, differ, and parties that withdraw
 //! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
@@ -17,6 +18,7 @@
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
 
+mod agreement_change;
 mod authz_coverage;
 mod change_of_evidence;
 mod demo;

@@ -33,6 +33,7 @@ use tonic::service::Routes;
 
 use crate::partnership::Partnership;
 
+mod amending;
 mod asking;
 mod builder;
 mod clients;
