@@ -142,8 +142,8 @@ fn check_keys_and_agreement(
     let paths = &config.keys;
     let statements = keyfile::read_signing_ring(paths.statements.as_path());
     let rest = [
-        ("keys.sealing", keyfile::read(paths.sealing.as_path(), KeyKind::Sealing).map(drop)),
-        ("keys.store", keyfile::read(paths.store.as_path(), KeyKind::Store).map(drop)),
+        ("keys.sealing", keyfile::read_ring(paths.sealing.as_path(), KeyKind::Sealing).map(drop)),
+        ("keys.store", keyfile::read_ring(paths.store.as_path(), KeyKind::Store).map(drop)),
         ("keys.log", keyfile::read_signing_key(paths.log.as_path()).map(drop)),
     ];
     let sealing_reads = rest.first().is_some_and(|(_, read)| read.is_ok());

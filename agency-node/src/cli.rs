@@ -14,6 +14,7 @@ use crate::{
     check_command::{self, CheckArgs},
     desk_command::{self, DeskCommand},
     init_command::{self, InitArgs},
+    key_command::{self, KeyCommand},
     match_command::{self, MatchCommand},
     records_command::{self, EnrolArgs, ImportArgs},
     serve_command::{self, ServeArgs},
@@ -79,6 +80,11 @@ pub enum Cli {
     /// Example: agency-node agreement sign agreement.toml --out csc.note
     #[command(subcommand, verbatim_doc_comment)]
     Agreement(AgreementCommand),
+    /// Make new keys beside those in use, while the node runs
+    ///
+    /// Example: agency-node keys rotate-store
+    #[command(subcommand, verbatim_doc_comment)]
+    Keys(KeyCommand),
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
@@ -150,6 +156,7 @@ pub fn run(cli: Cli, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, stdout)),
         Cli::Match(command) => runtime()?.block_on(match_command::run(&command, stdout)),
         Cli::Agreement(command) => agreement_command::run(&command, stdout),
+        Cli::Keys(command) => key_command::run(&command, stdout),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
         Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
             log_command::DONE => Exit::Done,

@@ -22,6 +22,7 @@ use brag_common::{
     program::{Accepting, Loaded, load, log_options, open_log, realm, stamp},
     replay::ReplayGuard,
     seal::SealingKey,
+    store_key,
     time::SharedClock,
     version_folder::{Found, VersionFolder, chain},
     versions::{AgreementNow, RealmNow, Versions},
@@ -69,9 +70,9 @@ impl Ground {
         clock: SharedClock,
         change_log: impl FnOnce(LogOptions) -> LogOptions,
     ) -> anyhow::Result<Self> {
-        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
         // Before the store is made: a node whose agreement is not accepted leaves nothing behind.
         read_sealing_key(&config, &read_agreement(&config, &clock)?)?;
+        let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
         let store = Store::open(config.data.as_path(), &store_key).map_err(|error| {
             let stop = matches!(error, StoreError::Locked { .. });
             let error = anyhow::Error::new(error);

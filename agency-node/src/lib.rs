@@ -19,6 +19,7 @@ pub mod hot_index;
 pub mod identity;
 pub mod import;
 pub mod init_command;
+pub mod key_command;
 pub mod match_command;
 pub mod node;
 pub mod outbox;

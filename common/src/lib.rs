@@ -33,6 +33,7 @@ pub mod serve;
 pub mod staff;
 pub mod statement;
 pub mod status;
+pub mod store_key;
 pub mod stored;
 pub mod telemetry;
 pub mod time;

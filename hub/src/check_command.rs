@@ -128,7 +128,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Looks at all three keys; the key for statements is needed further on.
 fn check_keys(config: &Config, found: &mut Found) -> Option<()> {
     let remedy = "point to the file that `hub init` made, owned by the hub's user with mode 0600";
-    if let Err(error) = keyfile::read(config.keys.store.as_path(), KeyKind::Store) {
+    if let Err(error) = keyfile::read_ring(config.keys.store.as_path(), KeyKind::Store) {
         found.add("keys.store", chain(&error), remedy);
     }
     if let Err(error) = keyfile::read_signing_key(config.keys.log.as_path()) {

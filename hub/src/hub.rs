@@ -11,7 +11,7 @@ use brag_common::{
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::{AgencyId, EnquiryRef},
-    keyfile::{self, KeyKind},
+    keyfile,
     peer::TrustDomain,
     program::{
         Accepting, Loaded, Surroundings, Took, load, log_options, open_log, realm, stamp,
@@ -20,6 +20,7 @@ use brag_common::{
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
+    store_key,
     telemetry::{Metrics, RequestMetrics},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls, connect},
@@ -140,9 +141,9 @@ impl Hub {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let clock = Arc::clone(&surroundings.clock);
-        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
         // Before the store is made: a hub whose agreement is not accepted leaves nothing behind.
         read_agreement(&config, &clock)?;
+        let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
         let store = Store::open(config.data.as_path(), &store_key)?;
         let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
         let Loaded { versions, folder, taken_up } =

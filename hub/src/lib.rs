@@ -22,6 +22,7 @@ pub mod guard;
 pub mod hub;
 pub mod identity_review;
 pub mod init_command;
+pub mod key_command;
 pub mod locks;
 pub mod matrix;
 pub mod mismatches;

@@ -173,6 +173,7 @@ impl Missed {
             Some("agreement_version_mismatch") => Self::Unable("AGREEMENT_VERSION_MISMATCH"),
             Some("agreement_expired") => Self::Unable("AGREEMENT_EXPIRED"),
             Some("party_withdrawn") => Self::Unable("PARTY_WITHDRAWN"),
+            Some("request_expired" | "request_too_far_ahead") => Self::NoResponse("CLOCKS_DIFFER"),
             Some(_) => Self::NoResponse("REFUSED"),
             None if status.code() == Code::DeadlineExceeded => Self::NoResponse("DEADLINE"),
             None if status.code() == Code::Cancelled => Self::NoResponse("DEADLINE"),
@@ -303,7 +304,12 @@ impl<'a> Asking<'a> {
     /// What a call that failed comes to. Two versions of the agreement are explained to whoever looks.
     fn not_answered(&self, status: &tonic::Status) -> Missed {
         self.shared.note_mismatch(self.agency, status);
-        Missed::of(status)
+        let missed = Missed::of(status);
+        if matches!(missed, Missed::NoResponse("CLOCKS_DIFFER")) {
+            let (agency, here) = (self.agency, self.shared.clock.now());
+            tracing::warn!(%agency, %here, said = status.message(), "a node's clock differs too much");
+        }
+        missed
     }
 
     async fn rate(

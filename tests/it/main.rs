@@ -11,6 +11,8 @@
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`agreement_change`]: versions of the agreement that end, begin, differ, and parties that withdraw
 //! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
+//! - [`clocks`]: clocks that differ a little, and too much
+//! - [`keys`]: keys that are changed or revoked while everybody works
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
@@ -21,9 +23,11 @@
 mod agreement_change;
 mod authz_coverage;
 mod change_of_evidence;
+mod clocks;
 mod demo;
 mod enrolment;
 mod identity;
+mod keys;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
