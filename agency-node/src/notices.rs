@@ -124,11 +124,17 @@ async fn heard_retraction(
     draft.evidence = vec![Digest::of(&signed.payload)];
     draft.reason = Some(retraction.reason);
     shared.log.record(draft).await?;
-    if known.is_none() {
+    let name = match &known {
+        None => Some(statement.id.clone()),
+        // A name is its signer's own: another agency's notice of the same name takes no notice's place.
+        Some(known) if known.signed != signed => Some(outbox::new_exchange()?),
+        Some(_) => None,
+    };
+    if let Some(name) = name {
         // Kept before the view is closed: detail that is overtaken by its retraction is not opened when it comes.
         let record = NoticeRecord { signed, received_at: shared.clock.now(), acknowledged: None };
         let mut change = Change::new();
-        change.notice(&statement.id, &record)?;
+        change.notice(&name, &record)?;
         shared.store.run(move |store| store.commit(change)).await?;
     }
     views::close(shared, &retraction.release, CloseReason::Retracted).await?;
@@ -138,6 +144,8 @@ async fn heard_retraction(
 /// A notice in the inbox.
 #[derive(Debug)]
 pub struct Notice {
+    /// What to acknowledge it by.
+    pub name: RequestId,
     /// The retraction.
     pub statement: Statement,
     /// What it takes back.
@@ -148,11 +156,12 @@ pub struct Notice {
     pub acknowledged: Option<(StaffName, Timestamp)>,
 }
 
-fn read(record: &NoticeRecord) -> Option<Notice> {
+fn read(name: &RequestId, record: &NoticeRecord) -> Option<Notice> {
     let statement = record.signed.read_unverified().ok()?;
     let Body::Retraction(retraction) = statement.body.clone() else { return None };
     let acknowledged = record.acknowledged.as_ref().map(|done| (done.by.clone(), done.at));
-    Some(Notice { statement, retraction, received_at: record.received_at, acknowledged })
+    let (name, received_at) = (name.clone(), record.received_at);
+    Some(Notice { name, statement, retraction, received_at, acknowledged })
 }
 
 /// Every notice, newest first.
@@ -162,7 +171,7 @@ fn read(record: &NoticeRecord) -> Option<Notice> {
 pub async fn all(shared: &Arc<Shared>) -> Result<Vec<Notice>, Refusal> {
     let mut records = shared.store.run(|store| store.notices()).await?;
     records.sort_by_key(|(_, record)| std::cmp::Reverse(record.received_at));
-    Ok(records.iter().filter_map(|(_, record)| read(record)).collect())
+    Ok(records.iter().filter_map(|(name, record)| read(name, record)).collect())
 }
 
 /// A person says that they know of a retraction and have acted on it. The holder is told.
@@ -182,10 +191,10 @@ pub async fn acknowledge(
     if record.acknowledged.is_some() {
         return Err(Refusal::rule("acknowledged_already", "somebody has acknowledged it before"));
     }
-    let Notice { statement, retraction, .. } = read(&record).ok_or(Refusal::Internal)?;
+    let Notice { statement, retraction, .. } = read(&notice, &record).ok_or(Refusal::Internal)?;
     let enquiry = &statement.enquiry;
     let body = Body::Acknowledgement(Acknowledgement {
-        retraction: notice.clone(),
+        retraction: statement.id.clone(),
         release: retraction.release,
         person: retraction.person.clone(),
         holder: statement.signer,

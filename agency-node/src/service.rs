@@ -601,10 +601,10 @@ fn inbox_item(view: &receive::View) -> pb::InboxItem {
 }
 
 fn notice(notice: &notices::Notice) -> pb::Notice {
-    let notices::Notice { statement, retraction, received_at, acknowledged } = notice;
+    let notices::Notice { name, statement, retraction, received_at, acknowledged } = notice;
     let to_do = "The view is closed. Delete every note and copy that you have made of it, then acknowledge.";
     pb::Notice {
-        notice: statement.id.to_string(),
+        notice: name.to_string(),
         release: retraction.release.to_string(),
         enquiry: statement.enquiry.to_string(),
         person: retraction.person.person.to_string(),

@@ -175,7 +175,9 @@ fn s2_comes_out_as_it_is_written() {
     let to_the_specialist = s2.finally("2.2", "MHT");
     assert_eq!(to_the_specialist["decision"], "release");
     assert!(!has(&to_the_specialist["obligations"], "DO_NOT_TELL_SUBJECT"));
-    assert_eq!(s2.finally("2.7", "CSC")["decision"], "release");
+    let safety_plan = s2.finally("2.7", "CSC");
+    assert_eq!(safety_plan["decision"], "release");
+    assert!(has(&safety_plan["obligations"], "THIRD_PARTY_REDACTED"));
     assert_eq!(s2.n_opened(), 12);
 }
 

@@ -64,9 +64,9 @@ pub(super) fn find(text: &Text, people: &[&Identity], findings: &mut Vec<Finding
             push(start, word.end, Found::Address);
         }
         for street in &known {
-            let here = text.words.iter().skip(at).take(street.len());
-            if here.clone().map(Word::bare).eq(street.iter().cloned())
-                && let Some(last) = here.last()
+            let here = text.words.get(at..at + street.len()).unwrap_or_default();
+            if let [.., last] = here
+                && here.iter().map(Word::bare).eq(street.iter().cloned())
             {
                 push(word.start, last.end, Found::Address);
             }
@@ -106,7 +106,8 @@ fn street_that_ends_with(text: &Text, last: usize) -> Option<usize> {
     let kind = text.words.get(last)?;
     let bare = kind.bare();
     let always = STREETS.contains(&bare.as_str());
-    if !always && !(STREETS_TOO.contains(&bare.as_str()) && kind.is_capital()) {
+    let may_be = always || STREETS_TOO.contains(&bare.as_str()) && kind.is_capital();
+    if !may_be {
         return None;
     }
     let mut named = None;

@@ -23,10 +23,8 @@ fn person(names: &[(&str, &str)], house: Option<&str>) -> Identity {
 /// What is found, with the text that it points at.
 fn found<'a>(text: &'a str, people: &[&Identity]) -> Vec<(Found, &'a str)> {
     let at = |place: usize| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
-    findings(text, people)
-        .iter()
-        .map(|finding| (finding.found, &text[at(finding.from - 1)..at(finding.to)]))
-        .collect()
+    let there = |finding: &Finding| text.get(at(finding.from - 1)..at(finding.to)).unwrap();
+    findings(text, people).iter().map(|finding| (finding.found, there(finding))).collect()
 }
 
 #[test]

@@ -317,6 +317,12 @@ impl Found<'_> {
             if review.by.is_empty() || review.by.iter().any(|n| !(1..=2).contains(n)) {
                 self.fault(&review.release, "`by` names the holder's approvers, 1 and 2");
             }
+            if review.redact.is_some() && review.refuse.is_some() {
+                self.fault(&review.release, "nobody redacts what they refuse");
+            }
+            if review.redact.as_ref().is_some_and(|text| text.contains('\n')) {
+                self.fault(&review.release, "a redacted text stands on one line");
+            }
             self.expected(&review.recipient, &review.expect);
         }
     }

@@ -126,6 +126,8 @@ pub struct Review {
     pub by: Vec<u8>,
     /// They refuse, for this reason; absent: they approve.
     pub refuse: Option<String>,
+    /// They approve this text, on one line, in the place of what is held; absent: what is held.
+    pub redact: Option<String>,
     /// What it comes to.
     pub expect: Expected,
     /// The recipient then opens the detail.
