@@ -17,6 +17,7 @@
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`agreement_change`]: versions of the agreement that end, begin, differ, and parties that withdraw
+//! - [`over_versions`]: what was made under a version of the agreement that another has replaced since
 //! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
 //! - [`clocks`]: clocks that differ a little, and too much
 //! - [`keys`]: keys that are changed or revoked while everybody works
@@ -46,6 +47,7 @@ mod log_failure;
 mod malicious_hub;
 mod malicious_node;
 mod node_process;
+mod over_versions;
 mod partial_failure;
 mod plan;
 mod release;
