@@ -14,6 +14,7 @@ use brag_common::{
 };
 
 use crate::{
+    analysis::Named,
     answer_round::{own_rating, own_ratings},
     desk::{Act, send, told_of},
     guard::{Refusal, SignedIn},
@@ -151,7 +152,7 @@ pub async fn challenge(
             "name another party to the agreement; a rating of your own you change by rating again",
         ));
     }
-    let reason = reason_of(shared, reason)?;
+    let reason = reason_of(shared, &enquiry, reason).await?;
     let (_, known) = told_of(shared, &enquiry, &person).await?;
     let body = Body::RatingChallenged(Challenge {
         person: PersonIn { person: person.clone(), commitment: known.commitment },
@@ -176,7 +177,7 @@ pub async fn keep(
     reason: &str,
 ) -> Result<RequestId, Refusal> {
     shared.in_force()?;
-    let reason = reason_of(shared, reason)?;
+    let reason = reason_of(shared, &enquiry, reason).await?;
     let _alone = shared.at_desk.lock().await;
     let (name, id) = (enquiry.clone(), challenge.clone());
     let record = shared.store.run(move |store| store.challenge(&name, &id)).await?;
@@ -286,10 +287,18 @@ async fn state(
 }
 
 /// A reason that others read: within the agreement's bounds for an analysis.
-fn reason_of(shared: &Shared, reason: &str) -> Result<SaltedAnalysis, Refusal> {
+async fn reason_of(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    reason: &str,
+) -> Result<SaltedAnalysis, Refusal> {
     let bounds = shared.agreement.agreement().rating().analysis;
-    let reason = Analysis::parse(reason, bounds)
-        .map_err(|error| Refusal::rule("reason_not_accepted", error.to_string()))?;
+    let name = enquiry.clone();
+    // It travels as an analysis does, and may say as little.
+    let named = shared.store.run(move |store| Named::in_enquiry(store, &name)).await?;
+    let reason = named
+        .analysis(reason, bounds)
+        .map_err(|words| Refusal::rule("reason_not_accepted", words))?;
     SaltedAnalysis::new(reason.as_str()).map_err(|_| Refusal::Internal)
 }
 

@@ -299,8 +299,8 @@ async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<()
         EnquiryCommand::Release(args) => release(args, output).await?,
         EnquiryCommand::Authorise(args) => authorise(args, output).await?,
         EnquiryCommand::DeclareConflict { enquiry, to } => {
-            let request = pb::DeclareConflictRequest { enquiry: enquiry.to_string() };
-            answered(hub(to)?.declare_conflict(within(request)).await)?;
+            let request = pb::StandAsideRequest { enquiry: enquiry.to_string() };
+            answered(hub(to)?.stand_aside(within(request)).await)?;
             if to.json {
                 print(output, &serde_json::json!({ "declared": true }))?;
             } else {

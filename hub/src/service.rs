@@ -249,14 +249,14 @@ impl CoordinatorService for ForCoordinators {
         Ok(Response::new(found.map_err(refused)?))
     }
 
-    async fn declare_conflict(
+    async fn stand_aside(
         &self,
-        request: Request<pb::DeclareConflictRequest>,
-    ) -> Result<Response<pb::DeclareConflictResponse>, Status> {
+        request: Request<pb::StandAsideRequest>,
+    ) -> Result<Response<pb::StandAsideResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
         let enquiry = id("enquiry", &message.enquiry).map_err(refused)?;
         conflict::declare(&self.0, &who, enquiry).await.map_err(refused)?;
-        Ok(Response::new(pb::DeclareConflictResponse {}))
+        Ok(Response::new(pb::StandAsideResponse {}))
     }
 
     async fn authorise_identity_review(

@@ -77,7 +77,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.CoordinatorService/Watch", Open::Coordinator),
     ("brag.v1.CoordinatorService/RequestRelease", Open::Coordinator),
     ("brag.v1.CoordinatorService/AuthoriseIdentityReview", Open::Coordinator),
-    ("brag.v1.CoordinatorService/DeclareConflict", Open::Coordinator),
+    ("brag.v1.CoordinatorService/StandAside", Open::Coordinator),
     ("brag.v1.CoordinatorService/FindPerson", Open::CoordinatorOrAuditor),
     ("grpc.health.v1.Health/Check", Open::Anybody),
     ("grpc.health.v1.Health/Watch", Open::Anybody),

@@ -152,8 +152,8 @@ async fn a_co_ordinator_who_is_linked_to_a_person_can_not_open_see_or_follow_the
         list.into_inner().enquiries.into_iter().map(|line| line.enquiry).collect();
     assert_eq!(names, [other.name.as_str()]);
     assert_eq!(n_alerts(&federation.hub_log()), 4);
-    let declaring = pb::DeclareConflictRequest { enquiry: other.name.clone() };
-    federation.coordinator().declare_conflict(declaring).await.unwrap();
+    let declaring = pb::StandAsideRequest { enquiry: other.name.clone() };
+    federation.coordinator().stand_aside(declaring).await.unwrap();
     let show = pb::ShowRequest { enquiry: other.name.clone() };
     let refused = federation.coordinator().show(show).await.unwrap_err();
     assert_eq!(code_of(&refused), Some("conflict_of_interest"));

@@ -88,6 +88,7 @@ fn deliver(bytes: &[u8]) -> bool {
     let Some(message) = decoded::<pb::DeliverRequest>(bytes) else { return false };
     match message.item {
         Some(Item::Answer(answer)) => PersonAnswer::try_from(answer).is_ok(),
+        Some(Item::Reasoned(reasoned)) => wire::statement::to_reasoned(reasoned).is_ok(),
         Some(Item::Fact(fact)) => SignedStatement::try_from(fact).is_ok(),
         Some(Item::Outcome(outcome)) => {
             outcome.decision.is_some_and(|signed| SignedStatement::try_from(signed).is_ok())
