@@ -163,7 +163,7 @@ pub fn ring(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(first.into_iter().chain(later).collect())
 }
 
-/// The path of the key that would follow the last of a [`ring`].
+/// The path of the key that would follow the last of a [`ring()`].
 ///
 /// # Errors
 /// When the folder can not be read.
@@ -179,7 +179,7 @@ pub fn next_in_ring(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(format!("{stem}-{}.{extension}", last.saturating_add(1))))
 }
 
-/// Reads every signing key of a [`ring`].
+/// Reads every signing key of a [`ring()`].
 ///
 /// # Errors
 /// As [`read`]; also when there is none.
@@ -187,7 +187,7 @@ pub fn read_signing_ring(path: &Path) -> Result<Vec<SigningKey>, KeyFileError> {
     paths_of(path)?.iter().map(|path| read_signing_key(path)).collect()
 }
 
-/// Reads every key of a [`ring`].
+/// Reads every key of a [`ring()`].
 ///
 /// # Errors
 /// As [`read`]; also when there is none.
