@@ -8,6 +8,7 @@ use crate::{
         AgencyId, AgreementDigest, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId,
         StaffName,
     },
+    matching::keys::QUERY_SLOTS,
     rating::SaltedAnalysis,
     statement::{PersonIn, PersonRole, SignedStatement},
     time::Timestamp,
@@ -16,8 +17,8 @@ use crate::{
 /// Tags of one slot of a screening: a person, or a dummy that looks the same.
 pub type SlotTags = [[u8; 16]; SLOT_TAGS];
 
-/// Tags in one slot.
-pub const SLOT_TAGS: usize = 16;
+/// Tags in one slot: one for each key of a query.
+pub const SLOT_TAGS: usize = QUERY_SLOTS;
 
 /// Slots of a screening come in multiples of this, so that the size of a family does not show.
 pub const SLOTS_STEP: usize = 12;

@@ -87,7 +87,7 @@ async fn invariant_2_a_round_says_unable_and_a_release_log_unavailable_and_no_pa
 async fn a_screening_is_not_answered_and_a_delivery_of_detail_not_taken() {
     let scene = Scene::new().await;
     scene.federation.fault_switch(HOLDER).fail_syncs();
-    let slots = vec![vec![0; 256]; 12];
+    let slots = vec![vec![0; 288]; 12];
     let envelope = scene.envelope();
     let request = pb::ScreenRequest {
         request_id: envelope.request_id.to_string(),

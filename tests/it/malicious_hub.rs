@@ -227,7 +227,7 @@ async fn invariant_8_an_id_that_was_used_in_one_call_is_used_up_for_every_call()
         agreement_digest: envelope.agreement.as_bytes().to_vec(),
         valid_until_unix_ms: envelope.valid_until.as_millisecond(),
         epoch: 1,
-        slots: vec![vec![0; 256]; 12],
+        slots: vec![vec![0; 288]; 12],
         public_key: vec![0; 32],
         newest_epoch: 1,
     };

@@ -147,7 +147,7 @@ async fn invariant_4_the_answer_and_the_entry_of_a_miss_look_like_those_of_a_hit
         entries.append(&mut log);
     }
     assert_eq!(sizes[0], sizes[1]);
-    assert_eq!(sizes[0], [1088; 12]);
+    assert_eq!(sizes[0], [1216; 12]);
     let mut same = entries[0].clone();
     (same.seq, same.prev_hash, same.ts) = (entries[1].seq, entries[1].prev_hash, entries[1].ts);
     same.exchange.clone_from(&entries[1].exchange);

@@ -62,7 +62,7 @@ impl NodeService for StandIn {
             std::future::pending::<()>().await;
         }
         let n_slots = request.into_inner().slots.len();
-        let answers = (0..n_slots).map(|_| random_bytes::<1088>().unwrap().to_vec()).collect();
+        let answers = (0..n_slots).map(|_| random_bytes::<1216>().unwrap().to_vec()).collect();
         Ok(Response::new(pb::ScreenResponse { answers }))
     }
 

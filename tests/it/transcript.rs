@@ -27,7 +27,7 @@ const N_PEOPLE: usize = 10_000;
 const AT_ONCE: usize = 24;
 
 /// Bytes that one person is in a request, dummies included.
-const SLOT_BYTES: usize = 256;
+const SLOT_BYTES: usize = 288;
 
 fn people(seed: u64, n: usize) -> Vec<PersonRecord> {
     let population = Population::generate(seed, n);

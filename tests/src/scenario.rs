@@ -181,10 +181,12 @@ impl Scenario {
         })
     }
 
-    /// Every marker.
+    /// Every text that nobody but a holder and its recipients may have: the markers of what is held, and what approvers wrote in
+    /// the place of it.
     #[must_use]
     pub fn markers(&self) -> Vec<String> {
-        self.holding.iter().map(|holding| holding.marker.get_ref().clone()).collect()
+        let held = self.holding.iter().map(|holding| holding.marker.get_ref().clone());
+        held.chain(self.review.iter().filter_map(|review| review.redact.clone())).collect()
     }
 
     /// NHS numbers of the people, as they are written and without spaces.

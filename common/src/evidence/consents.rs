@@ -57,7 +57,8 @@ pub(super) fn standing(agreement: &Agreement, statements: &[(Statement, Evidence
                 facts.push(said.fact([*category].into(), &left));
             }
         }
-        if !whole.is_empty() {
+        // One that names nothing allows nothing; that the person was asked is a fact all the same.
+        if !whole.is_empty() || said.consent.categories.is_empty() {
             facts.push(said.fact(whole, &said.consent.recipients));
         }
     }

@@ -22,6 +22,7 @@
 //! | `K11` | sounds of both names in either order; year and month of birth |
 //! | `K12` | both names in full in either order; month and day of birth |
 //! | `K16` | family name and given name in full; postcode district; house numbers |
+//! | `K18` | family name and given name in full; year of birth; postcode district |
 //!
 //! A start is three letters, a sound the Soundex code, a given name its formal form (Bob is Robert). Three of them (`K5`, `K15`,
 //! `K16`) repeat in full what others ask in part: they tell twins and relatives from the person. `K17` says that a number which
@@ -48,7 +49,8 @@ use facts::all_keys;
 pub use kind::{KeyKind, Measured};
 
 /// Keys in a query, dummies included: always as many, so that their number tells nothing.
-pub const QUERY_SLOTS: usize = 16;
+/// Even, and as many as there are kinds: a query with every fact leaves no kind out.
+pub const QUERY_SLOTS: usize = 18;
 /// Most keys that one person is enrolled under.
 pub const ENROLMENT_SLOTS: usize = 32;
 

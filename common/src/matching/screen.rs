@@ -95,7 +95,7 @@ pub struct Candidate {
     pub handle: Handle,
     /// The node's own number of the record.
     pub record: u64,
-    /// Slots that hit, 1 to 16.
+    /// Slots that hit, 1 to [`QUERY_SLOTS`].
     pub n_hits: usize,
 }
 
@@ -218,7 +218,7 @@ mod tests {
             [(5, 2), (6, 1), (7, 1), (8, 1)]
         );
         let answer = ScreenAnswer::from_bytes(&answer.to_bytes()).unwrap();
-        let verified: Vec<u8> = (0..16)
+        let verified: Vec<u8> = (0..18)
             .filter(|slot| {
                 let secret = SecretBytes::new([slot + 100; 16]);
                 let first = &answer.candidates[0];

@@ -82,7 +82,7 @@ impl TryFrom<pb::ScreenRequest> for ScreenQuery {
 fn tags(bytes: &[u8]) -> Result<SlotTags, WireError> {
     let mut tags = [[0; 16]; SLOT_TAGS];
     if bytes.len() != 16 * SLOT_TAGS {
-        return Err(WireError::invalid("slots", "256 bytes each"));
+        return Err(WireError::invalid("slots", "288 bytes each"));
     }
     for (tag, bytes) in tags.iter_mut().zip(bytes.chunks_exact(16)) {
         tag.copy_from_slice(bytes);

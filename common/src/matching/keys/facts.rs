@@ -192,6 +192,7 @@ impl Facts<'_> {
             KeyKind::FamilyBirthHouse => key(&[&start_of(family())?, whole()?, number()?]),
             KeyKind::GivenBirthHouse => key(&[&start_of(given())?, whole()?, number()?]),
             KeyKind::NameHouse => key(&[family()?, given()?, district()?, number()?]),
+            KeyKind::NameYearPlace => key(&[family()?, given()?, &self.born?.year, district()?]),
             KeyKind::GivenYearHouse => {
                 key(&[&start_of(given())?, &self.born?.year, district()?, number()?])
             }

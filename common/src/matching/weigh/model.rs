@@ -96,6 +96,7 @@ impl State {
             KeyKind::SoundsYearDay => both(&sounds) && year && day,
             KeyKind::SoundsYearMonth => both(&sounds) && year && month,
             KeyKind::NamesMonthDay => both(&full) && month && day,
+            KeyKind::NameYearPlace => full(given) && full(family) && year && district,
         };
         KeyKind::ALL
             .iter()
@@ -195,11 +196,14 @@ impl ScreenWeights {
         }
         let [same, others @ ..] = expected;
         let others: f64 = others.iter().sum();
-        let mut odds = if others > 0.0 { same / others } else { 0.0 };
-        if !hits.contains(KeyKind::Identifier) {
-            odds = odds.min(self.most_odds_without_identifier);
+        // Not by way of the odds: `odds / (1.0 + odds)` may rise by a last bit when the odds fall.
+        let posterior = if others > 0.0 { same / (same + others) } else { 0.0 };
+        if hits.contains(KeyKind::Identifier) {
+            posterior
+        } else {
+            let ceiling = self.most_odds_without_identifier;
+            posterior.min(ceiling / (1.0 + ceiling))
         }
-        if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 }
     }
 }
 

@@ -199,6 +199,13 @@ fn a_number_that_is_not_on_record_says_nothing_and_another_number_speaks_against
     assert!(alike(different) < 0.2 && alike(not_on_record) > 0.8);
 }
 
+#[test]
+fn a_larger_index_does_not_round_up() {
+    // Found by the property below: the odds fell, and the quotient of two rounded numbers rose by its last bit.
+    let (asked, hits) = (Kinds(163_040 | 127_799), Kinds(127_799));
+    assert!(posterior(asked, hits, 64_568_255) <= posterior(asked, hits, 50_086_275));
+}
+
 fn kinds() -> impl Strategy<Value = Kinds> {
     (0_u32..1 << KeyKind::ALL.len()).prop_map(Kinds)
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context as _;
 use brag_common::{
     agreement::SignedAgreement,
-    enquiry::{Envelope, SLOTS_STEP, ScreenQuery},
+    enquiry::{Envelope, SLOT_TAGS, SLOTS_STEP, ScreenQuery},
     id::RequestId,
     matching::{
         identity::Identity,
@@ -109,7 +109,7 @@ impl Asked<'_> {
         let prepared = self.secret.prepare_query(&query_slots(person, &mut OsRng), &mut OsRng)?;
         let mut slots = vec![prepared.tags];
         while slots.len() < SLOTS_STEP {
-            slots.push(self.secret.prepare_query(&[const { None }; 16], &mut OsRng)?.tags);
+            slots.push(self.secret.prepare_query(&[const { None }; SLOT_TAGS], &mut OsRng)?.tags);
         }
         let request_id = envelope.request_id.clone();
         let query = ScreenQuery {
