@@ -121,7 +121,7 @@ async fn x4_at_midnight_the_agreement_ends_and_colours_are_refused() {
         agreement_digest: envelope.agreement.as_bytes().to_vec(),
         valid_until_unix_ms: envelope.valid_until.as_millisecond(),
         epoch: 1,
-        slots: vec![vec![0; 256]; 12],
+        slots: vec![vec![0; 288]; 12],
         public_key: vec![1; 32],
         newest_epoch: 1,
     };
