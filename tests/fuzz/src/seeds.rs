@@ -258,7 +258,7 @@ fn wires(ground: &Ground) -> Vec<Seed> {
         agreement_digest: vec![7; 32],
         valid_until_unix_ms: at.as_millisecond(),
         epoch: 1,
-        slots: vec![vec![5; 256]; 12],
+        slots: vec![vec![5; 288]; 12],
         public_key: vec![6; 32],
         newest_epoch: 1,
     };
