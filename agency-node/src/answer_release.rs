@@ -12,6 +12,7 @@ use brag_common::{
     },
     enquiry::ReleaseQuery,
     id::{AgencyId, EnquiryRef, RequestId, WorkRef},
+    program::stamp,
     reason::Reason,
     release::{DetailPlace, RedactedText, ReleasePermit, Released, Withheld},
     seal::Binding,
@@ -308,7 +309,7 @@ impl Case<'_> {
             commitment: self.subject.commitment,
             release: self.query.release.clone(),
             exchange: self.query.envelope.request_id.clone(),
-            agreement: self.shared.stamp(),
+            agreement: stamp(&self.version.agreement),
             basis: self.basis_words(),
             evidence: self.evidence_digests(),
         }))
@@ -340,7 +341,8 @@ impl Case<'_> {
 
     /// An entry about the request.
     fn about(&self, action: Action) -> EntryDraft {
-        let mut draft = self.shared.draft(action);
+        let mut draft = EntryDraft::new(action);
+        draft.agreement = Some(stamp(&self.version.agreement));
         draft.enquiry = Some(self.query.enquiry.clone());
         draft.person = Some(self.query.subject.clone());
         draft.exchange = Some(self.query.envelope.request_id.clone());
@@ -354,7 +356,7 @@ impl Case<'_> {
     fn review(&self, recipient: &AgencyId, pending: &PendingPermit) -> Review {
         let mut query = self.query.clone();
         query.evidence.clear();
-        let (agreement, now) = (self.shared.agreement.agreement(), self.shared.clock.now());
+        let (agreement, now) = (self.version.agreement.agreement(), self.shared.clock.now());
         let clocks = agreement.clocks();
         let clock = clock::running(agreement, &self.evidence.facts, &self.query.subject, now);
         Review {
@@ -398,13 +400,13 @@ impl Case<'_> {
         };
         let released = released.map_err(|_| Refusal::Internal)?;
         let recipient = allowed.recipient();
-        let parties = self.shared.agreement.agreement();
+        let parties = self.version.agreement.agreement();
         let key = parties
             .party(recipient)
             .and_then(|party| party.keys())
             .ok_or(Refusal::Internal)?
             .sealing;
-        let binding = detail_binding(self.shared, self.query, recipient, allowed.expires());
+        let binding = self.detail_binding(recipient, allowed.expires());
         let sealed = released.seal(&key, &binding).map_err(|_| Refusal::Internal)?;
         let digest = Digest::of(&sealed);
         let mut draft = permit.get().entry();
@@ -425,23 +427,18 @@ impl Case<'_> {
             draft,
         })
     }
-}
 
-/// What detail is sealed as: the same at the holder that seals and the recipient that opens.
-fn detail_binding(
-    shared: &Shared,
-    query: &ReleaseQuery,
-    recipient: &AgencyId,
-    expires: Timestamp,
-) -> Binding {
-    brag_common::release::binding(&brag_common::release::SealedFor {
-        agreement: shared.agreement.digest(),
-        enquiry: &query.enquiry,
-        person: &query.subject,
-        category: query.category,
-        holder: &shared.config.agency,
-        recipient,
-        release: &query.release,
-        expires,
-    })
+    /// What detail is sealed as: the same at the holder that seals and the recipient that opens.
+    fn detail_binding(&self, recipient: &AgencyId, expires: Timestamp) -> Binding {
+        brag_common::release::binding(&brag_common::release::SealedFor {
+            agreement: self.version.agreement.digest(),
+            enquiry: &self.query.enquiry,
+            person: &self.query.subject,
+            category: self.query.category,
+            holder: &self.shared.config.agency,
+            recipient,
+            release: &self.query.release,
+            expires,
+        })
+    }
 }

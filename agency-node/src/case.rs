@@ -15,9 +15,11 @@ use brag_common::{
     secret::random_bytes,
     statement::{Body, DecidedOutcome, PersonIn, ReleaseDecision, SignedStatement, Statement},
     time::Timestamp,
+    versions::Version,
 };
 
 use crate::{
+    ground::NodeKeys,
     guard::Refusal,
     node::Shared,
     store::{
@@ -30,6 +32,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Case<'a> {
     pub(crate) shared: &'a Arc<Shared>,
+    /// The version by which it is decided, sealed and signed.
+    pub(crate) version: &'a Version<NodeKeys>,
     pub(crate) query: &'a ReleaseQuery,
     pub(crate) subject: PersonIn,
     pub(crate) person: Option<EnquiryPerson>,
@@ -44,6 +48,18 @@ impl<'a> Case<'a> {
     /// # Errors
     /// When the store fails, or the subject is not among the people of the request.
     pub async fn weigh(shared: &'a Arc<Shared>, query: &'a ReleaseQuery) -> Result<Self, Refusal> {
+        Self::weigh_under(shared, shared.agreement.versions().current(), query).await
+    }
+
+    /// As [`Case::weigh`], by a version that the caller has chosen.
+    ///
+    /// # Errors
+    /// As [`Case::weigh`].
+    pub async fn weigh_under(
+        shared: &'a Arc<Shared>,
+        version: &'a Version<NodeKeys>,
+        query: &'a ReleaseQuery,
+    ) -> Result<Self, Refusal> {
         let (enquiry, subject) = (query.enquiry.clone(), query.subject.clone());
         let category = query.category;
         let (opened, known) = shared
@@ -56,8 +72,8 @@ impl<'a> Case<'a> {
         );
         let person = opened.into_iter().find(|(p, _)| *p == subject).map(|(_, person)| person);
         let evidence = Evidence::verify(
-            &shared.agreement,
-            &shared.realm,
+            &version.agreement,
+            &version.realm,
             &query.enquiry,
             &people,
             &query.evidence,
@@ -73,7 +89,7 @@ impl<'a> Case<'a> {
         // What is held is looked up only where holding it could matter. Below the threshold the answer has then taken
         // the same path, and the same time, whether anything is held or not (invariant 7).
         let record = person.as_ref().and_then(|person| Some(person.opened.as_ref()?.record));
-        let could_open = circumstances(shared, person.as_ref(), Holding::PLAIN, true)
+        let could_open = circumstances(shared, version, person.as_ref(), Holding::PLAIN, true)
             .decide(query, &evidence)
             .iter()
             .any(|decision| decision.outcome.is_allowed());
@@ -91,15 +107,15 @@ impl<'a> Case<'a> {
                 .copied()
                 .unwrap_or_else(|| Commitment::from_bytes([0; 32])),
         };
-        Ok(Self { shared, query, subject, person, entries, evidence })
+        Ok(Self { shared, version, query, subject, person, entries, evidence })
     }
 
     /// Decides for every recipient of the request.
     #[must_use]
     pub fn decide(&self, log_available: bool) -> Vec<RecipientDecision> {
-        let Self { shared, query, .. } = self;
+        let Self { shared, version, query, .. } = self;
         let held = holding(&self.entries);
-        circumstances(shared, self.person.as_ref(), held, log_available)
+        circumstances(shared, version, self.person.as_ref(), held, log_available)
             .decide(query, &self.evidence)
     }
 
@@ -112,10 +128,12 @@ impl<'a> Case<'a> {
         recipient: &AgencyId,
         outcome: DecidedOutcome,
     ) -> Result<SignedStatement, Refusal> {
+        // One version for all of it: another may take over at any moment.
+        let version = self.version;
         let statement = Statement {
             id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
             signer: self.shared.config.agency.clone(),
-            agreement: self.shared.agreement.digest(),
+            agreement: version.agreement.digest(),
             enquiry: self.query.enquiry.clone(),
             made_at: self.shared.clock.now(),
             made_by: None,
@@ -127,7 +145,7 @@ impl<'a> Case<'a> {
                 outcome,
             }),
         };
-        Ok(SignedStatement::sign(&statement, &self.shared.realm, &self.shared.statements))
+        Ok(SignedStatement::sign(&statement, &version.realm, &version.keys.statements))
     }
 
     pub(crate) fn basis_words(&self) -> BasisWords {
@@ -205,13 +223,14 @@ impl Circumstances<'_> {
 
 fn circumstances<'s>(
     shared: &'s Shared,
+    version: &'s Version<NodeKeys>,
     person: Option<&EnquiryPerson>,
     holding: Holding,
     log_available: bool,
 ) -> Circumstances<'s> {
     let ambiguous = person.is_some_and(|person| person.standing == Standing::IdentityReview);
     Circumstances {
-        agreement: &shared.agreement,
+        agreement: &version.agreement,
         holder: &shared.config.agency,
         now: shared.clock.now(),
         log_available,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Seen,
     audit::entry::{Action, Digest, Party},
     enquiry::Envelope,
     id::{AgencyId, EnquiryRef, PersonRef, RequestId},
@@ -54,10 +55,9 @@ pub async fn receive(
     shared.admit(envelope)?;
     shared.under_agreement(envelope)?;
     let claimed = signed.read_unverified().map_err(|_| not_a_challenge())?;
-    let statement = signed
-        .verify(&shared.realm, &claimed.enquiry, |agency| {
-            Some(shared.agreement.agreement().party(agency)?.keys()?.signing)
-        })
+    let statement = shared
+        .agreement
+        .believe(&signed, &shared.realm, &claimed.enquiry, Seen::New)
         .map_err(|_| not_a_challenge())?;
     let Body::RatingChallenged(challenge) = statement.body else { return Err(not_a_challenge()) };
     let own = &shared.config.agency;

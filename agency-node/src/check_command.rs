@@ -151,10 +151,10 @@ fn check_keys_and_agreement(
 ) -> Option<SignedAgreement> {
     let remedy = "run `agency-node init` for new keys, or put the key file back; mode 0600, owned by the node's user";
     let paths = &config.keys;
-    let statements = keyfile::read_signing_key(paths.statements.as_path());
+    let statements = keyfile::read_signing_ring(paths.statements.as_path());
     let rest = [
-        ("keys.sealing", keyfile::read(paths.sealing.as_path(), KeyKind::Sealing).map(drop)),
-        ("keys.store", keyfile::read(paths.store.as_path(), KeyKind::Store).map(drop)),
+        ("keys.sealing", keyfile::read_ring(paths.sealing.as_path(), KeyKind::Sealing).map(drop)),
+        ("keys.store", keyfile::read_ring(paths.store.as_path(), KeyKind::Store).map(drop)),
         ("keys.log", keyfile::read_signing_key(paths.log.as_path()).map(drop)),
     ];
     let sealing_reads = rest.first().is_some_and(|(_, read)| read.is_ok());
@@ -163,8 +163,8 @@ fn check_keys_and_agreement(
             findings.problem(subject, format!("{:#}", anyhow::Error::new(error)), remedy);
         }
     }
-    let statements = match statements {
-        Ok(key) => key,
+    match statements {
+        Ok(_) => {}
         Err(error) => {
             let what = format!("{:#}", anyhow::Error::new(error));
             findings.problem("keys.statements", what, remedy);
@@ -174,8 +174,8 @@ fn check_keys_and_agreement(
             }
             return None;
         }
-    };
-    let agreement = match ground::read_agreement(config, &statements) {
+    }
+    let agreement = match ground::read_agreement(config, clock) {
         Ok(agreement) => agreement,
         Err(error) => {
             findings.problem(

@@ -15,9 +15,11 @@ use clap::{Args, Parser};
 use serde::Serialize;
 
 use crate::{
+    agreement_command::{self, AgreementCommand},
     check_command::{self, CheckArgs},
     desk_command::{self, DeskCommand},
     init_command::{self, InitArgs},
+    key_command::{self, KeyCommand},
     match_command::{self, MatchCommand},
     records_command::{self, EnrolArgs, ImportArgs},
     serve_command::{self, ServeArgs},
@@ -78,6 +80,16 @@ pub enum Cli {
     /// Example: agency-node match eval --left a.csv --right b.csv --truth t.csv
     #[command(subcommand, verbatim_doc_comment)]
     Match(MatchCommand),
+    /// Sign, install and list versions of the information sharing agreement
+    ///
+    /// Example: agency-node agreement sign agreement.toml --out csc.note
+    #[command(subcommand, verbatim_doc_comment)]
+    Agreement(AgreementCommand),
+    /// Make new keys beside those in use, while the node runs
+    ///
+    /// Example: agency-node keys rotate-store
+    #[command(subcommand, verbatim_doc_comment)]
+    Keys(KeyCommand),
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
@@ -158,6 +170,8 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
         Cli::Import(args) => runtime()?.block_on(records_command::import(args, clock, stdout)),
         Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, clock, stdout)),
         Cli::Match(command) => runtime()?.block_on(match_command::run(&command, stdout)),
+        Cli::Agreement(command) => agreement_command::run(&command, stdout),
+        Cli::Keys(command) => key_command::run(&command, stdout),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
         Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
             log_command::DONE => Exit::Done,

@@ -220,8 +220,9 @@ pub async fn show(
         })
         .await?;
     let people: People = people.into_iter().map(|(p, known)| (p, known.commitment)).collect();
+    let version = shared.agreement.versions().current();
     let evidence =
-        Evidence::verify(&shared.agreement, &shared.realm, &enquiry, &people, &[], &statements);
+        Evidence::verify(&version.agreement, &version.realm, &enquiry, &people, &[], &statements);
     let now = shared.clock.now();
     let mut all = Vec::new();
     for (statement, _) in evidence.accepted {

@@ -316,16 +316,18 @@ impl Act<'_> {
         who: &SignedIn,
         change: &mut Change,
     ) -> Result<(RequestId, SignedStatement), Refusal> {
+        // One version for all of it: another may take over at any moment.
+        let version = shared.agreement.versions().current();
         let statement = Statement {
             id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
             signer: shared.config.agency.clone(),
-            agreement: shared.agreement.digest(),
+            agreement: version.agreement.digest(),
             enquiry: self.enquiry.clone(),
             made_at: shared.clock.now(),
             made_by: Some(who.name().clone()),
             body: self.body,
         };
-        let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
+        let signed = SignedStatement::sign(&statement, &version.realm, &version.keys.statements);
         let mut draft = by(shared, self.action, who);
         draft.enquiry = Some(self.enquiry.clone());
         draft.person = self.person.cloned();

@@ -1,25 +1,37 @@
 //! What the node stands on, whatever it is about to do: agreement, keys, store and log, opened in this order. One
 //! process has them open at a time, so what works on the store is done while the node is stopped.
 
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
 use anyhow::Context as _;
 use brag_common::{
-    agreement::SignedAgreement,
+    agreement::{NoteError, PartyKeys, SignedAgreement},
     audit::{
         AuditLog, LogOptions,
         entry::{Action, EntryDraft, Party},
     },
     durable::StoreError,
+    id::AgencyId,
     keyfile::{self, KeyKind},
     keys::SigningKey,
     peer::TrustDomain,
-    program::{log_options, open_log, realm, stamp},
+    program::{Accepting, Loaded, load, log_options, open_log, realm, stamp},
     replay::ReplayGuard,
     seal::SealingKey,
-    statement::Realm,
+    store_key,
     time::SharedClock,
+    version_folder::{Found, VersionFolder, chain},
+    versions::{AgreementNow, RealmNow, Versions},
 };
 
-use crate::{config::Config, store::Store};
+use crate::{
+    config::Config,
+    store::{Change, Store},
+};
 
 /// Everything that the configuration names, except the network.
 #[derive(Debug)]
@@ -28,16 +40,18 @@ pub struct Ground {
     pub config: Config,
     /// The source of time.
     pub clock: SharedClock,
-    /// The agreement, signed by all parties.
-    pub agreement: SignedAgreement,
+    /// The agreement that holds now, signed by all parties.
+    pub agreement: AgreementNow<NodeKeys>,
+    /// Where agreements are kept.
+    pub folder: VersionFolder,
     /// Whose names count.
     pub trust_domain: TrustDomain,
     /// Where statements hold.
-    pub realm: Realm,
+    pub realm: RealmNow<NodeKeys>,
     /// Signs statements.
-    pub statements: SigningKey,
+    pub statements: StatementsNow,
     /// Opens what is sealed to the agency.
-    pub sealing: SealingKey,
+    pub sealing: SealingNow,
     /// Records, enquiries, outgoing.
     pub store: Store,
     /// The audit log.
@@ -56,16 +70,21 @@ impl Ground {
         clock: SharedClock,
         change_log: impl FnOnce(LogOptions) -> LogOptions,
     ) -> anyhow::Result<Self> {
-        let statements = keyfile::read_signing_key(config.keys.statements.as_path())?;
-        let agreement = read_agreement(&config, &statements)?;
-        let (trust_domain, realm) = realm(&agreement)?;
-        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
-        let sealing = read_sealing_key(&config, &agreement)?;
+        // Before the store is made: a node whose agreement is not accepted leaves nothing behind.
+        read_sealing_key(&config, &read_agreement(&config, &clock)?)?;
+        let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
         let store = Store::open(config.data.as_path(), &store_key).map_err(|error| {
             let stop = matches!(error, StoreError::Locked { .. });
             let error = anyhow::Error::new(error);
             if stop { error.context("stop the node first") } else { error }
         })?;
+        let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
+        let Loaded { versions, folder, taken_up } =
+            load(folder, &AsAgency::of(&config), &clock, |digest| {
+                Ok(store.agreement_taken_up(digest)?)
+            })?;
+        let agreement = AgreementNow::of(Arc::clone(&versions));
+        let (trust_domain, _) = realm(&agreement)?;
         let options = log_options(
             config.data.as_path(),
             config.keys.log.as_path(),
@@ -74,14 +93,24 @@ impl Ground {
             &clock,
         )?;
         let (log, replay) = open_log(change_log(options), &clock).await?;
+        for (stamp, at) in taken_up {
+            let mut draft = EntryDraft::new(Action::AgreementLoaded);
+            let digest = stamp.digest;
+            draft.agreement = Some(stamp);
+            log.record(draft).await?;
+            let mut change = Change::new();
+            change.agreement_taken_up(digest, at)?;
+            store.run(move |store| store.commit(change)).await?;
+        }
         Ok(Self {
             config,
             clock,
             agreement,
+            folder,
             trust_domain,
-            realm,
-            statements,
-            sealing,
+            realm: RealmNow::of(Arc::clone(&versions)),
+            statements: StatementsNow(Arc::clone(&versions)),
+            sealing: SealingNow(versions),
             store,
             log,
             replay,
@@ -97,16 +126,104 @@ impl Ground {
     }
 }
 
-/// Reads the signed agreement as this agency.
+/// The agency's own keys, as one version of the agreement names them.
+#[derive(Debug)]
+pub struct NodeKeys {
+    /// Signs statements.
+    pub statements: SigningKey,
+    /// Opens what is sealed to the agency, also to a key that it had before.
+    pub sealing: SealingKey,
+}
+
+/// How this agency accepts an agreement.
+#[derive(Debug, Clone)]
+pub struct AsAgency {
+    agency: AgencyId,
+    statements: PathBuf,
+    sealing: PathBuf,
+}
+
+impl AsAgency {
+    /// The agency of a configuration, with its keys.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            agency: config.agency.clone(),
+            statements: config.keys.statements.as_path().to_owned(),
+            sealing: config.keys.sealing.as_path().to_owned(),
+        }
+    }
+
+    /// Verifies a note by whichever of the agency's keys it names.
+    ///
+    /// # Errors
+    /// When it names none of them, or somebody's signature is missing or wrong.
+    pub fn verify_note(&self, note: &[u8]) -> anyhow::Result<SignedAgreement> {
+        let mut refused = None;
+        for key in keyfile::read_signing_ring(&self.statements)? {
+            match SignedAgreement::verify(note, (&self.agency, key.verifying_key())) {
+                Ok(agreement) => return Ok(agreement),
+                // Another key of the ring may be the one.
+                Err(error @ NoteError::OtherKey(_)) => _ = refused.get_or_insert(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(refused.map_or_else(|| anyhow::anyhow!("there is no key for statements"), Into::into))
+    }
+}
+
+impl Accepting<NodeKeys> for AsAgency {
+    fn verify(&self, found: &Found) -> anyhow::Result<SignedAgreement> {
+        self.verify_note(&found.note)
+    }
+
+    fn keys(&self, agreement: &SignedAgreement) -> anyhow::Result<NodeKeys> {
+        let party = agreement.agreement().party(&self.agency).context("not a party")?;
+        let named = party.keys().context("the agreement has no keys for this agency")?;
+        let mut ring = keyfile::read_signing_ring(&self.statements)?.into_iter();
+        let statements = ring.find(|key| key.verifying_key() == named.signing);
+        let statements = statements.with_context(|| {
+            format!("the key that the agreement names for {} is not here", self.agency)
+        })?;
+        Ok(NodeKeys { statements, sealing: sealing_key(&self.sealing, &self.agency, named)? })
+    }
+}
+
+fn sealing_key(path: &Path, agency: &AgencyId, named: &PartyKeys) -> anyhow::Result<SealingKey> {
+    let (mut own, mut others) = (None, Vec::new());
+    for secret in keyfile::read_ring(path, KeyKind::Sealing)? {
+        let key = SealingKey::from_secret(secret);
+        if key.public_key()? == named.sealing {
+            own = Some(key);
+        } else {
+            others.push(key);
+        }
+    }
+    let own = own.with_context(|| {
+        format!("the sealing key is not the one that the agreement names for {agency}")
+    })?;
+    Ok(own.with_others(others))
+}
+
+/// Reads the signed agreement that holds now, as this agency; of several that are installed the newest that has begun.
 ///
 /// # Errors
 /// When it can not be read, or somebody's signature is missing or wrong, or it names another key for this agency.
-pub fn read_agreement(config: &Config, statements: &SigningKey) -> anyhow::Result<SignedAgreement> {
-    let path = config.agreement.as_path();
-    let note = std::fs::read(path)
-        .with_context(|| format!("can not read the agreement `{}`", path.display()))?;
-    SignedAgreement::verify(&note, (&config.agency, statements.verifying_key()))
-        .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
+pub fn read_agreement(config: &Config, clock: &SharedClock) -> anyhow::Result<SignedAgreement> {
+    let own = AsAgency::of(config);
+    let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
+    let chain = chain(&folder.found()?, |found| {
+        let path = found.path.display();
+        own.verify(found).with_context(|| format!("the agreement `{path}` is not accepted"))
+    })?;
+    let now = clock.now();
+    let mut holds = None;
+    for (agreement, _) in chain {
+        if holds.is_none() || agreement.agreement().starts() <= now {
+            holds = Some(agreement);
+        }
+    }
+    holds.context("there is no agreement")
 }
 
 /// Reads the key that opens what is sealed to the agency.
@@ -117,14 +234,31 @@ pub fn read_sealing_key(
     config: &Config,
     agreement: &SignedAgreement,
 ) -> anyhow::Result<SealingKey> {
-    let path = config.keys.sealing.as_path();
-    let sealing = SealingKey::from_secret(keyfile::read(path, KeyKind::Sealing)?);
     let party = agreement.agreement().party(&config.agency).context("not a party")?;
     let keys = party.keys().context("the agreement has no keys for this agency")?;
-    anyhow::ensure!(
-        keys.sealing == sealing.public_key()?,
-        "the sealing key is not the one that the agreement names for {}",
-        config.agency
-    );
-    Ok(sealing)
+    sealing_key(config.keys.sealing.as_path(), &config.agency, keys)
+}
+
+/// The key with which this agency signs statements now.
+#[derive(Debug)]
+pub struct StatementsNow(Arc<Versions<NodeKeys>>);
+
+impl Deref for StatementsNow {
+    type Target = SigningKey;
+
+    fn deref(&self) -> &SigningKey {
+        &self.0.current().keys.statements
+    }
+}
+
+/// The key that opens what is sealed to this agency now.
+#[derive(Debug)]
+pub struct SealingNow(Arc<Versions<NodeKeys>>);
+
+impl Deref for SealingNow {
+    type Target = SealingKey;
+
+    fn deref(&self) -> &SealingKey {
+        &self.0.current().keys.sealing
+    }
 }

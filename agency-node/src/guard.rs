@@ -1,6 +1,7 @@
 //! Who may call, and whether the call is alive. Every handler starts here.
 
 use brag_common::{
+    agreement::Mismatch,
     audit::LogError,
     durable::StoreError,
     enquiry::Envelope,
@@ -26,10 +27,8 @@ pub enum Refusal {
     #[error("this call needs the role `{}`", .0.word())]
     RoleMissing(Role),
     /// The caller works under another agreement.
-    #[error(
-        "the two parties work under different versions of the agreement; both load the newest one"
-    )]
-    AnotherAgreement,
+    #[error("{0}")]
+    AnotherAgreement(Box<Mismatch>),
     /// The agreement is not in force.
     #[error("AGREEMENT_EXPIRED: the information sharing agreement is not in force today")]
     AgreementExpired,
@@ -70,7 +69,7 @@ impl PeerFacing for Refusal {
             Self::NotTheHub => "not_the_hub",
             Self::NotStaff => "not_staff",
             Self::RoleMissing(_) => "role_missing",
-            Self::AnotherAgreement => "agreement_version_mismatch",
+            Self::AnotherAgreement(_) => "agreement_version_mismatch",
             Self::AgreementExpired => "agreement_expired",
             Self::PartyWithdrawn => "party_withdrawn",
             Self::NotAdmitted(error) => error.code(),
@@ -92,7 +91,7 @@ impl PeerFacing for Refusal {
             Self::NotTheHub | Self::NotStaff | Self::RoleMissing(_) => {
                 tonic::Code::PermissionDenied
             }
-            Self::AnotherAgreement
+            Self::AnotherAgreement(_)
             | Self::AgreementExpired
             | Self::PartyWithdrawn
             | Self::Rule { .. } => tonic::Code::FailedPrecondition,
@@ -170,7 +169,10 @@ impl Shared {
     /// When one of these is not so.
     pub fn under_agreement(&self, envelope: &Envelope) -> Result<(), Refusal> {
         if envelope.agreement != self.agreement.digest() {
-            return Err(Refusal::AnotherAgreement);
+            let mismatch = self.agreement.mismatch(envelope.agreement);
+            // For this side's operator; the hub has it in the refusal.
+            tracing::warn!(%mismatch, "the hub works under another version");
+            return Err(Refusal::AnotherAgreement(Box::new(mismatch)));
         }
         self.in_force()
     }

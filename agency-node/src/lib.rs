@@ -1,6 +1,7 @@
 //! An agency's node: it keeps the agency's records, answers the hub with colours, and releases detail only when the
 //! signed agreement allows it, which it decides for itself.
 
+pub mod agreement_command;
 pub mod analysis;
 pub mod answer_release;
 pub mod answer_round;
@@ -21,6 +22,7 @@ pub mod hot_index;
 pub mod identity;
 pub mod import;
 pub mod init_command;
+pub mod key_command;
 pub mod match_command;
 pub mod node;
 pub mod notices;

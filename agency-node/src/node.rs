@@ -9,23 +9,21 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
-    agreement::SignedAgreement,
     alert::Alerts,
     audit::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::RequestId,
-    keys::SigningKey,
-    program::{Surroundings, stamp, watch_readiness},
+    program::{Surroundings, Took, stamp, watch_agreements, watch_readiness},
     replay::ReplayGuard,
-    seal::SealingKey,
     serve::{self, Limits, ServeMetrics, Serving},
-    statement::Realm,
     status::PeerFacing as _,
     telemetry::{Metrics, RequestMetrics},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls},
+    version_folder::VersionFolder,
+    versions::{AgreementNow, RealmNow},
     wire::FILE_DESCRIPTOR_SET,
 };
 use tokio::{
@@ -37,14 +35,14 @@ use tonic::service::Routes;
 
 use crate::{
     config::Config,
-    ground::Ground,
+    ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
     hot_index::HotIndex,
     outbox::{self, Order},
     renew::{self, Told},
     review::deadline::{self, Deadlines},
     service,
-    store::{Store, shapes::Screened},
+    store::{Change, Store, shapes::Screened},
     views::{self, Views},
 };
 
@@ -58,14 +56,14 @@ pub struct Shared {
     pub config: Config,
     /// The source of time.
     pub clock: SharedClock,
-    /// The agreement, signed by all parties.
-    pub agreement: SignedAgreement,
+    /// The agreement that holds now, signed by all parties.
+    pub agreement: AgreementNow<NodeKeys>,
     /// Where statements hold.
-    pub realm: Realm,
+    pub realm: RealmNow<NodeKeys>,
     /// Signs statements.
-    pub statements: SigningKey,
+    pub statements: StatementsNow,
     /// Opens what is sealed to the agency.
-    pub sealing: SealingKey,
+    pub sealing: SealingNow,
     /// Records, enquiries, outgoing.
     pub store: Store,
     /// The audit log.
@@ -149,6 +147,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Node {
     shared: Arc<Shared>,
+    folder: VersionFolder,
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
     client_tls: Arc<ClientTls>,
@@ -167,6 +166,7 @@ impl Node {
             config,
             clock,
             agreement,
+            folder,
             trust_domain,
             realm,
             statements,
@@ -211,7 +211,7 @@ impl Node {
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;
-        Ok(Self { shared, listener, server_tls, client_tls, metrics, limits })
+        Ok(Self { shared, folder, listener, server_tls, client_tls, metrics, limits })
     }
 
     /// Where the hub and the staff reach the node.
@@ -237,7 +237,7 @@ impl Node {
         shutdown: CancellationToken,
         started: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        let Self { shared, listener, server_tls, client_tls, metrics, limits } = self;
+        let Self { shared, folder, listener, server_tls, client_tls, metrics, limits } = self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
@@ -260,6 +260,14 @@ impl Node {
             Arc::clone(&client_tls),
             shutdown.clone(),
         ));
+        let taking_up = tokio::spawn(watch_agreements(
+            Arc::clone(shared.agreement.versions()),
+            folder,
+            AsAgency::of(&shared.config),
+            Arc::clone(&shared.clock),
+            took(&shared),
+            shutdown.clone(),
+        ));
         let delivering =
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
@@ -279,10 +287,30 @@ impl Node {
         renewing.await?;
         reviewing.await?;
         closing.await?;
+        taking_up.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;
         admin.ended().await;
         Ok(())
     }
+}
+
+/// Records that a version of the agreement was taken up, and remembers when. Weak: it is held by a task that would else keep
+/// the node open.
+fn took(shared: &Arc<Shared>) -> Took {
+    let shared = Arc::downgrade(shared);
+    Box::new(move |stamp, at| {
+        let shared = shared.upgrade();
+        Box::pin(async move {
+            let shared = shared.context("the node is stopping")?;
+            let mut draft = EntryDraft::new(Action::AgreementLoaded);
+            let digest = stamp.digest;
+            draft.agreement = Some(stamp);
+            shared.log.record(draft).await?;
+            let mut change = Change::new();
+            change.agreement_taken_up(digest, at)?;
+            Ok(shared.store.run(move |store| store.commit(change)).await?)
+        })
+    })
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Seen,
     audit::entry::{Action, Digest, Party},
     enquiry::Envelope,
     id::{RequestId, StaffName},
@@ -39,10 +40,9 @@ pub async fn notified(
     shared.admit(envelope)?;
     shared.under_agreement(envelope)?;
     let claimed = signed.read_unverified().map_err(|_| not_a_notice())?;
-    let statement = signed
-        .verify(&shared.realm, &claimed.enquiry, |agency| {
-            Some(shared.agreement.agreement().party(agency)?.keys()?.signing)
-        })
+    let statement = shared
+        .agreement
+        .believe(&signed, &shared.realm, &claimed.enquiry, Seen::New)
         .map_err(|_| not_a_notice())?;
     let exchange = &envelope.request_id;
     match &statement.body {

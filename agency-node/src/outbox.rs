@@ -207,6 +207,10 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
             }
             Err(status) => {
                 let code = code_of(&status).unwrap_or("unreachable").to_owned();
+                if code == "agreement_version_mismatch" {
+                    let mismatch = status.message();
+                    tracing::warn!(mismatch, "the hub works under another version");
+                }
                 return Err(NotDelivered(code));
             }
         }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Seen,
     audit::entry::{Action, Digest, EntryDraft, Party},
     enquiry::Envelope,
-    id::{AgencyId, EnquiryRef},
+    id::{AgencyId, AgreementDigest, EnquiryRef},
     release::{SealedFor, binding},
     seal::Binding,
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement, Statement},
@@ -31,6 +32,8 @@ pub struct View {
     pub decision: ReleaseDecision,
     /// The enquiry.
     pub enquiry: EnquiryRef,
+    /// The version of the agreement under which it was released; it is sealed as that.
+    pub agreement: AgreementDigest,
     /// Who released it.
     pub holder: AgencyId,
     /// Obligations that come with it.
@@ -56,6 +59,7 @@ impl View {
         }
         Ok(Self {
             enquiry: statement.enquiry,
+            agreement: statement.agreement,
             holder: statement.signer,
             obligations,
             expires: view_expires_at,
@@ -90,7 +94,7 @@ impl View {
     /// What the holder sealed it as.
     fn binding(&self, shared: &Shared) -> Binding {
         binding(&SealedFor {
-            agreement: shared.agreement.digest(),
+            agreement: self.agreement,
             enquiry: &self.enquiry,
             person: &self.decision.person.person,
             category: self.decision.category,
@@ -123,10 +127,9 @@ pub async fn receive(
     shared.admit(envelope)?;
     shared.under_agreement(envelope)?;
     let claimed = permit.read_unverified().map_err(|_| not_a_permit())?;
-    let statement = permit
-        .verify(&shared.realm, &claimed.enquiry, |agency| {
-            Some(shared.agreement.agreement().party(agency)?.keys()?.signing)
-        })
+    let statement = shared
+        .agreement
+        .believe(&permit, &shared.realm, &claimed.enquiry, Seen::New)
         .map_err(|_| not_a_permit())?;
     let view = View::of(shared, statement)?;
     if Digest::of(&sealed).as_bytes() != &view.sealed_digest {

@@ -85,8 +85,10 @@ pub async fn reconsider(shared: &Arc<Shared>, enquiry: &EnquiryRef) -> Result<()
         return Ok(());
     }
     let people: People = people.into_iter().map(|(p, known)| (p, known.commitment)).collect();
+    // One version for all of it: another may take over at any moment.
+    let version = shared.agreement.versions().current();
     let evidence =
-        Evidence::verify(&shared.agreement, &shared.realm, enquiry, &people, &[], &statements);
+        Evidence::verify(&version.agreement, &version.realm, enquiry, &people, &[], &statements);
     let mut retracting = Vec::new();
     for (release, recipient, record, decision) in open {
         let Some(reason) = taken_back(&evidence, &decision, now) else { continue };
@@ -100,14 +102,14 @@ pub async fn reconsider(shared: &Arc<Shared>, enquiry: &EnquiryRef) -> Result<()
         let statement = Statement {
             id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
             signer: shared.config.agency.clone(),
-            agreement: shared.agreement.digest(),
+            agreement: version.agreement.digest(),
             enquiry: enquiry.clone(),
             made_at: now,
             // By rule: the act was the person's, and is in the statement that says that they withdrew.
             made_by: None,
             body,
         };
-        let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
+        let signed = SignedStatement::sign(&statement, &version.realm, &version.keys.statements);
         let mut draft = about(shared, Action::DetailRetracted, enquiry, &decision);
         draft.exchange = Some(statement.id.clone());
         draft.evidence = vec![Digest::of(&signed.payload)];
@@ -186,7 +188,7 @@ fn rests_on_agreement(decision: &ReleaseDecision, now: Timestamp) -> bool {
 /// or an agreement covers it again.
 ///
 /// Only what the person said counts. That their agreement ran out takes nothing back, as the view never outlives it; nor
-/// does an agreement that is merely not to be found, because it was signed under an earlier version, say.
+/// does an agreement that is merely not to be found, because its signer is no party any more, say.
 fn taken_back(evidence: &Evidence, decision: &ReleaseDecision, now: Timestamp) -> Option<Reason> {
     let person = &decision.person;
     let covered = evidence.facts.consents.iter().any(|consent| {

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use brag_common::{
-    agreement::Outcome,
+    agreement::{Outcome, SignedAgreement},
     audit::{
         LogError,
         entry::{Action, EntryDraft, Party},
     },
-    enquiry::ReleaseQuery,
+    enquiry::{Envelope, ReleaseQuery},
     id::{RequestId, WorkRef},
     reason::Reason,
     release::RedactedText,
@@ -82,7 +82,8 @@ pub async fn approve(
     shared.in_force()?;
     let _alone = shared.at_desk.lock().await;
     let mut review = waiting_for(shared, who, &work).await?;
-    let query = query_of(&review)?;
+    let version = shared.agreement.versions().current();
+    let query = asked_again(query_of(&review)?, &version.agreement);
     if query.requested_by == *who.name() {
         return Err(Refusal::rule("approver_is_requester", "whoever asked can not approve"));
     }
@@ -91,7 +92,7 @@ pub async fn approve(
     if same && review.approved_by.contains(who.name()) {
         return Err(Refusal::rule("approved_already", "a second approval needs another person"));
     }
-    let case = Case::weigh(shared, &query).await?;
+    let case = Case::weigh_under(shared, version, &query).await?;
     if redaction.is_none() && case.entries.iter().any(|entry| entry.third_party) {
         return Err(Refusal::rule(
             Reason::ThirdPartyData.code(),
@@ -231,6 +232,16 @@ fn query_of(review: &Review) -> Result<ReleaseQuery, Refusal> {
     let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
     query.recipients = vec![review.recipient.clone()];
     Ok(query)
+}
+
+/// The request, when it was made under a version of the agreement that has been superseded here since: as if it were made
+/// now. It was checked against its own version when it came; what is decided now is decided by the version that holds now.
+fn asked_again(query: ReleaseQuery, now: &SignedAgreement) -> ReleaseQuery {
+    if now.version_of(query.envelope.agreement).is_none() {
+        return query;
+    }
+    let envelope = Envelope { agreement: now.digest(), ..query.envelope };
+    ReleaseQuery { envelope, ..query }
 }
 
 /// The redacted text that is approved, with the name it has; `None`: what is held.

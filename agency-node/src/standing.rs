@@ -57,16 +57,18 @@ impl Rateable<'_> {
             via: None,
             subject_is_child: is_child(identity, now),
         };
+        // One version for all of it: another may take over at any moment.
+        let version = shared.agreement.versions().current();
         let statement = Statement {
             id: random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?,
             signer: shared.config.agency.clone(),
-            agreement: shared.agreement.digest(),
+            agreement: version.agreement.digest(),
             enquiry: self.enquiry.clone(),
             made_at: now,
             made_by: Some(rated_by),
             body: Body::Rating(rating),
         };
-        let signed = SignedStatement::sign(&statement, &shared.realm, &shared.statements);
+        let signed = SignedStatement::sign(&statement, &version.realm, &version.keys.statements);
         Ok(Some((statement.id, RatedAnswer { signed, analysis })))
     }
 }

@@ -16,7 +16,8 @@ use brag_common::{
     durable::{Batch, Durable, StoreError},
     enquiry::RatedAnswer,
     id::{
-        AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef,
+        AgencyId, AgreementDigest, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId,
+        StaffName, WorkRef,
     },
     rating::SaltedAnalysis,
     release::DetailKey,
@@ -283,6 +284,17 @@ impl Store {
         parse_rest(self.scan("review/")?)
     }
 
+    /// When this node took up a version of the agreement; `None` when it has not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn agreement_taken_up(
+        &self,
+        digest: AgreementDigest,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.get(&format!("agreement/{digest}"))
+    }
+
     /// One challenge of a rating of this agency's.
     ///
     /// # Errors
@@ -528,6 +540,18 @@ impl Change {
     ) -> Result<(), StoreError> {
         let SaltedAnalysis { salt, text } = words.clone();
         self.put(&format!("analysis/{enquiry}/{id}"), &AnalysisRecord { salt, text })
+    }
+
+    /// When this node took up a version of the agreement.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn agreement_taken_up(
+        &mut self,
+        digest: AgreementDigest,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("agreement/{digest}"), &at)
     }
 
     /// A challenge of a rating of this agency's.

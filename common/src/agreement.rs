@@ -15,9 +15,11 @@ mod catalogue;
 pub mod clock;
 mod decide;
 mod decision;
+mod diff;
 mod document;
 mod facts;
 mod faults;
+mod former;
 pub mod gates;
 mod hypothesis;
 mod lawful;
@@ -29,6 +31,7 @@ mod parties;
 mod party;
 mod period;
 mod reader;
+mod revoked;
 mod terms;
 mod values;
 
@@ -43,18 +46,21 @@ pub use decision::{
     Approvals, NotApproved, Obligation, Outcome, PendingPermit, Permit, RecipientDecision, Stage,
     Step, StepResult,
 };
+pub use diff::{Difference, Effect, diff};
 pub use facts::{
     AcceptedAction, Assertion, AssertionKind, Consent, ConsentStatus, EvidenceId, EvidenceKind,
     Facts, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, SpecialistPrompt,
 };
 pub use faults::{AgreementFaults, Fault};
+pub use former::{Former, Mismatch, Seen};
 pub use hypothesis::Hypothesis;
 pub use lawful::{ART6, AskedSubject, GATEWAYS, LawfulBasis};
 pub use model::{Agreement, KeyHolder, KeysMissing, NEVER_CARRIED};
 pub use moment::{Holding, Identity, Moment, Request};
-pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, sign, text_of};
+pub use note::{NOTE_BYTES_MAX, NoteError, Signatory, SignedAgreement, collect, sign, text_of};
 pub use party::{HubKeys, Party, PartyKeys, TlsName};
 pub use period::Period;
+pub use revoked::Revoked;
 pub use terms::{
     Class, ClockName, ClockRuns, Condition, Environment, Gate, LinkKind, Mode, PartyType, Purpose,
     Requirement, ReviewAuthority, Special, Weekday,

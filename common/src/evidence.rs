@@ -1,7 +1,7 @@
 //! From signed statements to facts: the one place where evidence is believed.
 //!
-//! A statement becomes a fact when the agency it names signed it, under this agreement, for this
-//! enquiry, about people whose references and commitments are those of the enquiry. Everything else
+//! A statement becomes a fact when the agency it names signed it, under this agreement (or, in its time, under a version
+//! that this one superseded here), for this enquiry, about people whose references and commitments are those of the enquiry. Everything else
 //! becomes a rejection that [`decide`](crate::agreement::decide()) sees, so that nothing forged is
 //! silently ignored. Whether the signer may state it, and how old it may be, is for `decide`.
 
@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     agreement::{
-        AcceptedAction, Assertion, AssertionKind, EvidenceId, EvidenceKind, Facts, Link, Marac,
-        MaracGround, Rating, RejectedEvidence, Rejection, SignedAgreement,
+        AcceptedAction, Agreement, Assertion, AssertionKind, EvidenceId, EvidenceKind, Facts,
+        Former, Link, Marac, MaracGround, Rating, RejectedEvidence, Rejection, Seen,
+        SignedAgreement,
     },
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId},
     rating::Basis,
@@ -56,11 +57,8 @@ impl Evidence {
         let mut evidence = Self::default();
         evidence.facts.people = people.keys().cloned().collect();
         let read = |signed: &SignedStatement| -> Result<Statement, Rejection> {
-            let statement = signed
-                .verify(realm, enquiry, |agency| {
-                    Some(agreement.agreement().party(agency)?.keys()?.signing)
-                })
-                .map_err(rejection)?;
+            let seen = if known.contains(signed) { Seen::Before } else { Seen::New };
+            let statement = agreement.believe(signed, realm, enquiry, seen).map_err(rejection)?;
             // The reference alone is the hub's word; the commitment is what the signer opened.
             let named = named(&statement.body);
             let all_here = named.iter().all(|p| people.get(&p.person) == Some(&p.commitment));
@@ -214,8 +212,14 @@ impl Evidence {
 /// Whether an agency says it after it has left the agreement. Ratings and assertions are held against their own time by
 /// `decide`, and a rating can be taken back at any time.
 fn says_after_leaving(agreement: &SignedAgreement, statement: &Statement) -> bool {
-    let party = agreement.agreement().party(&statement.signer);
-    let in_force = party.is_some_and(|party| party.in_force(statement.made_at));
+    let in_force = |agreement: &Agreement| {
+        Some(agreement.party(&statement.signer)?.in_force(statement.made_at))
+    };
+    let former = agreement.former().find(|former| former.digest() == statement.agreement);
+    let named = former.map_or_else(|| agreement.agreement(), Former::agreement);
+    // An agency that the present version no longer names left as the version that it signed under ended; what it signed
+    // later than that was not believed.
+    let in_force = in_force(named) == Some(true) && in_force(agreement.agreement()) != Some(false);
     match statement.body {
         Body::Link { .. } | Body::Role { .. } | Body::Consent(_) | Body::Action { .. } => !in_force,
         Body::Rating(_)
@@ -241,6 +245,7 @@ const fn rejection(refused: Refused) -> Rejection {
         Refused::Malformed
         | Refused::OtherEnquiry
         | Refused::UnknownSigner
+        | Refused::RevokedKey
         | Refused::BadSignature => Rejection::Unsigned,
     }
 }

@@ -135,6 +135,72 @@ pub fn read_signing_key(path: &Path) -> Result<SigningKey, KeyFileError> {
     })
 }
 
+/// A key file and those beside it that were made to follow it: `statements.key`, then `statements-2.key`,
+/// `statements-3.key` and so on. Which of them is in use is written in the agreement, or in what they opened.
+///
+/// # Errors
+/// When the folder can not be read.
+pub fn ring(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let (Some(stem), Some(folder)) = (path.file_stem().and_then(|s| s.to_str()), path.parent())
+    else {
+        return Ok(vec![path.to_owned()]);
+    };
+    let mut later = Vec::new();
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    for entry in std::fs::read_dir(folder)? {
+        let beside = entry?.path();
+        let number = beside
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_prefix(stem)?.strip_prefix('-')?.parse::<u32>().ok())
+            .filter(|number| *number >= 2 && beside.extension() == path.extension());
+        later.extend(number.map(|number| (number, beside)));
+    }
+    later.sort();
+    let later = later.into_iter().map(|(_, beside)| beside);
+    // The first may have been taken away once it was no longer needed.
+    let first = path.exists().then(|| path.to_owned());
+    Ok(first.into_iter().chain(later).collect())
+}
+
+/// The path of the key that would follow the last of a [`ring()`].
+///
+/// # Errors
+/// When the folder can not be read.
+pub fn next_in_ring(path: &Path) -> io::Result<PathBuf> {
+    let ring = ring(path)?;
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let number = |path: &PathBuf| {
+        let name = path.file_stem()?.to_str()?;
+        name.strip_prefix(stem)?.strip_prefix('-')?.parse::<u32>().ok()
+    };
+    let last = ring.iter().filter_map(number).max().unwrap_or(1);
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("key");
+    Ok(path.with_file_name(format!("{stem}-{}.{extension}", last.saturating_add(1))))
+}
+
+/// Reads every signing key of a [`ring()`].
+///
+/// # Errors
+/// As [`read`]; also when there is none.
+pub fn read_signing_ring(path: &Path) -> Result<Vec<SigningKey>, KeyFileError> {
+    paths_of(path)?.iter().map(|path| read_signing_key(path)).collect()
+}
+
+/// Reads every key of a [`ring()`].
+///
+/// # Errors
+/// As [`read`]; also when there is none.
+pub fn read_ring(path: &Path, kind: KeyKind) -> Result<Vec<SecretBytes<32>>, KeyFileError> {
+    paths_of(path)?.iter().map(|path| read(path, kind)).collect()
+}
+
+fn paths_of(path: &Path) -> Result<Vec<PathBuf>, KeyFileError> {
+    let ring = ring(path).map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
+    // Reading it says why it is not there.
+    Ok(if ring.is_empty() { vec![path.to_owned()] } else { ring })
+}
+
 /// Opens a file that only its owner may read or change.
 ///
 /// # Errors
@@ -208,6 +274,26 @@ mod tests {
         fs::write(&path, [0xff; 20]).unwrap();
         assert!(matches!(read(&path, KeyKind::Store), Err(KeyFileError::Malformed { .. })));
         assert!(matches!(read(folder.path(), KeyKind::Store), Err(KeyFileError::Io { .. })));
+    }
+
+    #[test]
+    fn keys_that_follow_a_key_are_read_in_their_order_and_others_are_not() {
+        let folder = folder();
+        let first = folder.path().join("store.key");
+        assert!(read_ring(&first, KeyKind::Store).is_err());
+        for (n, name) in ["store.key", "store-10.key", "store-2.key"].iter().enumerate() {
+            let key = SecretBytes::new([u8::try_from(n).unwrap(); 32]);
+            write(&folder.path().join(name), KeyKind::Store, &key).unwrap();
+        }
+        for other in ["store-1.key", "store-x.key", "store-2.key.old", "restore-2.key"] {
+            fs::write(folder.path().join(other), "not a key").unwrap();
+        }
+        let ring = read_ring(&first, KeyKind::Store).unwrap();
+        let firsts: Vec<u8> = ring.iter().map(|key| key.expose()[0]).collect();
+        assert_eq!(firsts, [0, 2, 1]);
+        assert_eq!(next_in_ring(&first).unwrap(), folder.path().join("store-11.key"));
+        fs::remove_file(&first).unwrap();
+        assert_eq!(read_ring(&first, KeyKind::Store).unwrap().len(), 2);
     }
 
     #[test]

@@ -35,10 +35,13 @@ pub mod serve;
 pub mod staff;
 pub mod statement;
 pub mod status;
+pub mod store_key;
 pub mod stored;
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod version_folder;
+pub mod versions;
 pub mod view;
 pub mod wire;
 

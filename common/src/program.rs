@@ -6,6 +6,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio::sync::watch;
 
+mod agreements;
+
+pub use agreements::{Accepting, Loaded, Took, install, load, watch_agreements};
+
 use crate::{
     admin::Readiness,
     agreement::{Environment, SignedAgreement},

@@ -30,15 +30,27 @@ const MAX_KEPT: usize = 500_000;
 pub enum NotAdmitted {
     /// Its time has passed.
     #[error(
-        "the request has expired; if it was just made, the two clocks are more than five minutes apart"
+        "the request was valid until {valid_until} by the clock of whoever made it, and the clock here says {here}; if it was \
+         just made, the two clocks are more than five minutes apart: set both by a time service"
     )]
-    Expired,
+    Expired {
+        /// Its end, by the clock of whoever made it.
+        valid_until: Timestamp,
+        /// What the clock here says.
+        here: Timestamp,
+    },
     /// It claims to be valid for longer than any request may.
     #[error(
-        "the request is valid for too long; if it was just made, the two clocks are more than five \
-         minutes apart"
+        "the request is valid until {valid_until} by the clock of whoever made it, and the clock here says {here}, which is \
+         longer than any request may be; if it was just made, the two clocks are more than five minutes apart: set both by a \
+         time service"
     )]
-    TooFarAhead,
+    TooFarAhead {
+        /// Its end, by the clock of whoever made it.
+        valid_until: Timestamp,
+        /// What the clock here says.
+        here: Timestamp,
+    },
     /// Its id was used before.
     #[error("a request with this id was received before")]
     Replayed,
@@ -50,8 +62,8 @@ pub enum NotAdmitted {
 impl PeerFacing for NotAdmitted {
     fn code(&self) -> &'static str {
         match self {
-            Self::Expired => "request_expired",
-            Self::TooFarAhead => "request_too_far_ahead",
+            Self::Expired { .. } => "request_expired",
+            Self::TooFarAhead { .. } => "request_too_far_ahead",
             Self::Replayed => "request_replayed",
             Self::Busy => "busy",
         }
@@ -63,8 +75,8 @@ impl PeerFacing for NotAdmitted {
 
     fn grpc(&self) -> tonic::Code {
         match self {
-            Self::Expired => tonic::Code::DeadlineExceeded,
-            Self::TooFarAhead => tonic::Code::InvalidArgument,
+            Self::Expired { .. } => tonic::Code::DeadlineExceeded,
+            Self::TooFarAhead { .. } => tonic::Code::InvalidArgument,
             Self::Replayed => tonic::Code::AlreadyExists,
             Self::Busy => tonic::Code::ResourceExhausted,
         }
@@ -104,10 +116,10 @@ impl ReplayGuard {
     pub fn admit(&self, envelope: &Envelope, now: Timestamp) -> Result<(), NotAdmitted> {
         let ahead = envelope.valid_until.duration_since(now);
         if ahead < -MAX_SKEW {
-            return Err(NotAdmitted::Expired);
+            return Err(NotAdmitted::Expired { valid_until: envelope.valid_until, here: now });
         }
         if ahead > MAX_VALIDITY + MAX_SKEW {
-            return Err(NotAdmitted::TooFarAhead);
+            return Err(NotAdmitted::TooFarAhead { valid_until: envelope.valid_until, here: now });
         }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = seen.swept_at.is_none_or(|at| now.duration_since(at) > MAX_SKEW);
@@ -154,12 +166,15 @@ mod tests {
         assert_eq!(guard.admit(&envelope(1, 10), at(1)), Err(NotAdmitted::Replayed));
         assert_eq!(guard.admit(&envelope(2, 310), at(301)), Ok(()));
         assert_eq!(guard.admit(&envelope(1, 10), at(302)), Err(NotAdmitted::Replayed));
-        assert_eq!(guard.admit(&envelope(1, 10), at(320)), Err(NotAdmitted::Expired));
+        assert!(matches!(guard.admit(&envelope(1, 10), at(320)), Err(NotAdmitted::Expired { .. })));
     }
 
     #[test]
     fn invariant_8_a_stale_request_never_wakes_up() {
-        assert_eq!(ReplayGuard::new().admit(&envelope(1, 0), at(301)), Err(NotAdmitted::Expired));
+        assert!(matches!(
+            ReplayGuard::new().admit(&envelope(1, 0), at(301)),
+            Err(NotAdmitted::Expired { .. })
+        ));
     }
 
     #[test]
@@ -169,7 +184,10 @@ mod tests {
         assert_eq!(guard.admit(&envelope(2, 600), at(-240)), Ok(()));
         let error = guard.admit(&envelope(3, 10), at(1200)).unwrap_err();
         assert!(error.to_string().contains("clocks"));
-        assert_eq!(guard.admit(&envelope(4, 10), at(-1200)), Err(NotAdmitted::TooFarAhead));
+        assert!(matches!(
+            guard.admit(&envelope(4, 10), at(-1200)),
+            Err(NotAdmitted::TooFarAhead { .. })
+        ));
     }
 
     #[test]

@@ -120,15 +120,22 @@ impl FromStr for SealingPublicKey {
     }
 }
 
-/// An agency's private sealing key.
+/// An agency's private sealing key, with the ones that it has replaced: what was sealed to a former key and arrives later
+/// still opens.
 #[derive(Debug)]
-pub struct SealingKey(SecretBytes<32>);
+pub struct SealingKey(SecretBytes<32>, Vec<Self>);
 
 impl SealingKey {
     /// The key with these bytes.
     #[must_use]
     pub const fn from_secret(bytes: SecretBytes<32>) -> Self {
-        Self(bytes)
+        Self(bytes, Vec::new())
+    }
+
+    /// The same key, which also opens what was sealed to these.
+    #[must_use]
+    pub fn with_others(self, others: Vec<Self>) -> Self {
+        Self(self.0, others)
     }
 
     /// A new random key.
@@ -136,7 +143,7 @@ impl SealingKey {
     /// # Errors
     /// When the operating system gives no randomness.
     pub fn generate() -> Result<Self, NoRandomness> {
-        SecretBytes::random().map(Self)
+        SecretBytes::random().map(Self::from_secret)
     }
 
     /// The bytes, for a key file.
@@ -158,11 +165,21 @@ impl SealingKey {
         <Kem as hpke::Kem>::PrivateKey::from_bytes(self.0.expose()).map_err(|_| CannotOpen)
     }
 
-    /// Opens what was sealed to this key as `binding` says.
+    /// Opens what was sealed to this key, or to one that it has replaced, as `binding` says.
     ///
     /// # Errors
     /// When it was sealed to another key, as something else, or was altered.
     pub fn open(&self, binding: &Binding, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
+        let own = self.open_alone(binding, sealed);
+        let others = || self.1.iter().find_map(|other| other.open_alone(binding, sealed).ok());
+        own.or_else(|error| others().ok_or(error))
+    }
+
+    fn open_alone(
+        &self,
+        binding: &Binding,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
         let (encapsulated, ciphertext) =
             sealed.split_at_checked(ENCAPSULATED_LEN).ok_or(CannotOpen)?;
         let encapsulated =

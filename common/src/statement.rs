@@ -458,6 +458,9 @@ pub enum Refused {
     /// The signature does not verify.
     #[error("the signature does not verify")]
     BadSignature,
+    /// The key has been revoked.
+    #[error("signed with a key that has been revoked")]
+    RevokedKey,
 }
 
 impl From<BadSignature> for Refused {

@@ -21,6 +21,10 @@ use brag_common::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+pub use self::amend::{CollectArgs, DiffArgs, InstallArgs};
+
+mod amend;
+
 /// What to do with an agreement.
 #[derive(Debug, Subcommand)]
 pub enum AgreementCommand {
@@ -45,6 +49,30 @@ pub enum AgreementCommand {
     /// Example: hub agreement sign agreement.toml --hub --key keys/statements.key --out agreement.signed
     #[command(verbatim_doc_comment)]
     Sign(SignArgs),
+    /// Put signatures together that parties gave apart, each at its own node
+    ///
+    /// Every signature is verified. Says on standard error who has still to sign. Exit 4: a signature does not verify, or
+    /// the notes are not over one text.
+    ///
+    /// Example: hub agreement collect agreement.toml csc.note pol.note --out agreement.note
+    #[command(verbatim_doc_comment)]
+    Collect(CollectArgs),
+    /// Say in words what a new version changes, and for whom
+    ///
+    /// Each change loosens, tightens, or is neither. Read it before you sign.
+    ///
+    /// Example: hub agreement diff version-3.note version-4.toml
+    #[command(verbatim_doc_comment)]
+    Diff(DiffArgs),
+    /// Install a new version at this hub, which takes it up without a restart
+    ///
+    /// Accepted only when the hub's own key and every party's have signed exactly this text, and it is the next version of
+    /// the one that is newest here. Earlier versions stay, so that what was signed under them can be verified. Exit 4: not
+    /// accepted, and why.
+    ///
+    /// Example: hub agreement install agreement.note --config /etc/brag/hub/hub.toml
+    #[command(verbatim_doc_comment)]
+    Install(InstallArgs),
     /// Decide the requests of a case file
     ///
     /// Shows for every request what would be decided for each recipient, and by which rules. Nothing is
@@ -130,6 +158,9 @@ pub fn run(command: &AgreementCommand, stdout: &mut dyn Write) -> anyhow::Result
     match command {
         AgreementCommand::Check { file, json } => check(file, *json, stdout),
         AgreementCommand::Sign(args) => sign(args, stdout),
+        AgreementCommand::Collect(args) => amend::collect(args, stdout),
+        AgreementCommand::Diff(args) => amend::diff(args, stdout),
+        AgreementCommand::Install(args) => amend::install(args, stdout),
         AgreementCommand::Decide(args) => decide(args, stdout),
     }
 }

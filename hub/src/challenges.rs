@@ -65,6 +65,9 @@ async fn try_tell(
     challenge: ChallengeRecord,
 ) -> Result<(), Refusal> {
     shared.in_force()?;
+    if shared.still_party(&challenge.of).is_err() {
+        return Ok(());
+    }
     let Some(channel) = shared.nodes.get(&challenge.of).cloned() else { return Ok(()) };
     let within = shared.config.fan_out.call_within.get();
     let envelope = envelope(shared, within)?;

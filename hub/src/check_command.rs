@@ -10,9 +10,8 @@ use std::{
 };
 
 use brag_common::{
-    agreement::{Agreement, SignedAgreement, text_of},
+    agreement::{Agreement, text_of},
     keyfile::{self, KeyKind},
-    keys::SigningKey,
     peer::TrustDomain,
     time::SharedClock,
     tls::{ClientTls, ServerTls},
@@ -96,7 +95,7 @@ pub fn check(path: &Path, clock: &SharedClock) -> Vec<Problem> {
         found.add("staff", "nobody has the role coordinator", remedy);
     }
     let statements = check_keys(&config, &mut found);
-    let domain = check_agreement(&config, statements.as_ref(), clock, &mut found);
+    let domain = check_agreement(&config, statements, clock, &mut found);
     check_tls(&config, domain.as_ref(), clock, &mut found);
     check_data(config.data.as_path(), &mut found);
     found.0
@@ -127,24 +126,25 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Looks at all three keys; the key for statements is needed further on.
-fn check_keys(config: &Config, found: &mut Found) -> Option<SigningKey> {
+fn check_keys(config: &Config, found: &mut Found) -> Option<()> {
     let remedy = "point to the file that `hub init` made, owned by the hub's user with mode 0600";
-    if let Err(error) = keyfile::read(config.keys.store.as_path(), KeyKind::Store) {
+    if let Err(error) = keyfile::read_ring(config.keys.store.as_path(), KeyKind::Store) {
         found.add("keys.store", chain(&error), remedy);
     }
     if let Err(error) = keyfile::read_signing_key(config.keys.log.as_path()) {
         found.add("keys.log", chain(&error), remedy);
     }
-    keyfile::read_signing_key(config.keys.statements.as_path())
+    keyfile::read_signing_ring(config.keys.statements.as_path())
         .map_err(|error| found.add("keys.statements", chain(&error), remedy))
         .ok()
+        .map(drop)
 }
 
 /// Verifies the agreement and compares the nodes with its parties. Gives the trust domain as far as it is known,
 /// so that the certificates are looked at even when the agreement is not yet signed.
 fn check_agreement(
     config: &Config,
-    key: Option<&SigningKey>,
+    key: Option<()>,
     clock: &SharedClock,
     found: &mut Found,
 ) -> Option<TrustDomain> {
@@ -155,7 +155,7 @@ fn check_agreement(
             found.add("agreement", problem, "put the signed agreement there");
         })
         .ok()?;
-    let parsed = match key.map(|key| SignedAgreement::verify_as_hub(&note, key.verifying_key())) {
+    let parsed = match key.map(|()| crate::hub::read_agreement(config, clock)) {
         Some(Ok(signed)) => {
             if !signed.agreement().in_force(clock.now()) {
                 let (from, to) = (signed.agreement().valid_from(), signed.agreement().valid_to());
@@ -166,7 +166,7 @@ fn check_agreement(
         }
         Some(Err(error)) => {
             let remedy = "`hub agreement check` shows what is missing; every party and the hub sign the same bytes";
-            found.add("agreement", chain(&error), remedy);
+            found.add("agreement", format!("{error:#}"), remedy);
             text_of(&note).ok().and_then(|text| Agreement::parse(&text).ok())
         }
         None => {

@@ -17,6 +17,7 @@ use crate::{
     check_command::{self, CheckArgs},
     enquiry_command::{self, EnquiryCommand, Output},
     init_command::{self, InitArgs},
+    key_command::{self, KeyCommand},
     render::Paint,
     serve_command::{self, ServeArgs},
 };
@@ -55,6 +56,9 @@ pub enum Cli {
     /// Check, sign or try out an information sharing agreement; needs no running hub
     #[command(subcommand)]
     Agreement(AgreementCommand),
+    /// Make new keys beside those in use, while the hub runs
+    #[command(subcommand)]
+    Keys(KeyCommand),
     /// Open, show, list and follow enquiries, and request detail, at a running hub
     ///
     /// Needs a profile: a TOML file with `endpoint`, `server`, and `[tls]` with your certificate. Give it with
@@ -91,6 +95,7 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
             Exit::Done
         }
         Cli::Agreement(command) => agreement_command::run(command, stdout)?,
+        Cli::Keys(command) => key_command::run(command, stdout)?,
         Cli::Enquiry(command) => {
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::run(command, &mut output))?

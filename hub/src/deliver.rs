@@ -43,10 +43,13 @@ pub async fn deliver(
     shared.in_force()?;
     let request: RequestId = id("request_id", &message.request_id)?;
     let enquiry: EnquiryRef = id("enquiry", &message.enquiry)?;
-    if AgreementDigest::try_from(message.agreement_digest.as_slice())
-        != Ok(shared.agreement.digest())
-    {
-        return Err(Refusal::AnotherAgreement);
+    // What waited at the node since an earlier version: what was signed is believed by the version that it names.
+    let named = AgreementDigest::try_from(message.agreement_digest.as_slice())
+        .map_err(|_| WireError::invalid("agreement_digest", "32 bytes"))?;
+    if shared.agreement.version_of(named).is_none() {
+        let mismatch = shared.agreement.mismatch(named);
+        tracing::warn!(%agency, %mismatch, "a node works under another version");
+        return Err(Refusal::AnotherAgreement(Box::new(mismatch)));
     }
     let (by, looked_up) = (agency.clone(), request.clone());
     if shared.store.run(move |store| store.was_delivered(&by, &looked_up)).await? {
@@ -228,6 +231,7 @@ impl Delivery<'_> {
         permit: &SignedStatement,
         sealed: Vec<u8>,
     ) -> Result<(), Refusal> {
+        self.shared.still_party(&decision.recipient)?;
         let channel = self.shared.nodes.get(&decision.recipient).cloned();
         let channel = channel.ok_or(Refusal::NotFound("recipient among the parties"))?;
         let within = self.shared.config.fan_out.call_within.get();

@@ -1,6 +1,7 @@
 //! Who may call, and what a refusal says. Every handler starts here.
 
 use brag_common::{
+    agreement::Mismatch,
     audit::LogError,
     durable::StoreError,
     enquiry::Envelope,
@@ -27,13 +28,14 @@ pub enum Refusal {
     #[error("this call needs the role `{}`", .0.word())]
     RoleMissing(Role),
     /// The caller works under another agreement.
-    #[error(
-        "the two parties work under different versions of the agreement; both load the newest one"
-    )]
-    AnotherAgreement,
+    #[error("{0}")]
+    AnotherAgreement(Box<Mismatch>),
     /// The agreement is not in force.
     #[error("AGREEMENT_EXPIRED: the information sharing agreement is not in force today")]
     AgreementExpired,
+    /// The agency has withdrawn from the agreement.
+    #[error("this agency has withdrawn from the agreement")]
+    PartyWithdrawn,
     /// Stale or repeated.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
@@ -74,8 +76,9 @@ impl PeerFacing for Refusal {
             Self::NotAParty => "not_a_party",
             Self::NotStaff => "not_staff",
             Self::RoleMissing(_) => "role_missing",
-            Self::AnotherAgreement => "agreement_version_mismatch",
+            Self::AnotherAgreement(_) => "agreement_version_mismatch",
             Self::AgreementExpired => "agreement_expired",
+            Self::PartyWithdrawn => "party_withdrawn",
             Self::NotAdmitted(error) => error.code(),
             Self::Wire(error) => error.code(),
             Self::Log(_) => "log_unavailable",
@@ -96,9 +99,10 @@ impl PeerFacing for Refusal {
         use tonic::Code;
         match self {
             Self::NotAParty | Self::NotStaff | Self::RoleMissing(_) => Code::PermissionDenied,
-            Self::AnotherAgreement | Self::AgreementExpired | Self::Rule { .. } => {
-                Code::FailedPrecondition
-            }
+            Self::AnotherAgreement(_)
+            | Self::AgreementExpired
+            | Self::PartyWithdrawn
+            | Self::Rule { .. } => Code::FailedPrecondition,
             Self::NotAdmitted(error) => error.grpc(),
             Self::Wire(error) => error.grpc(),
             Self::Log(_) | Self::RecipientUnreachable => Code::Unavailable,
@@ -139,10 +143,23 @@ impl Shared {
         let agency = name.agency().ok_or(Refusal::NotAParty)?;
         let party = self.agreement.agreement().party(agency).ok_or(Refusal::NotAParty)?;
         let named = party.keys().is_some_and(|keys| keys.tls.as_str() == name.to_string());
-        if named && party.in_force(self.clock.now()) {
+        if !named {
+            Err(Refusal::NotAParty)
+        } else if party.in_force(self.clock.now()) {
             Ok(agency.clone())
         } else {
-            Err(Refusal::NotAParty)
+            Err(Refusal::PartyWithdrawn)
+        }
+    }
+
+    /// An agency is a party now. Nothing is asked of one that has withdrawn, and nothing is passed on to it.
+    ///
+    /// # Errors
+    /// When it has withdrawn, or is none.
+    pub fn still_party(&self, agency: &AgencyId) -> Result<(), Refusal> {
+        match self.agreement.agreement().party(agency) {
+            Some(party) if party.in_force(self.clock.now()) => Ok(()),
+            Some(_) | None => Err(Refusal::PartyWithdrawn),
         }
     }
 

@@ -1,27 +1,32 @@
 //! The hub: built from its configuration, then run until it is told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
-    agreement::SignedAgreement,
+    agreement::{Former, NoteError, SignedAgreement},
     alert::Alerts,
     audit::{
         AuditLog,
-        entry::{Action, EntryDraft, Party},
+        entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::{AgencyId, EnquiryRef},
-    keyfile::{self, KeyKind},
+    keyfile,
     peer::TrustDomain,
-    program::{Surroundings, log_options, open_log, realm, stamp, watch_readiness},
+    program::{
+        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, realm, stamp,
+        watch_agreements, watch_readiness,
+    },
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
-    statement::Realm,
     status::PeerFacing as _,
+    store_key,
     telemetry::{Metrics, RequestMetrics},
-    time::SharedClock,
+    time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls, connect},
+    version_folder::{Found, VersionFolder, chain},
+    versions::{AgreementNow, RealmNow, Versions},
     wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse},
 };
 use tokio::{
@@ -35,8 +40,15 @@ use tonic::{
 };
 
 use crate::{
-    challenges, config::Config, conflict::LinkedPeople, epochs, guard::Refusal, locks::Locks,
-    notify, round, service, store::Store,
+    challenges,
+    config::Config,
+    conflict::LinkedPeople,
+    epochs,
+    guard::Refusal,
+    locks::Locks,
+    mismatches::Mismatches,
+    notify, round, service,
+    store::{Change, Store},
 };
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
@@ -49,10 +61,10 @@ pub struct Shared {
     pub config: Config,
     /// The source of time.
     pub clock: SharedClock,
-    /// The agreement, signed by all parties.
-    pub agreement: SignedAgreement,
+    /// The agreement that holds now, signed by all parties.
+    pub agreement: AgreementNow<()>,
     /// Where statements hold.
-    pub realm: Realm,
+    pub realm: RealmNow<()>,
     /// Enquiries, matrix, releases.
     pub store: Store,
     /// The audit log.
@@ -78,6 +90,8 @@ pub struct Shared {
     pub rounds: TaskTracker,
     /// Held while answers of one agency in one enquiry are taken.
     pub cell_locks: Locks,
+    /// Nodes that work under another version of the agreement.
+    pub mismatches: Mismatches,
     /// Tells that there is a challenge to pass on.
     pub challenged: Notify,
     /// Held while an agency is told what others have stated in an enquiry.
@@ -120,6 +134,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Hub {
     shared: Arc<Shared>,
+    folder: VersionFolder,
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
     metrics: Metrics,
@@ -137,10 +152,17 @@ impl Hub {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let clock = Arc::clone(&surroundings.clock);
-        let agreement = read_agreement(&config)?;
-        let (trust_domain, realm) = realm(&agreement)?;
-        let store_key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
+        // Before the store is made: a hub whose agreement is not accepted leaves nothing behind.
+        read_agreement(&config, &clock)?;
+        let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
         let store = Store::open(config.data.as_path(), &store_key)?;
+        let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
+        let Loaded { versions, folder, taken_up } =
+            load(folder, &AsHub::of(&config), &clock, |digest| {
+                Ok(store.agreement_taken_up(digest)?)
+            })?;
+        let agreement = AgreementNow::of(Arc::clone(&versions));
+        let (trust_domain, _) = realm(&agreement)?;
         let options = log_options(
             config.data.as_path(),
             config.keys.log.as_path(),
@@ -150,11 +172,14 @@ impl Hub {
         )?;
         let options = surroundings.change(options);
         let (log, replay) = open_log(options, &clock).await?;
+        for (stamp, at) in taken_up {
+            take_up(&log, &store, stamp, at).await?;
+        }
 
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
         let client_tls = ClientTls::load(files, trust_domain.clone(), Arc::clone(&clock))?;
-        let nodes = channels(&config, &agreement, &trust_domain, &client_tls)?;
+        let nodes = channels(&config, &versions, &trust_domain, &client_tls)?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
@@ -165,7 +190,7 @@ impl Hub {
             config,
             clock,
             agreement,
-            realm,
+            realm: RealmNow::of(versions),
             store,
             log,
             replay,
@@ -178,12 +203,13 @@ impl Hub {
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
             cell_locks: Locks::default(),
+            mismatches: Mismatches::default(),
             challenged: Notify::new(),
             notice_locks: Locks::default(),
             enrolling: Mutex::default(),
             shutdown,
         });
-        Ok(Self { shared, listener, server_tls, metrics, limits: surroundings.limits })
+        Ok(Self { shared, folder, listener, server_tls, metrics, limits: surroundings.limits })
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -205,7 +231,7 @@ impl Hub {
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(self, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
-        let Self { shared, listener, server_tls, metrics, limits } = self;
+        let Self { shared, folder, listener, server_tls, metrics, limits } = self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
@@ -226,6 +252,14 @@ impl Hub {
             .add_service(service::coordinators(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
+        shared.rounds.spawn(watch_agreements(
+            Arc::clone(shared.agreement.versions()),
+            folder,
+            AsHub::of(&shared.config),
+            Arc::clone(&shared.clock),
+            took(&shared),
+            shutdown.clone(),
+        ));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         let serving = Serving::start(
@@ -249,36 +283,126 @@ impl Hub {
     }
 }
 
-fn read_agreement(config: &Config) -> anyhow::Result<SignedAgreement> {
-    let path = config.agreement.as_path();
-    let note = std::fs::read(path)
-        .with_context(|| format!("can not read the agreement `{}`", path.display()))?;
-    let key = keyfile::read_signing_key(config.keys.statements.as_path())?;
-    SignedAgreement::verify_as_hub(&note, key.verifying_key())
-        .with_context(|| format!("the agreement `{}` is not accepted", path.display()))
+/// How the hub accepts an agreement.
+#[derive(Debug, Clone)]
+pub struct AsHub {
+    statements: PathBuf,
 }
 
+impl AsHub {
+    /// The hub of a configuration, with its keys.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self { statements: config.keys.statements.as_path().to_owned() }
+    }
+
+    /// Verifies a note by whichever of the hub's keys it names.
+    ///
+    /// # Errors
+    /// When it names none of them, or somebody's signature is missing or wrong.
+    pub fn verify_note(&self, note: &[u8]) -> anyhow::Result<SignedAgreement> {
+        let mut refused = None;
+        for key in keyfile::read_signing_ring(&self.statements)? {
+            match SignedAgreement::verify_as_hub(note, key.verifying_key()) {
+                Ok(agreement) => return Ok(agreement),
+                // Another key of the ring may be the one.
+                Err(error @ NoteError::OtherKey(_)) => _ = refused.get_or_insert(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(refused.map_or_else(|| anyhow::anyhow!("there is no key for statements"), Into::into))
+    }
+}
+
+impl Accepting<()> for AsHub {
+    fn verify(&self, found: &Found) -> anyhow::Result<SignedAgreement> {
+        self.verify_note(&found.note)
+    }
+
+    fn keys(&self, _: &SignedAgreement) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads the newest signed agreement, as the hub.
+///
+/// # Errors
+/// When it can not be read, or somebody's signature is missing or wrong, or it names another key for the hub.
+pub fn read_agreement(config: &Config, clock: &SharedClock) -> anyhow::Result<SignedAgreement> {
+    let own = AsHub::of(config);
+    let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
+    let chain = chain(&folder.found()?, |found| {
+        let path = found.path.display();
+        own.verify(found).with_context(|| format!("the agreement `{path}` is not accepted"))
+    })?;
+    let now = clock.now();
+    let mut holds = None;
+    for (agreement, _) in chain {
+        if holds.is_none() || agreement.agreement().starts() <= now {
+            holds = Some(agreement);
+        }
+    }
+    holds.context("there is no agreement")
+}
+
+/// Records that a version of the agreement was taken up, and remembers when.
+async fn take_up(
+    log: &AuditLog,
+    store: &Store,
+    stamp: AgreementStamp,
+    at: Timestamp,
+) -> anyhow::Result<()> {
+    let mut draft = EntryDraft::new(Action::AgreementLoaded);
+    let digest = stamp.digest;
+    draft.agreement = Some(stamp);
+    log.record(draft).await?;
+    let mut change = Change::new();
+    change.agreement_taken_up(digest, at)?;
+    Ok(store.run(move |store| store.commit(change)).await?)
+}
+
+/// Weak: it is held by a task that would else keep the hub open.
+fn took(shared: &Arc<Shared>) -> Took {
+    let shared = Arc::downgrade(shared);
+    Box::new(move |stamp, at| {
+        let shared = shared.upgrade();
+        Box::pin(async move {
+            let shared = shared.context("the hub is stopping")?;
+            take_up(&shared.log, &shared.store, stamp, at).await
+        })
+    })
+}
+
+/// A channel to the node of every party, of any version: of one that is added ahead, too.
 fn channels(
     config: &Config,
-    agreement: &SignedAgreement,
+    versions: &Versions<()>,
     trust_domain: &TrustDomain,
     tls: &Arc<ClientTls>,
 ) -> anyhow::Result<BTreeMap<AgencyId, Channel>> {
+    let (current, newest) = (&versions.current().agreement, &versions.newest().agreement);
+    let known = |agency: &AgencyId| {
+        let former = current.former().map(Former::agreement);
+        let all = former.chain([current.agreement(), newest.agreement()]);
+        all.into_iter().any(|agreement| agreement.party(agency).is_some())
+    };
     for agency in config.nodes.keys() {
         anyhow::ensure!(
-            agreement.agreement().party(agency).is_some(),
+            known(agency),
             "[nodes] names {agency}, which is not a party to the agreement"
         );
     }
-    let mut channels = BTreeMap::new();
-    for party in agreement.agreement().parties() {
-        let Some(uri) = config.nodes.get(party.id()) else {
+    for party in current.agreement().parties().chain(newest.agreement().parties()) {
+        if !config.nodes.contains_key(party.id()) {
             anyhow::bail!("[nodes] does not say where the node of {} is", party.id());
-        };
+        }
+    }
+    let mut channels = BTreeMap::new();
+    for (agency, uri) in &config.nodes {
         let endpoint = Endpoint::from_shared(uri.clone())
-            .with_context(|| format!("the endpoint of {} is not a URI", party.id()))?;
-        let name = trust_domain.agency(party.id().clone());
-        channels.insert(party.id().clone(), connect(&endpoint, name, Arc::clone(tls)));
+            .with_context(|| format!("the endpoint of {agency} is not a URI"))?;
+        let name = trust_domain.agency(agency.clone());
+        channels.insert(agency.clone(), connect(&endpoint, name, Arc::clone(tls)));
     }
     Ok(channels)
 }

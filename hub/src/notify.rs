@@ -172,6 +172,10 @@ async fn tell(shared: &Arc<Shared>, place: &Place) {
 async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<(), Refusal> {
     // One at a time: the order in which they came matters, and each is told once.
     let _alone = shared.notice_locks.of(enquiry, agency).await;
+    // Its node has closed what it had; it is told nothing while it is no party.
+    if shared.still_party(agency).is_err() {
+        return Ok(());
+    }
     let Some(channel) = shared.nodes.get(agency).cloned() else { return Ok(()) };
     let (name, to) = (enquiry.clone(), agency.clone());
     for (place, record) in shared.store.run(move |store| store.notices(&name, &to)).await? {
@@ -206,7 +210,7 @@ async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<
 fn is_final(status: &tonic::Status) -> bool {
     matches!(status.code(), Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition)
         && code_of(status).is_some_and(|code| {
-            !["agreement_version_mismatch", "agreement_expired"].contains(&code)
+            !["agreement_version_mismatch", "agreement_expired", "party_withdrawn"].contains(&code)
         })
 }
 

@@ -204,7 +204,16 @@ fn take_decisions(
     for decided in response.decisions {
         let signed = decided.decision.and_then(|signed| SignedStatement::try_from(signed).ok());
         let Some(signed) = signed else { continue };
-        let Ok(decision) = decision_of(shared, &query.enquiry, holder, &signed) else { continue };
+        let Ok(decision) = decision_of(shared, &query.enquiry, holder, &signed) else {
+            // Under another version its signature can not be believed, but that it refuses because of it gives nothing.
+            if let Some(recipient) = refused_for_version(shared, &signed)
+                && let Some(record) = records.iter_mut().find(|r| r.recipient == recipient)
+            {
+                shared.note_other_version(holder, "");
+                record.outcome = OutcomeRecord::Deny(Reason::AgreementVersionMismatch);
+            }
+            continue;
+        };
         let about_this = decision.release == query.release
             && decision.person.person == query.subject
             && decision.category == query.category;
@@ -229,6 +238,14 @@ fn take_decisions(
         record.would_be_released_if = decided.would_be_released_if;
         record.contact_route = decided.contact_route;
     }
+}
+
+/// The recipient of a refusal that was signed under another version of the agreement, because of that.
+fn refused_for_version(shared: &Shared, signed: &SignedStatement) -> Option<AgencyId> {
+    let statement = signed.read_unverified().ok()?;
+    let Body::Release(decision) = statement.body else { return None };
+    let refuses = decision.outcome == DecidedOutcome::Deny(Reason::AgreementVersionMismatch);
+    (statement.agreement != shared.agreement.digest() && refuses).then_some(decision.recipient)
 }
 
 /// Records and keeps what was decided. What was delivered meanwhile is newer and stays.

@@ -173,6 +173,7 @@ impl Missed {
             Some("agreement_version_mismatch") => Self::Unable("AGREEMENT_VERSION_MISMATCH"),
             Some("agreement_expired") => Self::Unable("AGREEMENT_EXPIRED"),
             Some("party_withdrawn") => Self::Unable("PARTY_WITHDRAWN"),
+            Some("request_expired" | "request_too_far_ahead") => Self::NoResponse("CLOCKS_DIFFER"),
             Some(_) => Self::NoResponse("REFUSED"),
             None if status.code() == Code::DeadlineExceeded => Self::NoResponse("DEADLINE"),
             None if status.code() == Code::Cancelled => Self::NoResponse("DEADLINE"),
@@ -199,6 +200,7 @@ impl From<Refusal> for Missed {
         match refusal {
             Refusal::Log(_) => Self::NoResponse("HUB_LOG_UNAVAILABLE"),
             Refusal::AgreementExpired => Self::NoResponse("AGREEMENT_EXPIRED"),
+            Refusal::PartyWithdrawn => Self::Unable("PARTY_WITHDRAWN"),
             Refusal::Wire(_) | Refusal::Statement(_) => Self::NoResponse(INVALID_ANSWER),
             _ => Self::NoResponse("HUB_FAILED"),
         }
@@ -262,6 +264,7 @@ impl<'a> Asking<'a> {
 
     async fn run(&self) -> Result<(), Missed> {
         self.shared.in_force()?;
+        self.shared.still_party(self.agency)?;
         let people: Vec<&PersonRecord> =
             self.enquiry.people.iter().filter(|p| self.open.contains(&p.person)).collect();
         let envelope = self.envelope()?;
@@ -280,9 +283,10 @@ impl<'a> Asking<'a> {
             .client()
             .screen(with_deadline(screening.request(), self.within))
             .await
-            .map_err(|status| Missed::of(&status))?
+            .map_err(|status| self.not_answered(&status))?
             .into_inner();
         drop(under_way);
+        self.shared.mismatches.clear(self.agency);
         let asked = screening.weigh(self.shared, self.agency, &answer.answers).await?;
         let mut known = BTreeMap::new();
         let mut said = Vec::new();
@@ -303,6 +307,17 @@ impl<'a> Asking<'a> {
         if known.is_empty() { Ok(()) } else { self.rate(&envelope.request_id, known).await }
     }
 
+    /// What a call that failed comes to. Two versions of the agreement are explained to whoever looks.
+    fn not_answered(&self, status: &tonic::Status) -> Missed {
+        self.shared.note_mismatch(self.agency, status);
+        let missed = Missed::of(status);
+        if matches!(missed, Missed::NoResponse("CLOCKS_DIFFER")) {
+            let (agency, here) = (self.agency, self.shared.clock.now());
+            tracing::warn!(%agency, %here, said = status.message(), "a node's clock differs too much");
+        }
+        missed
+    }
+
     async fn rate(
         &self,
         screen: &RequestId,
@@ -316,7 +331,7 @@ impl<'a> Asking<'a> {
             .client()
             .rate(with_deadline(request, self.within))
             .await
-            .map_err(|status| Missed::of(&status))?
+            .map_err(|status| self.not_answered(&status))?
             .into_inner()
             .answers;
         let mut taken = Vec::with_capacity(known.len());

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 use brag_common::{
     audit::entry::Digest,
     durable::{Batch, Durable, StoreError},
-    id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
+    id::{AgencyId, AgreementDigest, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
     secret::SecretBytes,
     time::Timestamp,
 };
@@ -146,6 +146,17 @@ impl Store {
         let mut found = self.scan::<StatementRecord>(&format!("statement/{enquiry}/"))?;
         found.sort_by_key(|(_, record)| record.received_at);
         Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// When this hub took up a version of the agreement; `None` when it has not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn agreement_taken_up(
+        &self,
+        digest: AgreementDigest,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.get(&format!("agreement/{digest}"))
     }
 
     /// Ratings of an enquiry that were replaced or withdrawn, oldest change first.
@@ -412,6 +423,18 @@ impl Change {
         record: &ReleaseRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("release/{enquiry}/{release}/{}", record.recipient), record)
+    }
+
+    /// When this hub took up a version of the agreement.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn agreement_taken_up(
+        &mut self,
+        digest: AgreementDigest,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("agreement/{digest}"), &at)
     }
 
     /// A rating that was replaced or withdrawn, under the name of the statement that did it.

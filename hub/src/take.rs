@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use brag_common::{
+    agreement::Seen,
     audit::entry::{Action, Digest, EntryDraft, Party},
     enquiry::{Answer, RatedAnswer, Why},
     evidence::named,
@@ -138,10 +139,9 @@ pub fn verify(
     agency: &AgencyId,
     signed: &SignedStatement,
 ) -> Result<Statement, Refusal> {
-    let statement = signed
-        .verify(&shared.realm, enquiry, |signer| {
-            Some(shared.agreement.agreement().party(signer)?.keys()?.signing)
-        })
+    let statement = shared
+        .agreement
+        .believe(signed, &shared.realm, enquiry, Seen::New)
         .map_err(|_| Refusal::Statement("its signature, enquiry or agreement is not right"))?;
     if statement.signer == *agency {
         Ok(statement)

@@ -129,6 +129,15 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
             .collect(),
         rating_changes: whole.changes.iter().map(rating_change).collect(),
         challenges: whole.challenges.iter().map(|(id, record)| challenge(id, record)).collect(),
+        agreement_mismatches: shared
+            .mismatches
+            .all()
+            .into_iter()
+            .map(|(agency, explanation)| pb::AgreementMismatch {
+                agency: agency.to_string(),
+                explanation,
+            })
+            .collect(),
     }
 }
 

@@ -16,7 +16,11 @@
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
+//! - [`agreement_change`]: versions of the agreement that end, begin, differ, and parties that withdraw
+//! - [`over_versions`]: what was made under a version of the agreement that another has replaced since
 //! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
+//! - [`clocks`]: clocks that differ a little, and too much
+//! - [`keys`]: keys that are changed or revoked while everybody works
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
@@ -25,21 +29,25 @@
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
 
+mod agreement_change;
 mod alerts;
 mod authz_coverage;
 mod change_of_evidence;
+mod clocks;
 mod conflict;
 mod consent;
 mod demo;
 mod enrolment;
 mod existence;
 mod identity;
+mod keys;
 mod lint;
 mod load;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
 mod node_process;
+mod over_versions;
 mod partial_failure;
 mod plan;
 mod release;

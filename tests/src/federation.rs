@@ -33,6 +33,7 @@ use tonic::service::Routes;
 
 use crate::partnership::Partnership;
 
+mod amending;
 mod asking;
 mod builder;
 mod clients;
@@ -76,6 +77,8 @@ pub struct Federation {
     folder: TempDir,
     partnership: Partnership,
     clock: Arc<SettableClock>,
+    /// Nodes whose clock is not everybody's.
+    other_clocks: BTreeMap<AgencyId, Arc<SettableClock>>,
     realm: Realm,
     hub: Program,
     nodes: BTreeMap<AgencyId, Program>,
@@ -107,6 +110,9 @@ impl Federation {
     /// Moves the clock of everybody.
     pub fn advance(&self, step: SignedDuration) {
         self.clock.advance(step);
+        for clock in self.other_clocks.values() {
+            clock.advance(step);
+        }
     }
 
     /// The files behind it, and its certificate authority.
@@ -184,7 +190,7 @@ impl Federation {
     /// Starts one node, at the address it had.
     pub async fn start_node(&mut self, agency: &str) {
         let agency = id(agency);
-        let clock: SharedClock = self.clock.clone();
+        let clock: SharedClock = self.other_clocks.get(&agency).unwrap_or(&self.clock).clone();
         let mut config = self.node_config(&agency);
         config.staff.extend(self.extra_staff.get(&agency).into_iter().flatten().cloned());
         let surroundings = agency_node::Surroundings {

@@ -272,6 +272,58 @@ roots = "ca.pem"
         write(&folder.join(format!("{file}.toml")), &text)
     }
 
+    /// The next version of the agreement in `note`, changed and then signed by everybody with the key that it names for
+    /// them.
+    ///
+    /// # Errors
+    /// When the changed agreement is not valid, or somebody does not have the key that it names.
+    pub fn amend(
+        &self,
+        note: &[u8],
+        change: impl FnOnce(&mut DocumentMut),
+    ) -> anyhow::Result<Vec<u8>> {
+        let text = self.amendment(note, change)?;
+        let mut note = text.into_bytes();
+        for agency in &self.agencies {
+            let path = self.node_folder(agency).join("keys/statements.key");
+            note = sign_with_ring(&note, &Signatory::Party(agency.clone()), &path)?;
+        }
+        let path = self.hub_folder().join("keys/statements.key");
+        sign_with_ring(&note, &Signatory::Hub, &path)
+    }
+
+    /// As [`Partnership::amend`], signed by nobody.
+    ///
+    /// # Errors
+    /// When the changed agreement is not valid.
+    pub fn amendment(
+        &self,
+        note: &[u8],
+        change: impl FnOnce(&mut DocumentMut),
+    ) -> anyhow::Result<String> {
+        let text = agreement::text_of(note)?;
+        let mut document: DocumentMut = text.parse()?;
+        document["schema"] = value(2);
+        let version = document["agreement"]["version"].as_integer().context("no version")?;
+        document["agreement"]["version"] = value(version + 1);
+        let digest = brag_common::audit::Digest::of(text.as_bytes()).to_string();
+        document["agreement"]["replaces"] = value(digest);
+        change(&mut document);
+        let text = document.to_string();
+        Agreement::parse(&text).map_err(|faults| anyhow::anyhow!("{faults}"))?;
+        Ok(text)
+    }
+
+    /// The table of one party in an agreement.
+    ///
+    /// # Panics
+    /// When there is no such party.
+    #[must_use]
+    pub fn party_in<'a>(document: &'a mut DocumentMut, agency: &str) -> &'a mut toml_edit::Table {
+        let agency = agency.parse().unwrap_or_else(|_| panic!("{agency} is no id"));
+        party_mut(document, &agency).unwrap_or_else(|error| panic!("{agency}: {error}"))
+    }
+
     fn make_keys(&self, document: &mut DocumentMut) -> anyhow::Result<()> {
         let domain = self.ca.trust_domain();
         for agency in &self.agencies {
@@ -309,6 +361,16 @@ roots = "ca.pem"
         fs::write(self.agreement_path(), note)?;
         Ok(())
     }
+}
+
+fn sign_with_ring(note: &[u8], signatory: &Signatory, path: &Path) -> anyhow::Result<Vec<u8>> {
+    for key in keyfile::read_signing_ring(path)? {
+        match agreement::sign(note, signatory, &key) {
+            Err(agreement::NoteError::OtherKey(_)) => {}
+            signed => return Ok(signed?),
+        }
+    }
+    anyhow::bail!("{signatory} does not have the key that the agreement names")
 }
 
 fn make_store_and_log_key(keys: &Path) -> anyhow::Result<()> {

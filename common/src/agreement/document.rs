@@ -16,6 +16,7 @@ use super::{
     parties,
     period::{Period, parse_duration, parse_percent},
     reader::{Table, Value},
+    revoked,
     terms::{ClockRuns, Environment, Gate, Purpose, ReviewAuthority, Weekday},
     values::{
         Clocks, Contacts, Freshness, GateNumbers, Limit, MatchingTerms, RatingTerms, Retention,
@@ -23,13 +24,14 @@ use super::{
     },
 };
 use crate::{
-    id::AgreementId,
+    id::{AgreementDigest, AgreementId},
     rating::AnalysisBounds,
     time::{SignedDuration, Timestamp},
 };
 
-/// The format of agreement files this program reads.
-const SCHEMA: u32 = 1;
+/// The formats of agreement files this program reads. The second adds what an amendment says of the version before:
+/// `replaces`, and `[[revoked]]` keys.
+const SCHEMAS: std::ops::RangeInclusive<u32> = 1..=2;
 
 /// The longest agreement text. A note adds at most a hundred signature lines, and stays under the
 /// limit of [`super::NOTE_BYTES_MAX`].
@@ -91,12 +93,16 @@ fn check_signable(text: &str, faults: &mut Collector) {
 }
 
 fn read(mut root: Table<'_, '_>, faults: &mut Collector) -> Option<Agreement> {
-    root.required("schema", faults, |value| match value.number(0, u32::MAX)? {
-        SCHEMA => Ok(()),
-        other => Err(format!("this program reads schema {SCHEMA}, not {other}")),
+    let schema = root.required("schema", faults, |value| match value.number(0, u32::MAX)? {
+        known if SCHEMAS.contains(&known) => Ok(known),
+        other => Err(format!("this program reads schema 1 or 2, not {other}")),
     });
-    let header = read_header(&mut root, faults);
+    // What came with the second format is unknown in the first, so that an older program never reads half of it.
+    let amends = schema == Some(2);
+    let header = read_header(&mut root, amends, faults);
     let parties = parties::read(&mut root, faults);
+    let revoked =
+        if amends { revoked::read(&mut root, &parties.keys, faults) } else { BTreeMap::new() };
     let rating = read_rating(&mut root, faults);
     let gates = read_gates(&mut root, faults);
     let matching = read_matching(&mut root, faults);
@@ -113,6 +119,8 @@ fn read(mut root: Table<'_, '_>, faults: &mut Collector) -> Option<Agreement> {
     Some(Agreement {
         id: header.id,
         version: header.version,
+        replaces: header.replaces,
+        revoked,
         validity: header.validity,
         review_by: header.review_by,
         environment: header.environment,
@@ -143,6 +151,7 @@ fn read(mut root: Table<'_, '_>, faults: &mut Collector) -> Option<Agreement> {
 struct Header {
     id: AgreementId,
     version: u32,
+    replaces: Option<AgreementDigest>,
     validity: Validity,
     review_by: Date,
     environment: Environment,
@@ -152,10 +161,11 @@ struct Header {
     purposes: std::collections::BTreeSet<Purpose>,
 }
 
-fn read_header(root: &mut Table<'_, '_>, faults: &mut Collector) -> Option<Header> {
+fn read_header(root: &mut Table<'_, '_>, amends: bool, faults: &mut Collector) -> Option<Header> {
     let mut table = root.required_table("agreement", faults)?;
     let id = table.required("id", faults, Value::parsed);
     let version = table.required("version", faults, |value| value.number(1, 1_000_000));
+    let replaces = if amends { table.optional("replaces", faults, Value::parsed) } else { None };
     let validity = read_validity(&mut table, faults);
     let review_by = table.required("review_by", faults, Value::date);
     if let (Some(review_by), Some(validity)) = (review_by, validity)
@@ -177,6 +187,7 @@ fn read_header(root: &mut Table<'_, '_>, faults: &mut Collector) -> Option<Heade
     Some(Header {
         id: id?,
         version: version?,
+        replaces,
         validity: validity?,
         review_by: review_by?,
         environment: environment?,

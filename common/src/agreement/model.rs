@@ -9,6 +9,7 @@ use jiff::civil::Date;
 
 use super::{
     party::{HubKeys, Party},
+    revoked::Revoked,
     terms::{Class, Environment, Gate, PartyType, Purpose},
     values::{
         Category, Cell, Clocks, Contacts, Freshness, GateNumbers, MatchingTerms, RatingTerms,
@@ -16,7 +17,7 @@ use super::{
     },
 };
 use crate::{
-    id::{AgencyId, AgreementId, CategoryCode},
+    id::{AgencyId, AgreementDigest, AgreementId, CategoryCode},
     time::{SignedDuration, Timestamp},
 };
 
@@ -30,6 +31,8 @@ pub const NEVER_CARRIED: [u8; 9] = [36, 43, 52, 60, 61, 63, 64, 65, 70];
 pub struct Agreement {
     pub(super) id: AgreementId,
     pub(super) version: u32,
+    pub(super) replaces: Option<AgreementDigest>,
+    pub(super) revoked: BTreeMap<[u8; 32], Revoked>,
     pub(super) validity: Validity,
     pub(super) review_by: Date,
     pub(super) environment: Environment,
@@ -109,6 +112,23 @@ impl Agreement {
     #[must_use]
     pub const fn version(&self) -> u32 {
         self.version
+    }
+
+    /// The digest of the version that it replaces; absent in a first version, and in the first format of the file.
+    #[must_use]
+    pub const fn replaces(&self) -> Option<AgreementDigest> {
+        self.replaces
+    }
+
+    /// Why and from when on a former key is no longer believed; `None` when it was not revoked.
+    #[must_use]
+    pub fn revoked(&self, key: &[u8; 32]) -> Option<&Revoked> {
+        self.revoked.get(key)
+    }
+
+    /// Every revoked key.
+    pub fn revocations(&self) -> impl Iterator<Item = (&[u8; 32], &Revoked)> {
+        self.revoked.iter()
     }
 
     /// The first day it holds.

@@ -9,13 +9,14 @@
 //!
 //! Strict: every signature line has to be one that is expected, and has to verify.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use ring::digest::{SHA256, digest};
 use signed_note::{Note, NoteError as FormatError, Signature, Verifier, VerifierList, key_id};
 
 use super::{
     faults::AgreementFaults,
+    former::Former,
     model::{Agreement, KeysMissing},
 };
 use crate::{
@@ -85,6 +86,9 @@ pub enum NoteError {
     /// A signature of somebody, or with a key, that the agreement does not name.
     #[error("signed by `{0}` with a key the agreement does not name")]
     Unknown(Box<str>),
+    /// Not the same text.
+    #[error("it is another text")]
+    OtherText,
     /// A signatory has more than one signature line.
     #[error("a signatory has signed twice")]
     Repeated,
@@ -102,6 +106,8 @@ pub struct SignedAgreement {
     text: Box<str>,
     digest: AgreementDigest,
     hub_signed: bool,
+    /// What it superseded at this reader, oldest first; none as it is read.
+    pub(super) former: Vec<Arc<Former>>,
 }
 
 impl SignedAgreement {
@@ -126,18 +132,37 @@ impl SignedAgreement {
         Self::verify_as(note, &Signatory::Hub, own)
     }
 
+    /// Reads a former version, vouched for by `digest`, with which a version that the reader has signed names it. The
+    /// reader may no longer have the key that it had then.
+    ///
+    /// # Errors
+    /// When it is another text, or anything in it is missing or does not verify.
+    pub fn vouched_for(note: &[u8], digest: AgreementDigest) -> Result<Self, NoteError> {
+        let opened = open(note)?;
+        if digest_of(&opened.text) != digest {
+            return Err(NoteError::OtherText);
+        }
+        Self::verified(opened, None)
+    }
+
     fn verify_as(note: &[u8], own: &Signatory, key: VerifyingKey) -> Result<Self, NoteError> {
         let opened = open(note)?;
-        let agreement = opened.agreement;
-        agreement.ready().map_err(NoteError::Keys)?;
-        if own.key_in(&agreement) != Some(key) {
+        opened.agreement.ready().map_err(NoteError::Keys)?;
+        if own.key_in(&opened.agreement) != Some(key) {
             return Err(NoteError::OtherKey(own.clone()));
         }
+        Self::verified(opened, Some(own))
+    }
+
+    fn verified(opened: Opened, own: Option<&Signatory>) -> Result<Self, NoteError> {
+        let agreement = opened.agreement;
+        agreement.ready().map_err(NoteError::Keys)?;
         let parties = agreement.parties().map(|party| Signatory::Party(party.id().clone()));
         let expected: Vec<_> = parties.chain([Signatory::Hub]).collect();
         let signed = verified(&opened.note, &agreement, &expected)?;
-        let needed =
-            |signatory: &Signatory| matches!(signatory, Signatory::Party(_)) || signatory == own;
+        let needed = |signatory: &Signatory| {
+            matches!(signatory, Signatory::Party(_)) || Some(signatory) == own
+        };
         let missing: Vec<_> = expected
             .into_iter()
             .filter(|signatory| needed(signatory) && !signed.contains(signatory))
@@ -147,7 +172,7 @@ impl SignedAgreement {
         }
         let digest = digest_of(&opened.text);
         let hub_signed = signed.contains(&Signatory::Hub);
-        Ok(Self { agreement, text: opened.text, digest, hub_signed })
+        Ok(Self { agreement, text: opened.text, digest, hub_signed, former: Vec::new() })
     }
 
     /// The agreement.
@@ -201,6 +226,42 @@ pub fn sign(input: &[u8], signatory: &Signatory, key: &SigningKey) -> Result<Vec
     let note = Note::new(opened.note.text(), &signatures).map_err(|_| NoteError::Malformed)?;
     let note = note.to_bytes();
     if note.len() > NOTE_BYTES_MAX { Err(NoteError::TooLong) } else { Ok(note) }
+}
+
+/// Puts the signatures of several notes over one text together, so that parties can sign apart from one another. Every
+/// signature has to be one that the text expects, and to verify; whose are still missing is given beside the note.
+///
+/// # Errors
+/// When the notes are not over one text, or a signature does not verify.
+pub fn collect(notes: &[Vec<u8>]) -> Result<(Vec<u8>, Vec<Signatory>), NoteError> {
+    let mut lines: Vec<Signature> = Vec::new();
+    let mut first: Option<Opened> = None;
+    for note in notes {
+        let opened = match open(note) {
+            Err(NoteError::Malformed) if !has_signature_block(note) => open_text(note)?,
+            opened => opened?,
+        };
+        if first.as_ref().is_some_and(|first| first.text != opened.text) {
+            return Err(NoteError::OtherText);
+        }
+        for line in signatures(&opened.note)? {
+            let known = |known: &Signature| (known.name(), known.id()) == (line.name(), line.id());
+            if !lines.iter().any(known) {
+                lines.push(line);
+            }
+        }
+        first.get_or_insert(opened);
+    }
+    let opened = first.ok_or(NoteError::Malformed)?;
+    let agreement = &opened.agreement;
+    agreement.ready().map_err(NoteError::Keys)?;
+    let note = Note::new(opened.note.text(), &lines).map_err(|_| NoteError::Malformed)?;
+    let parties = agreement.parties().map(|party| Signatory::Party(party.id().clone()));
+    let expected: Vec<_> = parties.chain([Signatory::Hub]).collect();
+    let signed = if lines.is_empty() { Vec::new() } else { verified(&note, agreement, &expected)? };
+    let missing = expected.into_iter().filter(|one| !signed.contains(one)).collect();
+    let bytes = note.to_bytes();
+    if bytes.len() > NOTE_BYTES_MAX { Err(NoteError::TooLong) } else { Ok((bytes, missing)) }
 }
 
 /// The text of an agreement file that may be a plain text or a note. Nothing is verified.

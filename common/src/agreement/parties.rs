@@ -20,6 +20,8 @@ pub(super) struct Parties {
     /// Every id written down, also of parties with other faults: what names them is not wrong.
     pub(super) declared: BTreeSet<AgencyId>,
     pub(super) hub: Option<HubKeys>,
+    /// Every key written down, with its path.
+    pub(super) keys: BTreeMap<[u8; 32], String>,
 }
 
 pub(super) fn read(root: &mut Table<'_, '_>, faults: &mut Collector) -> Parties {
@@ -48,7 +50,7 @@ pub(super) fn read(root: &mut Table<'_, '_>, faults: &mut Collector) -> Parties 
         table.finish(faults);
         read_hub_keys(keys?, &mut seen, faults)
     });
-    Parties { by_id, declared, hub }
+    Parties { by_id, declared, hub, keys: seen.keys }
 }
 
 fn read_party(mut table: Table<'_, '_>, seen: &mut Seen, faults: &mut Collector) -> Option<Party> {

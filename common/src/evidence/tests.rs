@@ -19,6 +19,7 @@ const LEFT: &str = "YOS";
 
 /// A partnership whose every party has keys: the text of the agreement with a `[party.keys]` for each.
 struct World {
+    text: String,
     agreement: SignedAgreement,
     realm: Realm,
     keys: BTreeMap<AgencyId, SigningKey>,
@@ -54,13 +55,7 @@ impl World {
             "\n[hub.keys]\ntls = \"spiffe://test/hub\"\nsigning = \"{}\"\n",
             hub.verifying_key()
         ));
-        let mut note = text.into_bytes();
-        for (agency, key) in &keys {
-            note = sign(&note, &Signatory::Party(agency.clone()), key).unwrap();
-        }
-        let csc: AgencyId = "CSC".parse().unwrap();
-        let own = keys[&csc].verifying_key();
-        let agreement = SignedAgreement::verify(&note, (&csc, own)).unwrap();
+        let agreement = signed(&text, &keys);
         let realm = Realm {
             trust_domain: "test".to_owned(),
             environment: "test".to_owned(),
@@ -69,7 +64,23 @@ impl World {
         let people = [("P1", 1), ("P2", 2)]
             .map(|(name, byte)| (name.parse().unwrap(), Commitment::from_bytes([byte; 32])));
         let enquiry = EnquiryRef::from_random([7; 16]);
-        Self { agreement, realm, keys, enquiry, people: people.into() }
+        Self { text, agreement, realm, keys, enquiry, people: people.into() }
+    }
+
+    /// The next version, which names these parties no more and took over at `at`.
+    fn without(mut self, parties: &[&str], at: Timestamp) -> Self {
+        let replaces = format!("version = 4\nreplaces = \"{}\"\n", self.agreement.digest());
+        let mut text = self.text.replacen("schema = 1\n", "schema = 2\n", 1);
+        text = text.replacen("version = 3\n", &replaces, 1);
+        for party in parties {
+            let (before, own) = text.split_once(&format!("[[party]]\nid = \"{party}\"")).unwrap();
+            let (_, after) = own.split_once("[[party]]\n").unwrap();
+            text = format!("{before}[[party]]\n{after}");
+        }
+        let all: BTreeSet<AgencyId> = parties.iter().map(|party| party.parse().unwrap()).collect();
+        let remain = self.keys.extract_if(.., |agency, _| !all.contains(agency)).collect();
+        self.agreement = signed(&text, &remain).after(&self.agreement, at);
+        Self { text, keys: remain, ..self }
     }
 
     fn person(&self, name: &str) -> PersonIn {
@@ -126,6 +137,17 @@ impl World {
         assert!(evidence.facts.ratings.is_empty() && evidence.facts.links.is_empty());
         evidence.facts.rejected.iter().map(|item| item.rejection).collect()
     }
+}
+
+/// The agreement as every party has signed it, verified by CSC.
+fn signed(text: &str, keys: &BTreeMap<AgencyId, SigningKey>) -> SignedAgreement {
+    let mut note = text.as_bytes().to_vec();
+    for (agency, key) in keys {
+        note = sign(&note, &Signatory::Party(agency.clone()), key).unwrap();
+    }
+    let csc: AgencyId = "CSC".parse().unwrap();
+    let own = keys[&csc].verifying_key();
+    SignedAgreement::verify(&note, (&csc, own)).unwrap()
 }
 
 fn at(hours: i64) -> Timestamp {
@@ -339,6 +361,23 @@ fn what_a_party_says_after_it_has_left_is_no_fact_and_what_it_said_before_stays_
     assert_eq!(evidence.facts.links, []);
     assert_eq!(evidence.accepted.len(), 1);
     assert_eq!(world.verify(&[said(2, at(-2))], &[]).facts.links.len(), 1);
+}
+
+#[test]
+fn a_party_that_a_version_names_no_more_has_left_as_the_version_before_it_ended() {
+    let world = World::new();
+    let person = world.person("P1");
+    let says = |signer, n, made_at| {
+        let body = Body::Role { person: person.clone(), role: PersonRole::PersonPosingRisk };
+        world.signed(&Statement { made_at, ..world.statement(signer, n, body) })
+    };
+    let (before, after) = (says("SMS", 1, at(0)), says("SMS", 2, at(2)));
+    // This one had left before that.
+    let left = says(LEFT, 3, at(0));
+    let next = world.without(&["SMS", LEFT], at(1));
+    assert_eq!(next.rejections(after), [Rejection::AgreementVersionMismatch]);
+    assert!(next.verify(&[left], &[]).facts.posing_risk.is_empty());
+    assert_eq!(next.verify(&[before], &[]).facts.posing_risk.len(), 1);
 }
 
 #[test]

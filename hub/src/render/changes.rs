@@ -10,6 +10,12 @@ use super::{Labels, Paint, colour, colour_words, safe, time};
 pub(super) fn change_lines(show: &pb::ShowResponse, paint: Paint) -> String {
     let labels = Labels::of(show);
     let mut out = String::new();
+    if !show.agreement_mismatches.is_empty() {
+        out.push_str("\nDifferent versions of the agreement\n");
+        for one in &show.agreement_mismatches {
+            let _ = writeln!(out, "{}: {}", safe(&one.agency), safe(&one.explanation));
+        }
+    }
     if !show.rating_changes.is_empty() {
         out.push_str("\nRatings that changed; both versions stay\n");
         for change in &show.rating_changes {

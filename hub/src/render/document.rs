@@ -32,6 +32,15 @@ struct Enquiry<'a> {
     rating_changes: Vec<Change<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     challenges: Vec<Challenge<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    agreement_mismatches: Vec<Mismatch<'a>>,
+}
+
+/// An agency whose node works under another version of the agreement.
+#[derive(Serialize)]
+struct Mismatch<'a> {
+    agency: &'a str,
+    explanation: &'a str,
 }
 
 /// A rating that was replaced or withdrawn.
@@ -288,6 +297,11 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
             .collect(),
         rating_changes: show.rating_changes.iter().map(|c| change(c, label(&c.person))).collect(),
         challenges: show.challenges.iter().map(|c| challenge(c, label(&c.person))).collect(),
+        agreement_mismatches: show
+            .agreement_mismatches
+            .iter()
+            .map(|one| Mismatch { agency: &one.agency, explanation: &one.explanation })
+            .collect(),
     })
 }
 

@@ -33,6 +33,7 @@ pub struct Builder {
     epoch: Option<String>,
     cut: Option<String>,
     minute: i64,
+    ahead: BTreeMap<AgencyId, SignedDuration>,
     change: Option<AgreementChange>,
 }
 
@@ -117,6 +118,13 @@ impl Builder {
         self
     }
 
+    /// A node's clock is ahead of everybody's by this much, or behind.
+    #[must_use]
+    pub fn clock_ahead(mut self, agency: &str, by: SignedDuration) -> Self {
+        self.ahead.insert(id(agency), by);
+        self
+    }
+
     /// Starts so many minutes after the hour, not at the hour.
     #[must_use]
     pub const fn minute(mut self, minute: i64) -> Self {
@@ -147,6 +155,7 @@ impl Builder {
             epoch,
             cut,
             minute,
+            ahead,
             change,
         } = self;
         let hour: Timestamp = START.parse().unwrap();
@@ -174,6 +183,12 @@ impl Builder {
             partnership,
             folder,
             clock: Arc::new(SettableClock::at(start)),
+            other_clocks: ahead
+                .into_iter()
+                .map(|(agency, by)| {
+                    (agency, Arc::new(SettableClock::at(start.checked_add(by).unwrap())))
+                })
+                .collect(),
             hub: Program::new(hub_port, config),
             nodes,
             inside: BTreeMap::new(),

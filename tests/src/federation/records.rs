@@ -8,9 +8,9 @@ use brag_agency_node::{
 };
 use brag_common::{
     id::{CategoryCode, StaffName},
-    keyfile::{self, KeyKind},
     matching::identity::Identity,
     rating::{Analysis, AnalysisBounds, Colour, Topic},
+    store_key,
     time::Timestamp,
 };
 
@@ -57,7 +57,7 @@ impl Holding {
 /// # Errors
 /// When the store or a key can not be used.
 pub(super) fn keep(config: &Config, holdings: &[Holding], assessor: &str) -> anyhow::Result<()> {
-    let key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
+    let key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
     let mut sink = StoreSink::new(Store::open(config.data.as_path(), &key)?)?;
     for (n, holding) in holdings.iter().enumerate() {
         for item in holding.items(&format!("source-{n}").parse()?, &assessor.parse()?)? {

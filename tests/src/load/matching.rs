@@ -18,7 +18,7 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     id::AgencyId,
-    keyfile::{self, KeyKind},
+    store_key,
     time::{Clock as _, SystemClock},
 };
 use brag_hub::store::{Store as HubStore, shapes::EpochRecord};
@@ -280,7 +280,7 @@ async fn enrol_again(
 /// Gives everybody tokens who has none.
 async fn make_up(stage: &Stage, agency: &Agency) -> anyhow::Result<()> {
     let config = brag_agency_node::Config::load(&node_config(stage, agency))?;
-    let key = keyfile::read(config.keys.store.as_path(), KeyKind::Store)?;
+    let key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
     let keep = move || {
         let store = brag_agency_node::store::Store::open(config.data.as_path(), &key)?;
         brag_agency_node::enrol::keep_made_up(&store)
@@ -293,8 +293,9 @@ async fn make_up(stage: &Stage, agency: &Agency) -> anyhow::Result<()> {
 /// The hub's secrets of these agencies, read from its store while it is stopped.
 fn keys(partnership: &Partnership, agencies: &[Agency]) -> anyhow::Result<Vec<EpochRecord>> {
     let folder = partnership.hub_folder();
-    let key = keyfile::read(&folder.join("keys/store.key"), KeyKind::Store)?;
-    let store = HubStore::open(&folder.join("data"), &key)?;
+    let data = folder.join("data");
+    let key = store_key::open(&data, &folder.join("keys/store.key"))?;
+    let store = HubStore::open(&data, &key)?;
     let newest = |agency: &Agency| {
         store.epochs(&agency.id)?.newest().cloned().context("the agency has not enrolled")
     };

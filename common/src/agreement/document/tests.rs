@@ -109,7 +109,7 @@ fn refuses_numbers_dates_and_durations_that_make_no_sense() {
         ("disclose_from = 0.9", "disclose_from = 1.5"),
         ("review_from = 0.2", "review_from = 0.95"),
         ("analysis_max_chars = 600", "analysis_max_chars = 6"),
-        ("schema = 1", "schema = 2"),
+        ("schema = 1", "schema = 3"),
         ("title = \"Incident summary\"", "title = \" \""),
     ] {
         fault_of(from, to);
@@ -311,4 +311,42 @@ mod random {
             }
         }
     }
+}
+
+#[test]
+fn what_came_with_the_second_format_is_unknown_in_the_first() {
+    let digest = "ab".repeat(32);
+    let replaces = format!("version = 4\nreplaces = \"{digest}\"");
+    assert!(fault_of("version = 3", &replaces).contains("unknown key"));
+    let key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let revoked = |schema: &str| {
+        format!(
+            "schema = {schema}\n[[revoked]]\nkey = \"{key}\"\nrevoked_at = 2027-03-01T09:00:00Z\nreason = \"lost\"\n"
+        )
+    };
+    assert!(fault_of("schema = 1\n", &revoked("1")).contains("unknown key"));
+    let text = sample_with("schema = 1\n", &revoked("2")).replace("version = 3", &replaces);
+    let agreement = Agreement::parse(&text).unwrap();
+    assert_eq!(agreement.replaces().unwrap().to_string(), digest);
+    let (_, revoked) = agreement.revocations().next().unwrap();
+    assert_eq!(&*revoked.reason, "lost");
+}
+
+#[test]
+fn refuses_to_revoke_a_key_that_is_in_use_or_no_key_or_without_a_reason() {
+    let revoked = |entry: &str| format!("schema = 2\n[[revoked]]\n{entry}\n");
+    let rest = "revoked_at = 2027-03-01T09:00:00Z\nreason = \"lost\"";
+    let key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let not_a_key = fault_of("schema = 1\n", &revoked(&format!("key = \"AAAA\"\n{rest}")));
+    assert!(not_a_key.contains("not a public key"), "{not_a_key}");
+    let no_reason = revoked(&format!("key = \"{key}\"\nrevoked_at = 2027-03-01T09:00:00Z"));
+    assert!(fault_of("schema = 1\n", &no_reason).contains("is missing"));
+    let other = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=";
+    let keys = format!(
+        "id = \"CSC\"\nkeys = {{ tls = \"spiffe://t/agency/CSC\", signing = \"{key}\", sealing = \"{other}\" }}"
+    );
+    let text = sample_with("id = \"CSC\"", &keys);
+    let text = text.replacen("schema = 1\n", &revoked(&format!("key = \"{key}\"\n{rest}")), 1);
+    let faults = Agreement::parse(&text).unwrap_err();
+    assert!(faults.to_string().contains("is in use as"), "{faults}");
 }
