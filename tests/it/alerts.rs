@@ -38,7 +38,7 @@ fn alerts(log: &[Entry]) -> Vec<(String, Option<&'static str>, bool)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_enquiry_for_immigration_enforcement_is_refused_asks_nobody_and_alerts() {
+async fn x22_an_enquiry_for_immigration_enforcement_is_refused_asks_nobody_and_alerts() {
     let (federation, _) = one_red().await;
     let asked = federation.log_of("SMS").len();
     let wanted = pb::OpenRequest {
@@ -54,7 +54,7 @@ async fn an_enquiry_for_immigration_enforcement_is_refused_asks_nobody_and_alert
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn detail_for_another_purpose_is_refused_by_the_holder_and_alerts_both_sides() {
+async fn x22_detail_for_another_purpose_is_refused_by_the_holder_and_alerts_both_sides() {
     let (federation, enquiry) = one_red().await;
     let wanted = pb::RequestReleaseRequest {
         enquiry: enquiry.name.clone(),

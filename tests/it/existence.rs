@@ -161,7 +161,8 @@ fn bare(mut response: pb::ReleaseResponse) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invariant_7_below_the_threshold_held_and_not_held_give_the_same_bytes_by_the_same_path() {
+async fn x9_invariant_7_below_the_threshold_held_and_not_held_give_the_same_bytes_by_the_same_path()
+{
     let stage = Stage::new().await;
     // Nothing is known of anybody; then one agency is worried, which is not enough.
     for evidence in [Vec::new(), stage.rated("POL", Colour::Amber)] {
@@ -220,7 +221,7 @@ async fn answers_about_detail_and_ratings_have_one_of_four_sizes() {
 /// above show that they do the same work), and far less than a look at half a megabyte would cost if nobody waited for a
 /// disk; what this adds is that nothing between socket and socket tells them apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invariant_7_below_the_threshold_held_and_not_held_take_the_same_time() {
+async fn x9_invariant_7_below_the_threshold_held_and_not_held_take_the_same_time() {
     const ROUNDS: usize = 100;
     let stage = Stage::new().await;
     let evidence = stage.rated("POL", Colour::Amber);

@@ -39,7 +39,7 @@ fn given(identity: &Identity) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_analysis_with_a_postcode_a_number_an_address_or_a_name_is_not_signed_and_the_place_is_told()
+async fn x8_an_analysis_with_a_postcode_a_number_an_address_or_a_name_is_not_signed_and_the_place_is_told()
  {
     let (federation, enquiry) = asked(Holding::of(person_of(0))).await;
     federation.until_asked("SMS", &enquiry, "P1").await;

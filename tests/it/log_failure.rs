@@ -21,7 +21,8 @@ type Break = fn(&FaultSwitch);
 const BREAKS: [Break; 2] = [FaultSwitch::fail_writes, FaultSwitch::fail_syncs];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invariant_2_a_node_whose_log_can_not_be_written_is_unable_and_answers_again_by_itself() {
+async fn x7_invariant_2_a_node_whose_log_can_not_be_written_is_unable_and_answers_again_by_itself()
+{
     for break_log in BREAKS {
         let father = person_of(0);
         let at = "2027-02-01T09:00:00Z".parse().unwrap();

@@ -18,7 +18,7 @@ use crate::scene::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invariant_1_a_rating_that_the_hub_signed_opens_nothing() {
+async fn x1_invariant_1_a_rating_that_the_hub_signed_opens_nothing_and_raises_an_alert() {
     let scene = Scene::new().await;
     let body = rating(scene.person("P1"), Colour::Red, scene.federation.now());
     let forged = scene.sign(&scene.statement("POL", body), &scene.hub_key());
@@ -91,7 +91,7 @@ async fn a_red_of_eight_days_ago_is_stale() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_older_red_is_stale_once_the_holder_has_seen_that_the_agency_rated_again() {
+async fn x2_an_older_red_is_stale_once_the_holder_has_seen_that_the_agency_rated_again() {
     let scene = Scene::new().await;
     let at = scene.ago(SignedDuration::from_hours(1));
     let red = scene.rated("POL", scene.person("P1"), Colour::Red, at);
@@ -195,7 +195,7 @@ async fn an_invented_link_is_unsigned_whoever_the_hub_says_has_signed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invariant_8_a_request_id_is_used_once_also_after_the_node_restarts() {
+async fn x2_invariant_8_a_request_id_is_used_once_also_after_the_node_restarts() {
     let mut scene = Scene::new().await;
     let request = scene.release(&[scene.red("POL", "P1")]);
     assert!(matches!(scene.ask(request.clone()).await, Ok(DecidedOutcome::Release { .. })));

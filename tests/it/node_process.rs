@@ -46,6 +46,34 @@ async fn stopped_node(n: usize) -> (Federation, Config) {
     (federation, config)
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x3_a_node_whose_agreement_has_a_condition_it_does_not_know_does_not_start_and_names_the_line()
+ {
+    let (federation, config) = stopped_node(0).await;
+    // As a node that never had another.
+    std::fs::remove_dir_all(config.data.as_path().join("agreements")).unwrap();
+    let path = federation.partnership().agreement_path();
+    let good = std::fs::read_to_string(&path).unwrap();
+    let known = "requirement = \"core\"";
+    let line = 2 + good[..good.find(known).unwrap()].matches('\n').count();
+    let unknown = "requirement = \"conditional\"\nwhen = [\"if_moon_full\"]";
+    std::fs::write(&path, good.replacen(known, unknown, 1)).unwrap();
+    let captured = tempfile::tempdir().unwrap();
+    let program = Programs::beside_this(captured.path().to_owned()).unwrap().path("agency-node");
+    let folder = federation.partnership().node_folder(&id::<AgencyId>(AGENCY));
+    let started = tokio::process::Command::new(program)
+        .args(["serve", "--config"])
+        .arg(folder.join("agency-node.toml"))
+        .kill_on_drop(true)
+        .output();
+    let started = tokio::time::timeout(PATIENCE, started).await.expect("it serves").unwrap();
+    let said = String::from_utf8_lossy(&started.stderr).into_owned();
+    assert!(!started.status.success(), "{said}");
+    assert!(said.contains(&format!("line {line}")) && said.contains("if_moon_full"), "{said}");
+    std::fs::write(&path, good).unwrap();
+    federation.finish().await;
+}
+
 fn clock(federation: &Federation) -> SharedClock {
     Arc::new(SettableClock::at(federation.now()))
 }
