@@ -24,7 +24,7 @@ use brag_common::{
     seal::SealingKey,
     store_key,
     time::SharedClock,
-    version_folder::{Found, VersionFolder, chain},
+    version_folder::{Found, VersionFolder},
     versions::{AgreementNow, RealmNow, Versions},
 };
 
@@ -212,18 +212,7 @@ fn sealing_key(path: &Path, agency: &AgencyId, named: &PartyKeys) -> anyhow::Res
 pub fn read_agreement(config: &Config, clock: &SharedClock) -> anyhow::Result<SignedAgreement> {
     let own = AsAgency::of(config);
     let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
-    let chain = chain(&folder.found()?, |found| {
-        let path = found.path.display();
-        own.verify(found).with_context(|| format!("the agreement `{path}` is not accepted"))
-    })?;
-    let now = clock.now();
-    let mut holds = None;
-    for (agreement, _) in chain {
-        if holds.is_none() || agreement.agreement().starts() <= now {
-            holds = Some(agreement);
-        }
-    }
-    holds.context("there is no agreement")
+    folder.holding(clock.now(), |found| own.verify(found))
 }
 
 /// Reads the key that opens what is sealed to the agency.

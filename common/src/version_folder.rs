@@ -15,6 +15,7 @@ use crate::{
     agreement::{Agreement, SignedAgreement, text_of},
     durable::dirs,
     id::AgreementDigest,
+    time::Timestamp,
 };
 
 /// The folder's name below the data folder.
@@ -46,6 +47,28 @@ impl VersionFolder {
     #[must_use]
     pub fn new(data: &Path, configured: &Path) -> Self {
         Self { folder: data.join(FOLDER), configured: configured.to_owned() }
+    }
+
+    /// The agreement that holds at `now`: of the chain that `accept` takes the newest that has begun, or the first of all.
+    ///
+    /// # Errors
+    /// As [`Self::found`] and [`chain`]; what `accept` refuses is told with its file.
+    pub fn holding(
+        &self,
+        now: Timestamp,
+        accept: impl Fn(&Found) -> anyhow::Result<SignedAgreement>,
+    ) -> anyhow::Result<SignedAgreement> {
+        let chain = chain(&self.found()?, |found| {
+            let path = found.path.display();
+            accept(found).with_context(|| format!("the agreement `{path}` is not accepted"))
+        })?;
+        let mut holds = None;
+        for (agreement, _) in chain {
+            if holds.is_none() || agreement.agreement().starts() <= now {
+                holds = Some(agreement);
+            }
+        }
+        holds.context("there is no agreement")
     }
 
     /// Every agreement there is, the lowest version first; a file that is none is left out, except the configured one.

@@ -25,7 +25,7 @@ use brag_common::{
     telemetry::{Metrics, RequestMetrics},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls, connect},
-    version_folder::{Found, VersionFolder, chain},
+    version_folder::{Found, VersionFolder},
     versions::{AgreementNow, RealmNow, Versions},
     wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse},
 };
@@ -331,18 +331,7 @@ impl Accepting<()> for AsHub {
 pub fn read_agreement(config: &Config, clock: &SharedClock) -> anyhow::Result<SignedAgreement> {
     let own = AsHub::of(config);
     let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
-    let chain = chain(&folder.found()?, |found| {
-        let path = found.path.display();
-        own.verify(found).with_context(|| format!("the agreement `{path}` is not accepted"))
-    })?;
-    let now = clock.now();
-    let mut holds = None;
-    for (agreement, _) in chain {
-        if holds.is_none() || agreement.agreement().starts() <= now {
-            holds = Some(agreement);
-        }
-    }
-    holds.context("there is no agreement")
+    folder.holding(clock.now(), |found| own.verify(found))
 }
 
 /// Records that a version of the agreement was taken up, and remembers when.
