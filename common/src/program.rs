@@ -142,19 +142,20 @@ pub async fn open_log(
     opened.await?
 }
 
-/// Keeps `tell` up to date until the log is closed: ready means that the log can be written and that
-/// `in_force` has nothing to say against it.
-pub async fn watch_readiness(
+/// Tells `tell` at once whether the program is ready, and the returned future keeps that up to date until the log is
+/// closed: ready means that the log can be written and that `in_force` has nothing to say against it. Called
+/// once the program serves and before anybody is told its address, so that nobody finds it "starting" by chance.
+pub fn watch_readiness(
     log: AuditLog,
     in_force: impl Fn() -> Option<String> + Send,
     tell: watch::Sender<Readiness>,
-) {
+) -> impl Future<Output = ()> + Send {
     let mut available = log.availability();
-    // Otherwise this task alone would keep the log open.
+    // Otherwise the future alone would keep the log open.
     drop(log);
-    loop {
+    let look = move |log_is_available: bool, tell: &watch::Sender<Readiness>| {
         let mut reasons = Vec::new();
-        if !*available.borrow_and_update() {
+        if !log_is_available {
             reasons.push("the audit log can not be written".to_owned());
         }
         reasons.extend(in_force());
@@ -164,9 +165,15 @@ pub async fn watch_readiness(
             now.clone_from(&next);
             changed
         });
-        let again = tokio::time::timeout(LOOK_AGAIN, available.changed()).await;
-        if matches!(again, Ok(Err(_))) {
-            return;
+    };
+    look(*available.borrow_and_update(), &tell);
+    async move {
+        loop {
+            let again = tokio::time::timeout(LOOK_AGAIN, available.changed()).await;
+            if matches!(again, Ok(Err(_))) {
+                return;
+            }
+            look(*available.borrow_and_update(), &tell);
         }
     }
 }

@@ -237,7 +237,6 @@ impl Hub {
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
         let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());
-        let watching = tokio::spawn(watch_readiness(shared.log.clone(), in_force, tell));
         let admin = Admin::start(
             shared.config.admin_listen,
             readiness.clone(),
@@ -270,6 +269,7 @@ impl Hub {
             routes,
             shutdown.clone(),
         )?;
+        let watching = tokio::spawn(watch_readiness(shared.log.clone(), in_force, tell));
         tracing::info!(address = %serving.local_addr(), "serving");
         started(admin.local_addr());
         serving.ended().await?;
