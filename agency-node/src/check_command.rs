@@ -156,6 +156,7 @@ fn check_keys_and_agreement(
         ("keys.sealing", keyfile::read_ring(paths.sealing.as_path(), KeyKind::Sealing).map(drop)),
         ("keys.store", keyfile::read_ring(paths.store.as_path(), KeyKind::Store).map(drop)),
         ("keys.log", keyfile::read_signing_key(paths.log.as_path()).map(drop)),
+        ("keys.witness", keyfile::read_signing_key(paths.witness.as_path()).map(drop)),
     ];
     let sealing_reads = rest.first().is_some_and(|(_, read)| read.is_ok());
     for (subject, read) in rest {

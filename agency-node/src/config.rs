@@ -6,7 +6,7 @@ use std::{
 };
 
 use brag_common::{
-    config::{self, ConfigError, ConfigPath, DurationText},
+    config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     id::AgencyId,
     profile::TlsPaths,
     staff,
@@ -46,6 +46,9 @@ pub struct Config {
     /// The program's own messages.
     #[serde(default)]
     pub log: LogConfig,
+    /// How the log is witnessed.
+    #[serde(default)]
+    pub witness: WitnessConfig,
     /// How long the node waits, at most, before it tries again to deliver to the hub.
     #[serde(default = "default_retry_at_most")]
     pub deliver_retry_at_most: DurationText,
@@ -71,6 +74,8 @@ pub struct KeyPaths {
     pub store: ConfigPath,
     /// Signs the log.
     pub log: ConfigPath,
+    /// Cosigns the hub's log.
+    pub witness: ConfigPath,
 }
 
 /// One member of staff.

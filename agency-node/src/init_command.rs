@@ -27,7 +27,7 @@ const TEMPLATE: &str = include_str!("../../deploy/config/agency-node/basic.toml"
 const TEMPLATE_AGENCY: &str = "agency = \"EXAMPLE\"";
 
 /// The files of keys, in the folder `keys`.
-const KEYS: [&str; 4] = ["statements.key", "sealing.key", "store.key", "log.key"];
+const KEYS: [&str; 5] = ["statements.key", "sealing.key", "store.key", "log.key", "witness.key"];
 
 /// What to make, and where.
 #[derive(Debug, Args)]
@@ -74,6 +74,7 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     keyfile::write(&keys.join("sealing.key"), KeyKind::Sealing, sealing.secret())?;
     keyfile::write(&keys.join("store.key"), KeyKind::Store, &SecretBytes::random()?)?;
     keyfile::write_signing_key(&keys.join("log.key"), &log)?;
+    keyfile::write_signing_key(&keys.join("witness.key"), &SigningKey::generate()?)?;
     write_config(&config, &args.agency)?;
 
     let tls = args.trust_domain.agency(args.agency.clone()).to_string();
@@ -91,7 +92,7 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         )?;
         return Ok(Exit::Done);
     }
-    writeln!(stdout, "Made {} and four keys in {}.", config.display(), keys.display())?;
+    writeln!(stdout, "Made {} and five keys in {}.", config.display(), keys.display())?;
     writeln!(stdout, "\nFor the agreement, below the [[party]] with id = \"{}\":\n", args.agency)?;
     writeln!(stdout, "[party.keys]")?;
     writeln!(stdout, "tls = \"{tls}\"\nsigning = \"{signing}\"\nsealing = \"{sealing}\"")?;

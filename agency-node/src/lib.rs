@@ -39,6 +39,7 @@ pub mod service;
 pub mod standing;
 pub mod store;
 pub mod views;
+pub mod witnessing;
 pub mod work;
 
 pub use brag_common::program::Surroundings;

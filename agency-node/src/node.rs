@@ -15,7 +15,8 @@ use brag_common::{
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     id::RequestId,
-    program::{Surroundings, Took, stamp, watch_agreements, watch_readiness},
+    peer::TrustDomain,
+    program::{Surroundings, Took, open_witness, stamp, watch_agreements, watch_readiness},
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
@@ -25,6 +26,10 @@ use brag_common::{
     version_folder::VersionFolder,
     versions::{AgreementNow, RealmNow},
     wire::FILE_DESCRIPTOR_SET,
+    witness::{
+        self, Witness,
+        cosigned::{Cosigned, Quorum},
+    },
 };
 use tokio::{
     net::TcpListener,
@@ -44,6 +49,7 @@ use crate::{
     service,
     store::{Change, Store, shapes::Screened},
     views::{self, Views},
+    witnessing,
 };
 
 /// The most screenings whose candidates are remembered at a time; each lives for minutes.
@@ -68,6 +74,12 @@ pub struct Shared {
     pub store: Store,
     /// The audit log.
     pub log: AuditLog,
+    /// How much of the log the hub has seen.
+    pub cosigned: Cosigned,
+    /// Cosigns the hub's log.
+    pub witness: Arc<Witness>,
+    /// Whose names count.
+    pub trust_domain: TrustDomain,
     /// Tokens of the agency's people; takes up what an enrolment writes.
     pub index: HotIndex,
     /// What the hub has told of newer epochs.
@@ -177,10 +189,18 @@ impl Node {
         } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
         let index = HotIndex::open(config.data.as_path())?;
         let views = Views::open(&config)?;
+        let witness = open_witness(
+            config.data.as_path(),
+            config.keys.witness.as_path(),
+            &trust_domain,
+            &Party::Agency(config.agency.clone()),
+        )?;
+        // Detail leaves only under a checkpoint that the hub has cosigned.
+        let cosigned = Cosigned::new(log.clone(), Quorum::All(vec![Party::Hub]));
 
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
-        let client_tls = ClientTls::load(files, trust_domain, Arc::clone(&clock))?;
+        let client_tls = ClientTls::load(files, trust_domain.clone(), Arc::clone(&clock))?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
@@ -194,6 +214,9 @@ impl Node {
             sealing,
             store,
             log,
+            cosigned,
+            witness,
+            trust_domain,
             index,
             told: Told::default(),
             replay,
@@ -253,7 +276,8 @@ impl Node {
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::node(Arc::clone(&shared)))
-            .add_service(service::desk(Arc::clone(&shared)));
+            .add_service(service::desk(Arc::clone(&shared)))
+            .add_service(witness::grpc::service(Arc::clone(&shared)));
         let renewing = tokio::spawn(renew::run(
             Arc::clone(&shared),
             Arc::clone(&client_tls),
@@ -267,8 +291,10 @@ impl Node {
             took(&shared),
             shutdown.clone(),
         ));
-        let delivering =
-            tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
+        let hub = outbox::channel(&shared, client_tls).context("[hub] endpoint is not a URI")?;
+        let witnessing =
+            tokio::spawn(witnessing::run(Arc::clone(&shared), hub.clone(), shutdown.clone()));
+        let delivering = tokio::spawn(outbox::run(Arc::clone(&shared), hub, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
@@ -284,6 +310,7 @@ impl Node {
         started(admin.local_addr());
         serving.ended().await?;
         delivering.await?;
+        witnessing.await?;
         renewing.await?;
         reviewing.await?;
         closing.await?;

@@ -19,6 +19,7 @@ use brag_common::{
     time::Timestamp,
     tls::{ClientTls, connect, with_deadline},
     wire::{MAX_MESSAGE_BYTES, pb},
+    witness::cosigned::ANSWER_WITHIN,
 };
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -122,11 +123,7 @@ impl Order {
 }
 
 /// Delivers until `shutdown`.
-pub async fn run(shared: Arc<Shared>, tls: Arc<ClientTls>, shutdown: CancellationToken) {
-    let Some(channel) = channel(&shared, tls) else {
-        tracing::error!("the hub's endpoint is not a URI; nothing can be delivered");
-        return;
-    };
+pub async fn run(shared: Arc<Shared>, channel: Channel, shutdown: CancellationToken) {
     let most = shared.config.deliver_retry_at_most.get();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -191,6 +188,10 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
             tracing::error!("a delivery does not read back; it is left out");
             continue;
         };
+        // Detail leaves only when somebody else has seen that the log tells of it (see `witnessing`).
+        if has_detail(&request) && shared.cosigned.everything(ANSWER_WITHIN).await.is_err() {
+            return Err(NotDelivered("log_not_witnessed".to_owned()));
+        }
         match hub.deliver(with_deadline(request, DELIVER_WITHIN)).await {
             Ok(_) => {}
             // The hub will never take it: an enquiry it does not know, or another agreement's.
@@ -219,6 +220,11 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
         shared.store.run(move |store| store.commit(change)).await?;
     }
     held_up.map_or(Ok(()), Err)
+}
+
+fn has_detail(request: &pb::DeliverRequest) -> bool {
+    use pb::deliver_request::Item;
+    matches!(&request.item, Some(Item::Outcome(outcome)) if !outcome.sealed.is_empty())
 }
 
 fn is_final(status: &tonic::Status) -> bool {

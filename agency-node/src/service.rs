@@ -18,6 +18,7 @@ use brag_common::{
         release::{MAX_SEALED_BYTES, trace_step},
         round, statement, words,
     },
+    witness,
 };
 use tonic::{Request, Response, Status};
 
@@ -41,7 +42,7 @@ use crate::{
 mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
+pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService", witness::grpc::NAME];
 
 /// The service for the hub.
 #[must_use]

@@ -135,6 +135,7 @@ fn init_makes_private_keys_and_never_overwrites() {
             "keys/sealing.key",
             "keys/store.key",
             "keys/log.key",
+            "keys/witness.key",
         ]
         .iter()
         .map(|name| (*name, std::fs::read(dir.join(name)).unwrap()))

@@ -23,6 +23,8 @@ pub enum Alert {
     Forged,
     /// Somebody worked on an enquiry about a family that they are recorded as linked to.
     OwnFamily,
+    /// A party's log does not continue what it had signed before: it was rewritten, or put back from a copy.
+    LogInconsistent,
     /// An agency declared many more people than before in one epoch.
     DeclaredPeople,
     /// An agency wanted more match keys evaluated than its quota of the epoch allows.
@@ -33,11 +35,12 @@ pub enum Alert {
 
 impl Alert {
     /// Every alert.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Purpose,
         Self::NeverCarried,
         Self::Forged,
         Self::OwnFamily,
+        Self::LogInconsistent,
         Self::DeclaredPeople,
         Self::EpochQuota,
         Self::DailyQuota,
@@ -51,6 +54,7 @@ impl Alert {
             Self::NeverCarried => "category_never",
             Self::Forged => "evidence_forged",
             Self::OwnFamily => "own_family",
+            Self::LogInconsistent => "log_inconsistent",
             Self::DeclaredPeople => "enrolment_declared_people",
             Self::EpochQuota => "enrolment_epoch_quota",
             Self::DailyQuota => "enrolment_daily_quota",

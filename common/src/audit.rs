@@ -19,6 +19,7 @@
 //! every exchange has the same id on both sides.
 
 pub mod chain;
+pub mod checkpoints;
 pub mod command;
 pub mod entry;
 pub mod frame;
@@ -31,7 +32,7 @@ mod writer;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 pub use chain::{Origin, What};
 pub use entry::{

@@ -77,6 +77,21 @@ pub enum ConfigError {
     },
 }
 
+/// How the log is witnessed.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WitnessConfig {
+    /// How long new entries wait, at most, before they are shown to witnesses; a release of detail does not wait for it.
+    pub every: DurationText,
+}
+
+impl Default for WitnessConfig {
+    fn default() -> Self {
+        // A minute: what an owner of the key could rewrite unseen is then no more than a minute old.
+        Self { every: DurationText::from_secs(60) }
+    }
+}
+
 /// A place in a file, for a message.
 struct Place {
     line: usize,

@@ -19,6 +19,8 @@ pub enum Context {
     Statement,
     /// An entry of an audit log.
     LogEntry,
+    /// The keys of a party's log and witness.
+    LogKeys,
 }
 
 impl Context {
@@ -26,6 +28,7 @@ impl Context {
         match self {
             Self::Statement => b"brag-exchange/v1/statement\0",
             Self::LogEntry => b"brag-exchange/v1/log-entry\0",
+            Self::LogKeys => b"brag-exchange/v1/log-keys\0",
         }
     }
 

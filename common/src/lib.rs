@@ -5,7 +5,7 @@
 //! 1. words: [`id`], [`time`], [`rating`], [`reason`], [`secret`], [`keys`]
 //! 2. who asks, about whom: [`peer`], [`matching`]
 //! 3. policy: [`agreement`] and the decision
-//! 4. evidence: [`audit`], [`durable`]
+//! 4. evidence: [`tlog`], [`audit`], [`durable`], [`witness`]
 //! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`]
 
 pub mod admin;
@@ -39,11 +39,13 @@ pub mod store_key;
 pub mod stored;
 pub mod telemetry;
 pub mod time;
+pub mod tlog;
 pub mod tls;
 pub mod version_folder;
 pub mod versions;
 pub mod view;
 pub mod wire;
+pub mod witness;
 
 #[cfg(feature = "test-util")]
 pub mod testing;

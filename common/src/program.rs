@@ -23,6 +23,7 @@ use crate::{
     serve::Limits,
     statement::Realm,
     time::SharedClock,
+    witness::{self, Witness, keys::witness_key},
 };
 
 /// How often a program looks whether what depends on the clock has changed.
@@ -115,6 +116,23 @@ pub fn log_options(
     })
 }
 
+/// Opens a party's witness of other logs, in `data`, with the key in `key_file`.
+///
+/// # Errors
+/// When the key can not be read, or the disk fails.
+pub fn open_witness(
+    data: &Path,
+    key_file: &Path,
+    trust_domain: &TrustDomain,
+    party: &Party,
+) -> anyhow::Result<Arc<Witness>> {
+    let key = keyfile::read_signing_key(key_file)?;
+    let public = witness_key(trust_domain, party, key.verifying_key());
+    let dir = data.join(witness::FOLDER);
+    let failed = || format!("can not open `{}`", dir.display());
+    Ok(Arc::new(Witness::open(dir.clone(), public, key).with_context(failed)?))
+}
+
 /// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart.
 /// Reads the whole log, off the runtime's threads.
 ///
@@ -151,6 +169,7 @@ pub fn watch_readiness(
     tell: watch::Sender<Readiness>,
 ) -> impl Future<Output = ()> + Send {
     let mut available = log.availability();
+    let condemned = log.condemned();
     // Otherwise the future alone would keep the log open.
     drop(log);
     let look = move |log_is_available: bool, tell: &watch::Sender<Readiness>| {
@@ -158,6 +177,7 @@ pub fn watch_readiness(
         if !log_is_available {
             reasons.push("the audit log can not be written".to_owned());
         }
+        reasons.extend(condemned.get().map(ToString::to_string));
         reasons.extend(in_force());
         let next = Readiness::not_ready(reasons);
         tell.send_if_modified(|now| {

@@ -13,6 +13,7 @@ pub mod padding;
 pub mod release;
 pub mod round;
 pub mod statement;
+pub mod witness;
 pub mod words;
 
 pub use brag_proto::{FILE_DESCRIPTOR_SET, v1 as pb};

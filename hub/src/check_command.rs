@@ -125,7 +125,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Looks at all three keys; the key for statements is needed further on.
+/// Looks at all keys; the key for statements is needed further on.
 fn check_keys(config: &Config, found: &mut Found) -> Option<()> {
     let remedy = "point to the file that `hub init` made, owned by the hub's user with mode 0600";
     if let Err(error) = keyfile::read_ring(config.keys.store.as_path(), KeyKind::Store) {
@@ -133,6 +133,9 @@ fn check_keys(config: &Config, found: &mut Found) -> Option<()> {
     }
     if let Err(error) = keyfile::read_signing_key(config.keys.log.as_path()) {
         found.add("keys.log", chain(&error), remedy);
+    }
+    if let Err(error) = keyfile::read_signing_key(config.keys.witness.as_path()) {
+        found.add("keys.witness", chain(&error), remedy);
     }
     keyfile::read_signing_ring(config.keys.statements.as_path())
         .map_err(|error| found.add("keys.statements", chain(&error), remedy))

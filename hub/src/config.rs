@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use brag_common::{
-    config::{self, ConfigError, ConfigPath, DurationText},
+    config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     id::AgencyId,
     profile::TlsPaths,
     staff,
@@ -35,6 +35,9 @@ pub struct Config {
     /// The program's own messages.
     #[serde(default)]
     pub log: LogConfig,
+    /// How the log is witnessed.
+    #[serde(default)]
+    pub witness: WitnessConfig,
     /// How the hub asks.
     #[serde(default)]
     pub fan_out: FanOut,
@@ -53,6 +56,8 @@ pub struct KeyPaths {
     pub store: ConfigPath,
     /// Signs the log.
     pub log: ConfigPath,
+    /// Cosigns the nodes' logs.
+    pub witness: ConfigPath,
 }
 
 /// One member of staff.

@@ -15,8 +15,8 @@ use brag_common::{
     keyfile,
     peer::TrustDomain,
     program::{
-        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, realm, stamp,
-        watch_agreements, watch_readiness,
+        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, realm,
+        stamp, watch_agreements, watch_readiness,
     },
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
@@ -28,6 +28,10 @@ use brag_common::{
     version_folder::{Found, VersionFolder},
     versions::{AgreementNow, RealmNow, Versions},
     wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse},
+    witness::{
+        self, Witness,
+        cosigned::{Cosigned, Quorum},
+    },
 };
 use tokio::{
     net::TcpListener,
@@ -49,6 +53,7 @@ use crate::{
     mismatches::Mismatches,
     notify, round, service,
     store::{Change, Store},
+    witnessing,
 };
 
 /// Events that a slow watcher may lag behind before it misses some; it is told so and reads anew.
@@ -69,6 +74,12 @@ pub struct Shared {
     pub store: Store,
     /// The audit log.
     pub log: AuditLog,
+    /// How much of the log the nodes have seen.
+    pub cosigned: Cosigned,
+    /// Cosigns the nodes' logs.
+    pub witness: Arc<Witness>,
+    /// Whose names count.
+    pub trust_domain: TrustDomain,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
     /// How requests ended.
@@ -186,6 +197,13 @@ impl Hub {
         let calls = Semaphore::new(usize::from(config.fan_out.calls_at_once.clamp(1, 1024)));
         let metrics = Metrics::new("brag_hub");
         let linked = LinkedPeople::read(&config)?;
+        let witness = open_witness(
+            config.data.as_path(),
+            config.keys.witness.as_path(),
+            &trust_domain,
+            &Party::Hub,
+        )?;
+        let cosigned = Cosigned::new(log.clone(), Quorum::Majority);
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -193,6 +211,9 @@ impl Hub {
             realm: RealmNow::of(versions),
             store,
             log,
+            cosigned,
+            witness,
+            trust_domain,
             replay,
             alerts: Alerts::register(&metrics),
             linked,
@@ -248,7 +269,8 @@ impl Hub {
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::agencies(Arc::clone(&shared)))
-            .add_service(service::coordinators(Arc::clone(&shared)));
+            .add_service(service::coordinators(Arc::clone(&shared)))
+            .add_service(witness::grpc::service(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(watch_agreements(
@@ -259,6 +281,7 @@ impl Hub {
             took(&shared),
             shutdown.clone(),
         ));
+        shared.rounds.spawn(witnessing::run(Arc::clone(&shared)));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         let serving = Serving::start(

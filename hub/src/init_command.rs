@@ -44,7 +44,7 @@ pub struct InitArgs {
 pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let config = args.dir.join("hub.toml");
     let keys = args.dir.join("keys");
-    let names = ["statements", "store", "log"];
+    let names = ["statements", "store", "log", "witness"];
     let key = |name: &str| keys.join(format!("{name}.key"));
     // All of them first, so that nothing is half done.
     let there: Vec<_> = names
@@ -64,6 +64,7 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     keyfile::write_signing_key(&key("statements"), &statements)?;
     keyfile::write(&key("store"), KeyKind::Store, &SecretBytes::random()?)?;
     keyfile::write_signing_key(&key("log"), &SigningKey::generate()?)?;
+    keyfile::write_signing_key(&key("witness"), &SigningKey::generate()?)?;
     write_config(&config, &args.trust_domain)?;
 
     let tls = args.trust_domain.hub().to_string();

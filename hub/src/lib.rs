@@ -38,6 +38,7 @@ pub mod store;
 pub mod take;
 pub mod view;
 pub mod withdraw;
+pub mod witnessing;
 
 pub use brag_common::program::Surroundings;
 pub use config::Config;

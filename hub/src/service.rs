@@ -16,6 +16,7 @@ use brag_common::{
         },
         release::{MAX_RECIPIENTS, to_lawful_basis},
     },
+    witness,
 };
 use futures::{Stream, StreamExt as _, stream};
 use tokio_stream::wrappers::BroadcastStream;
@@ -30,7 +31,8 @@ use crate::{
 };
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] = &["brag.v1.HubService", "brag.v1.CoordinatorService"];
+pub const NAMES: &[&str] =
+    &["brag.v1.HubService", "brag.v1.CoordinatorService", witness::grpc::NAME];
 
 /// The longest answer to a co-ordinator, in bytes: 24 people, every agency, an analysis in each cell, and the
 /// requests for detail with their traces. Requests keep the bound of every other message.

@@ -162,6 +162,7 @@ statements = "keys/statements.key"
 sealing = "keys/sealing.key"
 store = "keys/store.key"
 log = "keys/log.key"
+witness = "keys/witness.key"
 
 [[staff]]
 name = "{assessor}"
@@ -206,6 +207,7 @@ roots = "ca.pem"
 statements = "keys/statements.key"
 store = "keys/store.key"
 log = "keys/log.key"
+witness = "keys/witness.key"
 
 [[staff]]
 name = "{COORDINATOR}"
@@ -333,7 +335,7 @@ roots = "ca.pem"
             let sealing = SealingKey::generate()?;
             keyfile::write_signing_key(&keys.join("statements.key"), &statements)?;
             keyfile::write(&keys.join("sealing.key"), KeyKind::Sealing, sealing.secret())?;
-            make_store_and_log_key(&keys)?;
+            make_other_keys(&keys)?;
             let party = party_mut(document, agency)?;
             party["keys"]["tls"] = value(domain.agency(agency.clone()).to_string());
             party["keys"]["signing"] = value(statements.verifying_key().to_string());
@@ -343,7 +345,7 @@ roots = "ca.pem"
         fs::create_dir_all(&keys)?;
         let statements = SigningKey::generate()?;
         keyfile::write_signing_key(&keys.join("statements.key"), &statements)?;
-        make_store_and_log_key(&keys)?;
+        make_other_keys(&keys)?;
         document["hub"]["keys"]["tls"] = value(domain.hub().to_string());
         document["hub"]["keys"]["signing"] = value(statements.verifying_key().to_string());
         Ok(())
@@ -373,9 +375,11 @@ fn sign_with_ring(note: &[u8], signatory: &Signatory, path: &Path) -> anyhow::Re
     anyhow::bail!("{signatory} does not have the key that the agreement names")
 }
 
-fn make_store_and_log_key(keys: &Path) -> anyhow::Result<()> {
+fn make_other_keys(keys: &Path) -> anyhow::Result<()> {
     keyfile::write(&keys.join("store.key"), KeyKind::Store, &SecretBytes::random()?)?;
-    keyfile::write_signing_key(&keys.join("log.key"), &SigningKey::generate()?)?;
+    for name in ["log.key", "witness.key"] {
+        keyfile::write_signing_key(&keys.join(name), &SigningKey::generate()?)?;
+    }
     Ok(())
 }
 

@@ -7,7 +7,10 @@ use super::{
     entry::{Digest, Entry, Party},
     frame,
 };
-use crate::keys::{Context, VerifyingKey};
+use crate::{
+    keys::{Context, VerifyingKey},
+    tlog::{KeyKind, NoteKey},
+};
 
 /// The name of one log: `<trust domain>/<party>/<shard>`, for example `exampleshire/CSC/2027`.
 ///
@@ -54,6 +57,12 @@ impl Origin {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// A log's key under this name, as checkpoints and policies write it.
+    #[must_use]
+    pub fn key(&self, key: VerifyingKey) -> NoteKey {
+        NoteKey::named(&self.text, KeyKind::Log, key)
     }
 
     /// The party whose log it is.

@@ -1,6 +1,6 @@
-//! `log verify` and `log show`, for both programs: the work of information governance.
+//! `log verify`, `show`, `prove` and more, for both programs: the work of information governance.
 //!
-//! Both read files only. They need no running program, no network and no configuration, and may run
+//! All read files only. They need no running program, no network and no configuration, and may run
 //! beside a program that writes the log.
 
 use std::{
@@ -16,9 +16,21 @@ use super::{
     chain::Origin,
     entry::{Action, Actor, Entry},
     storage::{KEY_FILE, ORIGIN_FILE},
-    verify::{Summary, VerifyError, entries, verify_dir, verify_every_signature},
+    verify::{
+        Summary, VerifyError, entries, read_verified, verify_every_signature,
+        witnessed::{self, Witnessed},
+    },
 };
-use crate::{id::EnquiryRef, keys::VerifyingKey, time::Timestamp};
+use crate::{
+    id::EnquiryRef,
+    keys::VerifyingKey,
+    time::Timestamp,
+    tlog::{Policy, policy::NotAccepted},
+};
+
+mod prove;
+
+pub use prove::{CheckProofArgs, ProveArgs, TilesArgs};
 
 /// Done; the log is in order.
 pub const DONE: u8 = 0;
@@ -30,10 +42,16 @@ pub const NOT_VERIFIED: u8 = 4;
 /// Work on an audit log's files.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Check every entry of a log: checksums, numbers, chain and signatures
+    /// Check a log: every entry, and what it has signed and others have seen of it
     Verify(VerifyArgs),
     /// Print a log's entries
     Show(ShowArgs),
+    /// Write a receipt for each entry of an exchange, which anybody can check
+    Prove(ProveArgs),
+    /// Check a receipt against the entry and a policy
+    CheckProof(CheckProofArgs),
+    /// Write the log as tiles, as other verifiers of transparency logs read it (C2SP tlog-tiles)
+    Tiles(TilesArgs),
 }
 
 /// What `log verify` is told.
@@ -41,7 +59,17 @@ pub enum LogCommand {
 pub struct VerifyArgs {
     /// The log's directory: the one with the `.seg` files
     pub dir: PathBuf,
-    /// The public key that must have signed it, in base64; without a key, the one beside the log is
+    /// Whom to believe: a C2SP tlog-policy file with the log's key, its witnesses, and how many of them must have cosigned
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "key_file"])]
+    pub policy: Option<PathBuf>,
+    /// Hold the log also against what this witness remembers: the folder `witness` in another party's data, copied before the
+    /// log was
+    #[arg(long, value_name = "DIR")]
+    pub witness: Vec<PathBuf>,
+    /// Ask that the policy's witnesses have seen the last entry too
+    #[arg(long, requires = "policy")]
+    pub complete: bool,
+    /// The public key that must have signed it, in base64; without policy and key, the one beside the log is
     /// believed
     #[arg(long, value_name = "BASE64", conflicts_with = "key_file")]
     pub key: Option<VerifyingKey>,
@@ -91,6 +119,9 @@ pub fn run(command: &LogCommand, out: &mut dyn Write) -> anyhow::Result<u8> {
     match command {
         LogCommand::Verify(args) => verify(args, out),
         LogCommand::Show(args) => show(args, out),
+        LogCommand::Prove(args) => prove::prove(args, out),
+        LogCommand::CheckProof(args) => prove::check_proof(args, out),
+        LogCommand::Tiles(args) => prove::tiles(args, out),
     }
 }
 
@@ -109,10 +140,26 @@ struct Verified<'a> {
     key_from_log: Option<bool>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     summary: Option<Summary>,
+    /// What checkpoints say of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessed: Option<Witnessed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<FoundFault>,
+    /// The entries are in order; what the log has signed, or who has seen it, is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contradiction: Option<FoundContradiction>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FoundContradiction {
+    /// `rolled_back`, `fork`, `quorum_missing`, …
+    code: &'static str,
+    /// The first entry that is in doubt, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,24 +187,38 @@ fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         key: None,
         key_from_log: None,
         summary: None,
+        witnessed: None,
         fault: None,
+        contradiction: None,
         error: None,
     };
-    let code = match terms(args) {
+    let policy = args.policy.as_deref().map(prove::read_policy).transpose();
+    let known = policy.and_then(|policy| {
+        let key = args.key.map(Key::Given).or(args.key_file.as_deref().map(Key::File));
+        let terms = terms(&args.dir, key, args.origin.as_ref(), policy.as_ref())?;
+        Ok((policy, terms))
+    });
+    let code = match known {
         Err(error) => {
             document.error = Some(format!("{error:#}"));
             FAILED
         }
-        Ok((key, key_from_log, origin)) => {
+        Ok((policy, (key, key_from_log, origin))) => {
             document.key = Some(key.to_string());
             document.key_from_log = Some(key_from_log);
             document.origin = Some(origin.to_string());
-            let check = if args.every_signature { verify_every_signature } else { verify_dir };
-            match check(&args.dir, &key, &origin) {
-                Ok(summary) => {
+            let checked = check(args, &key, &origin, policy.as_ref());
+            match checked {
+                Ok((summary, witnessed)) => {
                     document.status = "ok";
                     document.summary = Some(summary);
+                    document.witnessed = Some(witnessed);
                     DONE
+                }
+                Err(error @ (VerifyError::Contradicted { .. } | VerifyError::NotAccepted(_))) => {
+                    document.status = "contradicted";
+                    document.contradiction = Some(FoundContradiction::new(error));
+                    NOT_VERIFIED
                 }
                 Err(VerifyError::Fault(fault)) => {
                     document.status = "fault";
@@ -180,17 +241,66 @@ fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(code)
 }
 
+/// Every entry, and everything that was signed of them.
+fn check(
+    args: &VerifyArgs,
+    key: &VerifyingKey,
+    origin: &Origin,
+    policy: Option<&Policy>,
+) -> Result<(Summary, Witnessed), VerifyError> {
+    if args.every_signature {
+        verify_every_signature(&args.dir, key, origin)?;
+    }
+    let (summary, tree) = read_verified(&args.dir, key, origin, &mut |_, _| Ok(()))?;
+    let log = origin.key(*key);
+    let witnessed = witnessed::check(&args.dir, &log, &tree, policy, &args.witness)?;
+    if args.complete && witnessed.n_unseen > 0 {
+        return Err(VerifyError::NotAccepted(None));
+    }
+    Ok((summary, witnessed))
+}
+
+impl FoundContradiction {
+    fn new(error: VerifyError) -> Self {
+        let (code, seq) = match &error {
+            VerifyError::Contradicted { contradiction, .. } => {
+                (contradiction.code(), contradiction.seq())
+            }
+            VerifyError::NotAccepted(Some(NotAccepted::UnknownLog)) => ("log_not_in_policy", None),
+            VerifyError::NotAccepted(_) => ("quorum_missing", None),
+            VerifyError::Fault(fault) => (fault.what.code(), Some(fault.seq)),
+            VerifyError::Io { .. } => ("unreadable", None),
+        };
+        Self { code, seq, text: format!("{:#}", anyhow::Error::new(error)) }
+    }
+}
+
+/// The log's key, when neither the policy nor the log itself says it.
+enum Key<'a> {
+    Given(VerifyingKey),
+    File(&'a Path),
+}
+
 /// The key, whether it came from the log itself, and the origin.
-fn terms(args: &VerifyArgs) -> anyhow::Result<(VerifyingKey, bool, Origin)> {
-    let beside = |file| read_text(&args.dir.join(file));
-    let (key, key_from_log) = match (&args.key, &args.key_file) {
-        (Some(key), _) => (*key, false),
-        (None, Some(path)) => (read_text(path)?.parse()?, false),
-        (None, None) => (beside(KEY_FILE)?.parse()?, true),
-    };
-    let origin = match &args.origin {
+fn terms(
+    dir: &Path,
+    key: Option<Key<'_>>,
+    origin: Option<&Origin>,
+    policy: Option<&Policy>,
+) -> anyhow::Result<(VerifyingKey, bool, Origin)> {
+    let beside = |file| read_text(&dir.join(file));
+    let origin = match origin {
         Some(origin) => origin.clone(),
         None => beside(ORIGIN_FILE)?.parse()?,
+    };
+    let (key, key_from_log) = match (policy, key) {
+        (Some(policy), _) => {
+            let log = policy.log(origin.as_str());
+            (*log.ok_or_else(|| anyhow::anyhow!("the policy has no log `{origin}`"))?.key(), false)
+        }
+        (None, Some(Key::Given(key))) => (key, false),
+        (None, Some(Key::File(path))) => (read_text(path)?.parse()?, false),
+        (None, None) => (beside(KEY_FILE)?.parse()?, true),
     };
     Ok((key, key_from_log, origin))
 }
@@ -215,6 +325,14 @@ fn print_verified(document: &Verified<'_>, out: &mut dyn Write) -> std::io::Resu
         writeln!(out, "NOT IN ORDER: entry {seq} ({segment}, byte {offset}): {text}")?;
         return writeln!(out, "Entries before {seq} are in order. Keep the files as they are.");
     }
+    if let Some(FoundContradiction { seq, text, .. }) = &document.contradiction {
+        let from = seq.map_or_else(String::new, |seq| format!(" from entry {seq} on"));
+        writeln!(out, "NOT WHAT IT WAS{from}: {text}")?;
+        return writeln!(
+            out,
+            "The entries that are here are in order. Keep the files as they are."
+        );
+    }
     if let Some(summary) = &document.summary {
         let Summary { n_entries, n_segments, n_unfinished_bytes, .. } = summary;
         writeln!(out, "in order {n_entries} entries in {n_segments} segments")?;
@@ -222,8 +340,18 @@ fn print_verified(document: &Verified<'_>, out: &mut dyn Write) -> std::io::Resu
             writeln!(out, "written  {first} to {last}")?;
         }
         writeln!(out, "ends in  {}", summary.last_hash)?;
+        writeln!(out, "root     {}", summary.root)?;
         if *n_unfinished_bytes > 0 {
             writeln!(out, "note     {n_unfinished_bytes} bytes of a write under way at the end")?;
+        }
+    }
+    if let Some(Witnessed { n_checkpoints, accepted, n_unseen }) = &document.witnessed {
+        writeln!(out, "signed   {n_checkpoints} checkpoint(s) agree with it")?;
+        if let Some(accepted) = accepted {
+            let at = accepted.at.map_or_else(String::new, |at| format!(", last at {at}"));
+            let by =
+                if accepted.by.is_empty() { "nobody".to_owned() } else { accepted.by.join(", ") };
+            writeln!(out, "seen     {} entries, by {by}{at}; {n_unseen} not yet", accepted.size)?;
         }
     }
     if document.key_from_log == Some(true) {
@@ -266,7 +394,7 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
                 code = NOT_VERIFIED;
                 shown.fault = Some(FoundFault::new(fault));
             }
-            Err(error @ VerifyError::Io { .. }) => {
+            Err(error) => {
                 code = FAILED;
                 shown.error = Some(format!("{:#}", anyhow::Error::new(error)));
             }

@@ -183,6 +183,10 @@ impl Storage for Model {
         }
         Ok(())
     }
+
+    fn scratch(&mut self) -> io::Result<std::fs::File> {
+        tempfile::tempfile()
+    }
 }
 
 /// One life of a program: how many entries go in each write, and how it ends.

@@ -23,7 +23,13 @@ pub(crate) fn clock() -> Arc<SettableClock> {
 }
 
 pub(crate) fn identity(segment_bytes: u64) -> Identity {
-    Identity { origin: origin(), key: key(), clock: clock(), test_env: true, segment_bytes }
+    Identity {
+        origin: origin(),
+        key: Arc::new(key()),
+        clock: clock(),
+        test_env: true,
+        segment_bytes,
+    }
 }
 
 /// An entry that can be told from others by its count.

@@ -6,7 +6,7 @@
 //! The CRC tells a torn write from a whole one; it protects against nobody. The signature does.
 
 use super::{chain::What, entry::MAX_ENTRY_BYTES};
-use crate::keys::Signature;
+use crate::{keys::Signature, tlog::Hash};
 
 /// Bytes before a payload.
 pub const HEADER_BYTES: usize = 8;
@@ -31,6 +31,12 @@ pub(crate) fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     let (json, trailer) = payload.split_at_checked(payload.len().checked_sub(TRAILER_BYTES)?)?;
     let (new_line, signature) = trailer.split_first()?;
     (*new_line == b'\n').then_some((json, signature))
+}
+
+/// The leaf of the log's tree that an entry is: the hash of its canonical JSON, without the signature, so that whoever has the
+/// entry can compute it.
+pub(crate) fn leaf(payload: &[u8]) -> Option<Hash> {
+    split(payload).map(|(json, _)| Hash::of_leaf(json))
 }
 
 /// Appends the frame of `payload`, which is at most [`MAX_PAYLOAD_BYTES`] long.

@@ -8,14 +8,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     chain::Origin,
+    checkpoints::{Checkpoints, Contradiction},
     entry::EntryDraft,
     recover::NotRecovered,
     storage::{FileStorage, Storage},
@@ -25,6 +27,7 @@ use super::{
 use crate::{
     keys::{SigningKey, VerifyingKey},
     time::SharedClock,
+    tlog::{Checkpoint, CheckpointNote, NoteKey, TreeReader},
 };
 
 mod thread;
@@ -162,6 +165,18 @@ pub enum OpenLogError {
         #[source]
         fault: Fault,
     },
+    /// The log is not what it has signed that it was. It is not touched.
+    #[error(
+        "the audit log in `{}` is not what it was; keep it as it is, and begin a new shard",
+        path.display()
+    )]
+    Contradicted {
+        /// The log's directory.
+        path: PathBuf,
+        /// What shows it.
+        #[source]
+        contradiction: Contradiction,
+    },
     /// The disk failed.
     #[error("can not open the audit log at `{}`", path.display())]
     Io {
@@ -196,7 +211,7 @@ impl LogOptions {
             dir: dir.into(),
             identity: Identity {
                 origin,
-                key,
+                key: Arc::new(key),
                 clock,
                 test_env: false,
                 segment_bytes: SEGMENT_BYTES,
@@ -250,7 +265,11 @@ pub struct AuditLog {
 struct Inner {
     dir: PathBuf,
     origin: Origin,
-    key: VerifyingKey,
+    key: Arc<SigningKey>,
+    public: NoteKey,
+    tree: Arc<ArcSwap<TreeReader>>,
+    checkpoints: Checkpoints,
+    condemned: Arc<OnceLock<Contradiction>>,
     waiting: Arc<Semaphore>,
     available: watch::Receiver<bool>,
     writer: WriterThread,
@@ -266,8 +285,9 @@ impl AuditLog {
     pub fn open(options: LogOptions) -> Result<Self, OpenLogError> {
         let LogOptions { dir, identity, back_off, .. } = options;
         let dir = dir.join(identity.origin.shard());
-        let (origin, key) = (identity.origin.clone(), identity.key.verifying_key());
-        let files = FileStorage::open(&dir, &origin, &key)?;
+        let (origin, key) = (identity.origin.clone(), Arc::clone(&identity.key));
+        let public = origin.key(key.verifying_key());
+        let files = FileStorage::open(&dir, &origin, public.key())?;
         #[cfg(any(test, feature = "test-util"))]
         let storage: Box<dyn Storage> = match options.faults {
             Some(switch) => Box::new(super::storage::Faulty { disk: files, switch }),
@@ -276,7 +296,7 @@ impl AuditLog {
         #[cfg(not(any(test, feature = "test-util")))]
         let storage: Box<dyn Storage> = Box::new(files);
 
-        let (writer, n_cut_bytes) =
+        let (mut writer, n_cut_bytes) =
             Writer::open(identity, storage).map_err(|error| match error {
                 NotRecovered::Io(source) => OpenLogError::Io { path: dir.clone(), source },
                 NotRecovered::Damaged(fault) => OpenLogError::Damaged { path: dir.clone(), fault },
@@ -284,11 +304,30 @@ impl AuditLog {
         if n_cut_bytes > 0 {
             tracing::warn!(%origin, n_cut_bytes, "cut a write of the audit log that never finished");
         }
+        let failed = |source| OpenLogError::Io { path: dir.clone(), source };
+        let tree = writer.tree().map_err(failed)?;
+        let checkpoints =
+            Checkpoints::open(&dir, &public, &tree).map_err(failed)?.map_err(|contradiction| {
+                OpenLogError::Contradicted { path: dir.clone(), contradiction }
+            })?;
+        let tree = Arc::new(ArcSwap::from_pointee(tree));
         let (set_available, available) = watch::channel(true);
-        let writer = WriterThread::start(writer, set_available, back_off)
-            .map_err(|source| OpenLogError::Io { path: dir.clone(), source })?;
+        let writer = WriterThread::start(writer, Arc::clone(&tree), set_available, back_off)
+            .map_err(failed)?;
         let waiting = Arc::new(Semaphore::new(MAX_WAITING));
-        Ok(Self { inner: Arc::new(Inner { dir, origin, key, waiting, available, writer }) })
+        let inner = Inner {
+            dir,
+            origin,
+            key,
+            public,
+            tree,
+            checkpoints,
+            condemned: Arc::default(),
+            waiting,
+            available,
+            writer,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Records `value` and gives it back once its entry is durable.
@@ -333,7 +372,21 @@ impl AuditLog {
     /// Whether the log can be written, as far as is known; readiness follows it.
     #[must_use]
     pub fn is_available(&self) -> bool {
-        *self.inner.available.borrow()
+        *self.inner.available.borrow() && self.inner.condemned.get().is_none()
+    }
+
+    /// Says that this log is not what it has signed that it was, as somebody else's memory shows. It records nothing from
+    /// now on; what is there is kept for whoever looks into it.
+    pub fn condemn(&self, contradiction: Contradiction) {
+        tracing::error!(%contradiction, "the audit log is not what it was; nothing may leave");
+        // The first one stands.
+        let _ = self.inner.condemned.set(contradiction);
+    }
+
+    /// What shows that this log is not what it was. The handle does not keep the log open.
+    #[must_use]
+    pub fn condemned(&self) -> Arc<OnceLock<Contradiction>> {
+        Arc::clone(&self.inner.condemned)
     }
 
     /// Tells when [`AuditLog::is_available`] changes.
@@ -357,7 +410,48 @@ impl AuditLog {
     /// The key that verifies its entries.
     #[must_use]
     pub fn verifying_key(&self) -> &VerifyingKey {
-        &self.inner.key
+        self.inner.public.key()
+    }
+
+    /// The same key, as it stands under checkpoints and in policies.
+    #[must_use]
+    pub fn note_key(&self) -> &NoteKey {
+        &self.inner.public
+    }
+
+    /// The tree over everything that has been acknowledged, for proofs.
+    #[must_use]
+    pub fn tree(&self) -> Arc<TreeReader> {
+        self.inner.tree.load_full()
+    }
+
+    /// Signs a checkpoint of `tree`, which has to be one of this log's.
+    ///
+    /// Only what is synced is in a tree, so a crash can not make the log contradict what it has signed.
+    ///
+    /// # Errors
+    /// When the tree can not be signed for, which does not happen for this log's.
+    pub fn sign(&self, tree: &TreeReader) -> Result<CheckpointNote, LogError> {
+        let origin = self.inner.origin.as_str().into();
+        let checkpoint = Checkpoint { origin, head: tree.head() };
+        checkpoint.sign(&self.inner.public, &self.inner.key).map_err(|_| LogError::Unavailable)
+    }
+
+    /// Keeps a cosigned checkpoint of this log beside it, durably. Blocking.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep_checkpoint(&self, note: &CheckpointNote) -> Result<(), LogError> {
+        self.inner.checkpoints.keep(note).map_err(|error| {
+            tracing::error!(%error, "a cosigned checkpoint can not be kept");
+            LogError::Unavailable
+        })
+    }
+
+    /// The largest checkpoint that was kept, with its cosignatures.
+    #[must_use]
+    pub fn latest_checkpoint(&self) -> Option<CheckpointNote> {
+        self.inner.checkpoints.latest()
     }
 }
 

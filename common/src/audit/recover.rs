@@ -13,10 +13,11 @@ use std::io;
 use super::{
     chain::{Chain, What},
     entry::Digest,
-    frame::{Frames, Step},
+    frame::{self, Frames, Step},
     storage::Storage,
     verify::Fault,
 };
+use crate::tlog::Tree;
 
 /// Where the next entry goes. All before it is synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) enum NotRecovered {
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) position: Position,
+    /// The tree over all entries before it, hashed anew.
+    pub(crate) tree: Tree,
     /// Bytes of a torn write that were cut from the end; nothing of it was ever acknowledged.
     pub(crate) n_cut_bytes: u64,
 }
@@ -56,7 +59,8 @@ pub(crate) fn recover(
     floor: Option<&Position>,
 ) -> Result<Recovered, NotRecovered> {
     let segments = storage.segments()?;
-    let (end, n_cut_bytes) = walk(storage, start.clone(), &segments, floor)?;
+    let mut tree = Tree::new(storage.scratch()?);
+    let (end, n_cut_bytes) = walk(storage, start.clone(), &segments, floor, &mut tree)?;
     match end {
         Some(position) => storage.resume(position.segment, position.segment_bytes)?,
         None => storage.create(0)?,
@@ -66,7 +70,7 @@ pub(crate) fn recover(
     storage.sync_dir()?;
     let empty =
         Position { next_seq: 0, prev_hash: start.prev_hash(), segment: 0, segment_bytes: 0 };
-    Ok(Recovered { position: end.unwrap_or(empty), n_cut_bytes })
+    Ok(Recovered { position: end.unwrap_or(empty), tree, n_cut_bytes })
 }
 
 /// The end of the log, `None` when there is no segment yet, and what is to be cut behind it.
@@ -75,6 +79,7 @@ fn walk(
     mut chain: Chain,
     segments: &[u64],
     floor: Option<&Position>,
+    tree: &mut Tree,
 ) -> Result<(Option<Position>, u64), NotRecovered> {
     let must_reach = floor.map_or(0, |floor| floor.next_seq);
     let reached_floor = |chain: &Chain| floor.is_some() && chain.next_seq() == must_reach;
@@ -98,7 +103,10 @@ fn walk(
             }
             match frames.step() {
                 Step::Payload(payload) => {
+                    let leaf = frame::leaf(payload).ok_or(What::NotAnEntry);
+                    let leaf = leaf.map_err(|what| fault(&chain, offset, what))?;
                     chain.accept(payload).map_err(|what| fault(&chain, offset, what))?;
+                    tree.push(leaf)?;
                     last = Some((payload, offset));
                 }
                 Step::End => break,

@@ -44,6 +44,8 @@ pub(crate) trait Storage: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
     /// Makes the names of the segments durable.
     fn sync_dir(&mut self) -> io::Result<()>;
+    /// An empty file without a name, for what is derived from the segments.
+    fn scratch(&mut self) -> io::Result<File>;
 }
 
 /// Segment files in a directory that this program alone writes.
@@ -130,6 +132,10 @@ impl Storage for FileStorage {
 
     fn sync_dir(&mut self) -> io::Result<()> {
         dirs::sync_dir(&self.dir)
+    }
+
+    fn scratch(&mut self) -> io::Result<File> {
+        tempfile::tempfile_in(&self.dir)
     }
 }
 

@@ -9,8 +9,8 @@
 //! A log may be checked while it is written. Bytes that end within a frame, at the very end, are then
 //! a write that is under way: they are counted, not blamed ([`Summary::n_unfinished_bytes`]).
 //!
-//! Not found here: whole entries cut from the end. They leave a shorter log that is in order;
-//! comparing it with the other parties' logs shows it.
+//! Not found in the segments alone: whole entries cut from the end, or everything written anew by the holder of the key. What the log
+//! has signed before shows both, as far as witnesses have it: see [`witnessed`].
 
 use std::{
     fs, io,
@@ -21,11 +21,18 @@ use serde::Serialize;
 
 use super::{
     chain::{Chain, Origin, What},
+    checkpoints::Contradiction,
     entry::{Digest, Entry},
     frame::{Frames, Step, split},
     storage::{list_segments, segment_path},
 };
-use crate::{keys::VerifyingKey, time::Timestamp};
+use crate::{
+    keys::VerifyingKey,
+    time::Timestamp,
+    tlog::{Hash, Tree, TreeHead, TreeReader, policy::NotAccepted},
+};
+
+pub mod witnessed;
 
 /// The first thing that is wrong with a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +55,18 @@ pub enum VerifyError {
     /// It could be read and is not in order.
     #[error("the log is not in order")]
     Fault(#[from] Fault),
+    /// The segments are in order, and are not what the log has signed.
+    #[error("{}", witness.as_ref().map_or_else(String::new, |path| format!("the witness in `{}` remembers another log: ", path.display())))]
+    Contradicted {
+        /// Whose memory shows it; `None`: the log's own.
+        witness: Option<PathBuf>,
+        /// What is wrong.
+        #[source]
+        contradiction: Contradiction,
+    },
+    /// No checkpoint of the log is believed by the policy.
+    #[error("no checkpoint of the log is accepted by the policy")]
+    NotAccepted(#[source] Option<NotAccepted>),
     /// It could not be read; whether it is in order is not known.
     #[error("can not read `{}`", path.display())]
     Io {
@@ -72,6 +91,8 @@ pub struct Summary {
     pub last_ts: Option<Timestamp>,
     /// SHA-256 of the last frame's payload: two logs with the same one are the same.
     pub last_hash: Digest,
+    /// The root of the tree over all entries (RFC 6962), as checkpoints state it.
+    pub root: Hash,
     /// Bytes at the end of a write that is under way, or was when the program ended.
     pub n_unfinished_bytes: u64,
 }
@@ -92,14 +113,31 @@ enum Signatures {
 /// # Errors
 /// The first entry that is wrong, or that the log can not be read.
 pub fn verify_dir(dir: &Path, key: &VerifyingKey, origin: &Origin) -> Result<Summary, VerifyError> {
-    match walk(dir, key, origin, Signatures::Last) {
+    Ok(read_verified(dir, key, origin, &mut |_, _| Ok(()))?.0)
+}
+
+/// As [`verify_dir`]; gives each entry's number and canonical bytes to `each` on the way, and the tree over all of them. What `each`
+/// was given is good only when all of it is.
+///
+/// # Errors
+/// As [`verify_dir`], and when `each` fails.
+pub fn read_verified(
+    dir: &Path,
+    key: &VerifyingKey,
+    origin: &Origin,
+    each: &mut EachEntry<'_>,
+) -> Result<(Summary, TreeReader), VerifyError> {
+    match walk(dir, key, origin, Signatures::Last, each) {
         // A changed entry breaks the link behind it; only its own signature names it.
         Err(VerifyError::Fault(fault)) => {
-            walk(dir, key, origin, Signatures::Every).and(Err(fault.into()))
+            walk(dir, key, origin, Signatures::Every, &mut |_, _| Ok(())).and(Err(fault.into()))
         }
         checked => checked,
     }
 }
+
+/// Is given an entry's number and its canonical bytes.
+pub type EachEntry<'a> = dyn FnMut(u64, &[u8]) -> io::Result<()> + 'a;
 
 /// Checks every entry of the log in `dir`, and each signature by itself (about 50 µs each).
 ///
@@ -110,7 +148,7 @@ pub fn verify_every_signature(
     key: &VerifyingKey,
     origin: &Origin,
 ) -> Result<Summary, VerifyError> {
-    walk(dir, key, origin, Signatures::Every)
+    Ok(walk(dir, key, origin, Signatures::Every, &mut |_, _| Ok(()))?.0)
 }
 
 fn walk(
@@ -118,7 +156,10 @@ fn walk(
     key: &VerifyingKey,
     origin: &Origin,
     signatures: Signatures,
-) -> Result<Summary, VerifyError> {
+    each: &mut EachEntry<'_>,
+) -> Result<(Summary, TreeReader), VerifyError> {
+    let scratch = |source| VerifyError::Io { path: std::env::temp_dir(), source };
+    let mut tree = Tree::new(tempfile::tempfile().map_err(scratch)?);
     let segments = segments_of(dir)?;
     let mut chain = Chain::start(origin.clone(), *key);
     let mut summary = Summary {
@@ -127,6 +168,7 @@ fn walk(
         first_ts: None,
         last_ts: None,
         last_hash: Digest::ZERO,
+        root: TreeHead::EMPTY.root,
         n_unfinished_bytes: 0,
     };
     if segments.is_empty() {
@@ -149,8 +191,12 @@ fn walk(
                         chain.signed(payload).map_err(|what| fault(&chain, offset, what))?;
                     }
                     last = Some((payload, fault(&chain, offset, What::Signature)));
+                    let not_an_entry = fault(&chain, offset, What::NotAnEntry);
                     let entry =
                         chain.accept(payload).map_err(|what| fault(&chain, offset, what))?;
+                    let (json, _) = split(payload).ok_or(not_an_entry)?;
+                    each(entry.seq, json).map_err(scratch)?;
+                    tree.push(Hash::of_leaf(json)).map_err(scratch)?;
                     summary.n_entries += 1;
                     summary.first_ts = summary.first_ts.or(Some(entry.ts));
                     summary.last_ts = Some(entry.ts);
@@ -171,7 +217,9 @@ fn walk(
         }
     }
     summary.last_hash = chain.prev_hash();
-    Ok(summary)
+    let tree = tree.reader().map_err(scratch)?;
+    summary.root = tree.head().root;
+    Ok((summary, tree))
 }
 
 /// The entries of the log in `dir`, for reading; checksums are looked at, signatures are not.

@@ -1,6 +1,6 @@
 //! The one writer of a log: entries in, frames on the disk, positions out. No threads here.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use super::{
     chain::{Chain, Origin},
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     keys::{Context, SigningKey},
     time::SharedClock,
+    tlog::{Hash, Tree, TreeReader},
 };
 
 /// The size at which the next segment begins, in bytes. One larger batch stays in one segment.
@@ -21,7 +22,7 @@ pub(crate) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) origin: Origin,
-    pub(crate) key: SigningKey,
+    pub(crate) key: Arc<SigningKey>,
     pub(crate) clock: SharedClock,
     pub(crate) test_env: bool,
     pub(crate) segment_bytes: u64,
@@ -40,6 +41,8 @@ pub(crate) struct Writer {
     storage: Box<dyn Storage>,
     /// INVARIANT: everything before it is durable, and nothing behind it was acknowledged.
     synced: Position,
+    /// Over the same entries, neither more nor fewer.
+    tree: Tree,
 }
 
 impl Writer {
@@ -48,15 +51,25 @@ impl Writer {
         identity: Identity,
         mut storage: Box<dyn Storage>,
     ) -> Result<(Self, u64), NotRecovered> {
-        let Recovered { position, n_cut_bytes } = recover(&mut *storage, &start(&identity), None)?;
-        Ok((Self { identity, storage, synced: position }, n_cut_bytes))
+        let Recovered { position, tree, n_cut_bytes } =
+            recover(&mut *storage, &start(&identity), None)?;
+        Ok((Self { identity, storage, synced: position, tree }, n_cut_bytes))
     }
 
     /// After an error: reads the log back and cuts it to what was acknowledged.
     pub(crate) fn reopen(&mut self) -> Result<(), NotRecovered> {
         let start = start(&self.identity);
-        self.synced = recover(&mut *self.storage, &start, Some(&self.synced))?.position;
+        let recovered = recover(&mut *self.storage, &start, Some(&self.synced))?;
+        (self.synced, self.tree) = (recovered.position, recovered.tree);
         Ok(())
+    }
+
+    /// The tree over everything that was acknowledged.
+    ///
+    /// # Errors
+    /// When its hashes can not be written or read; [`Writer::reopen`] makes them anew.
+    pub(crate) fn tree(&mut self) -> io::Result<TreeReader> {
+        self.tree.reader()
     }
 
     /// Writes and syncs groups of entries, in order. For each group, the number of its first entry;
@@ -71,22 +84,28 @@ impl Writer {
         let mut next_seq = self.synced.next_seq;
         let mut prev_hash = self.synced.prev_hash;
         let mut frames = Vec::new();
+        let mut leaves = Vec::new();
         let mut outcomes = Vec::with_capacity(groups.len());
         for group in groups {
-            let before = (next_seq, prev_hash, frames.len());
+            let before = (next_seq, prev_hash, frames.len(), leaves.len());
             let outcome = group.into_iter().try_for_each(|draft| {
-                prev_hash = self.frame(next_seq, prev_hash, draft, &mut frames)?;
+                let (hash, leaf) = self.frame(next_seq, prev_hash, draft, &mut frames)?;
+                prev_hash = hash;
+                leaves.push(leaf);
                 next_seq += 1;
                 Ok(())
             });
             if outcome.is_err() {
                 (next_seq, prev_hash) = (before.0, before.1);
                 frames.truncate(before.2);
+                leaves.truncate(before.3);
             }
             outcomes.push(outcome.map(|()| before.0));
         }
         if !frames.is_empty() {
             let (segment, segment_bytes) = self.write(&frames)?;
+            // Order matters: the tree, and with it every checkpoint, holds only what is synced.
+            leaves.into_iter().try_for_each(|leaf| self.tree.push(leaf))?;
             self.synced = Position { next_seq, prev_hash, segment, segment_bytes };
         }
         Ok(outcomes)
@@ -98,7 +117,7 @@ impl Writer {
         prev_hash: Digest,
         draft: EntryDraft,
         frames: &mut Vec<u8>,
-    ) -> Result<Digest, Oversized> {
+    ) -> Result<(Digest, Hash), Oversized> {
         let Identity { origin, key, clock, test_env, .. } = &self.identity;
         let place = Place {
             seq,
@@ -114,7 +133,7 @@ impl Writer {
         let signature = key.sign(Context::LogEntry, &[origin.as_str().as_bytes(), &json]);
         let payload = frame::payload(&json, &signature);
         frame::append(frames, &payload);
-        Ok(Digest::of(&payload))
+        Ok((Digest::of(&payload), Hash::of_leaf(&json)))
     }
 
     /// The segment written to and its length afterwards. Durable when it returns `Ok`.

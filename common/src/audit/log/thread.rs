@@ -2,15 +2,20 @@
 
 use std::{
     io,
+    sync::Arc,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::{LogError, MAX_RECORDED_AT_ONCE};
-use crate::audit::{entry::EntryDraft, writer::Writer};
+use crate::{
+    audit::{entry::EntryDraft, writer::Writer},
+    tlog::TreeReader,
+};
 
 /// Pauses between attempts to reopen.
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +51,14 @@ pub(super) struct WriterThread {
 impl WriterThread {
     pub(super) fn start(
         writer: Writer,
+        tree: Arc<ArcSwap<TreeReader>>,
         available: watch::Sender<bool>,
         back_off: BackOff,
     ) -> io::Result<Self> {
         // Unbounded, for its bound is the number of `Job::_turn`s.
         let (jobs, queue) = mpsc::channel();
-        let run = move || Loop { writer, queue, available: Available(available), back_off }.run();
+        let run =
+            move || Loop { writer, tree, queue, available: Available(available), back_off }.run();
         let thread = thread::Builder::new().name("audit-log".to_owned()).spawn(run)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -89,6 +96,7 @@ impl Drop for Available {
 
 struct Loop {
     writer: Writer,
+    tree: Arc<ArcSwap<TreeReader>>,
     queue: Receiver<Job>,
     available: Available,
     back_off: BackOff,
@@ -123,8 +131,11 @@ impl Loop {
 
     fn commit(&mut self, mut batch: Vec<Job>) -> io::Result<()> {
         let groups = batch.iter_mut().map(|job| std::mem::take(&mut job.drafts)).collect();
-        match self.writer.commit(groups) {
-            Ok(outcomes) => {
+        let committed = self.writer.commit(groups);
+        // Order matters: whoever is told of an entry finds it in the tree.
+        match committed.and_then(|outcomes| Ok((outcomes, self.writer.tree()?))) {
+            Ok((outcomes, tree)) => {
+                self.tree.store(Arc::new(tree));
                 for (job, outcome) in batch.into_iter().zip(outcomes) {
                     job.finish(
                         outcome

@@ -97,4 +97,8 @@ impl<S: Storage> Storage for Faulty<S> {
         self.switch.sync()?;
         self.disk.sync_dir()
     }
+
+    fn scratch(&mut self) -> io::Result<std::fs::File> {
+        self.disk.scratch()
+    }
 }

@@ -1,0 +1,70 @@
+//! The node's log is seen by the hub, and the hub's by the node: what each of the two needs of this program.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use brag_common::{
+    alert::Alert,
+    audit::{Party, entry::Action},
+    keys::VerifyingKey,
+    peer::{TrustDomain, VerifiedPeer},
+    status::PeerFacing as _,
+    time::Timestamp,
+    witness::{
+        Witness,
+        grpc::{Peers, WitnessHost},
+        keys::LogKeys,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::node::Shared;
+
+impl WitnessHost for Shared {
+    fn witness(&self) -> &Arc<Witness> {
+        &self.witness
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+
+    fn own_keys(&self) -> Option<LogKeys> {
+        let party = Party::Agency(self.config.agency.clone());
+        let (log, witness) = (self.log.note_key().clone(), self.witness.public().clone());
+        Some(LogKeys::sign(&self.trust_domain, &party, log, witness, &self.statements))
+    }
+
+    fn party(&self, peer: &VerifiedPeer) -> Result<Party, &'static str> {
+        self.hub(peer).map(|()| Party::Hub).map_err(|refusal| refusal.code())
+    }
+
+    fn statement_key(&self, party: &Party) -> Option<VerifyingKey> {
+        match party {
+            Party::Hub => self.agreement.agreement().hub().map(|keys| keys.signing),
+            // A node witnesses the hub, and is witnessed by it.
+            Party::Agency(_) => None,
+        }
+    }
+
+    async fn inconsistent(&self, party: &Party) {
+        let mut draft = self.draft(Action::AlertRaised);
+        draft.peer = Some(party.clone());
+        // It is on the operator's log already; the audit log says so as soon as it can be written.
+        let _ = self.log.record(self.alerts.raise(Alert::LogInconsistent, draft)).await;
+    }
+}
+
+/// Has the log cosigned by the hub until `shutdown`: when something waits for it, and now and then.
+pub async fn run(shared: Arc<Shared>, hub: Channel, shutdown: CancellationToken) {
+    let every = shared.config.witness.every.get();
+    let peers = Peers::new(Arc::clone(&shared), BTreeMap::from([(Party::Hub, hub)]));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = shared.cosigned.keep_asking(&peers, every) => {}
+    }
+}
