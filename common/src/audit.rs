@@ -25,6 +25,7 @@ pub mod entry;
 pub mod frame;
 pub mod log;
 mod recover;
+pub mod shard;
 pub mod storage;
 pub mod verify;
 mod writer;

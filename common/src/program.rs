@@ -14,8 +14,9 @@ use crate::{
     admin::Readiness,
     agreement::{Environment, SignedAgreement},
     audit::{
-        AuditLog, LogOptions, Origin, entries,
+        AuditLog, Entry, LogOptions, Origin, entries,
         entry::{AgreementStamp, Party},
+        shard,
     },
     keyfile,
     peer::TrustDomain,
@@ -29,8 +30,11 @@ use crate::{
 /// How often a program looks whether what depends on the clock has changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The log's shard: a new one is begun after a restore, not by the program alone.
+/// The first shard of every log; a later one is begun by a person ([`shard`]).
 pub const LOG_SHARD: &str = "1";
+
+/// The folder of the log's shards, within a program's data.
+pub const LOG_FOLDER: &str = "log";
 
 /// What a program is given besides its configuration; tests give their own.
 #[derive(Debug)]
@@ -107,9 +111,12 @@ pub fn log_options(
     clock: &SharedClock,
 ) -> anyhow::Result<LogOptions> {
     let (trust_domain, _) = realm(agreement)?;
-    let origin = Origin::new(trust_domain.as_str(), party, LOG_SHARD)?;
+    let logs = data.join(LOG_FOLDER);
+    let shard = shard::current(&logs)
+        .with_context(|| format!("can not read the folder `{}`", logs.display()))?;
+    let origin = Origin::new(trust_domain.as_str(), party, &shard)?;
     let key = keyfile::read_signing_key(key_file)?;
-    let options = LogOptions::new(data.join("log"), origin, key, Arc::clone(clock));
+    let options = LogOptions::new(logs, origin, key, Arc::clone(clock));
     Ok(match agreement.agreement().environment() {
         Environment::Test => options.in_test_environment(),
         Environment::Production => options,
@@ -147,17 +154,29 @@ pub async fn open_log(
         let log = AuditLog::open(options)?;
         let replay = ReplayGuard::new();
         let since = now.checked_sub(MAX_VALIDITY + MAX_SKEW * 2)?;
-        for entry in entries(log.dir())? {
-            let entry = entry?;
+        let mut remember = |entry: Entry| {
             if entry.ts >= since
                 && let Some(exchange) = entry.exchange
             {
                 replay.remember(exchange, entry.ts);
             }
+        };
+        // What a former shard lost is lost; what it has is still not to be repeated.
+        if let Some(former) = shard::former(log.dir())? {
+            entries(&former)?.map_while(Result::ok).for_each(&mut remember);
+        }
+        for entry in entries(log.dir())? {
+            remember(entry?);
         }
         Ok((log, replay))
     });
-    opened.await?
+    let (log, replay) = opened.await??;
+    if log.tree().head().size == 0
+        && let Some(first) = shard::first_entry(log.dir())?
+    {
+        log.record(first).await?;
+    }
+    Ok((log, replay))
 }
 
 /// Tells `tell` at once whether the program is ready, and the returned future keeps that up to date until the log is

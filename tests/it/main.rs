@@ -16,6 +16,8 @@
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
+//! - [`witness`]: logs that see each other, detail that waits for it, and logs that are not what they were
+//! - [`other_verifier`]: a verifier that nobody here wrote accepts our logs
 //! - [`agreement_change`]: versions of the agreement that end, begin, differ, and parties that withdraw
 //! - [`over_versions`]: what was made under a version of the agreement that another has replaced since
 //! - [`change_of_evidence`]: ratings that are replaced, withdrawn or challenged, and what that does to releases
@@ -47,6 +49,7 @@ mod log_failure;
 mod malicious_hub;
 mod malicious_node;
 mod node_process;
+mod other_verifier;
 mod over_versions;
 mod partial_failure;
 mod plan;
@@ -60,3 +63,4 @@ mod stand_in;
 mod tidy;
 mod transcript;
 mod views;
+mod witness;

@@ -95,7 +95,7 @@ async fn inbox(federation: &Federation, agency: &str) -> Vec<InboxItem> {
     answer.into_inner().items
 }
 
-async fn until_inbox(
+pub(crate) async fn until_inbox(
     federation: &Federation,
     agency: &str,
     wanted: impl Fn(&InboxItem) -> bool,

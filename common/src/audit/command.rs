@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{
     chain::Origin,
     entry::{Action, Actor, Entry},
+    shard,
     storage::{KEY_FILE, ORIGIN_FILE},
     verify::{
         Summary, VerifyError, entries, read_verified, verify_every_signature,
@@ -52,6 +53,15 @@ pub enum LogCommand {
     CheckProof(CheckProofArgs),
     /// Write the log as tiles, as other verifiers of transparency logs read it (C2SP tlog-tiles)
     Tiles(TilesArgs),
+    /// Begin a new shard of a log that can not go on, after a restore from a backup or after damage; the program must be stopped
+    BeginShard(BeginShardArgs),
+}
+
+/// What `log begin-shard` is told.
+#[derive(Debug, Args)]
+pub struct BeginShardArgs {
+    /// The folder with the log's shards in it, `data/log`. Run it as the account of the program
+    pub dir: PathBuf,
 }
 
 /// What `log verify` is told.
@@ -122,6 +132,20 @@ pub fn run(command: &LogCommand, out: &mut dyn Write) -> anyhow::Result<u8> {
         LogCommand::Prove(args) => prove::prove(args, out),
         LogCommand::CheckProof(args) => prove::check_proof(args, out),
         LogCommand::Tiles(args) => prove::tiles(args, out),
+        LogCommand::BeginShard(args) => match shard::begin(&args.dir) {
+            Ok(begun) => {
+                writeln!(out, "{}: written from the program's next start on", begun.display())?;
+                writeln!(
+                    out,
+                    "The shard before stays as it is: keep it, and tell information governance why."
+                )?;
+                Ok(DONE)
+            }
+            Err(error) => {
+                writeln!(out, "not done: {:#}", anyhow::Error::new(error))?;
+                Ok(FAILED)
+            }
+        },
     }
 }
 

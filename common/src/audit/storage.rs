@@ -139,6 +139,20 @@ impl Storage for FileStorage {
     }
 }
 
+/// Whether a program writes the log in `dir`.
+pub(crate) fn is_locked(dir: &Path) -> io::Result<bool> {
+    let lock = match OpenOptions::new().write(true).open(dir.join(LOCK_FILE)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(fs::TryLockError::WouldBlock) => Ok(true),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// A file that is there with all of its text, or not at all.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let temporary = path.with_extension("tmp");

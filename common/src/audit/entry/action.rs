@@ -114,6 +114,8 @@ actions! {
     ReportRead = "report_read";
     /// A signed agreement was loaded or replaced.
     AgreementLoaded = "agreement_loaded";
+    /// A new shard of the log was begun; `count` is the number of the one before, and the digest that of its last checkpoint.
+    ShardBegun = "shard_begun";
     /// The program started to serve.
     ServiceStarted = "service_started";
     /// The program stopped in good order.
