@@ -168,10 +168,10 @@ pub async fn receive(
     } else {
         let name = release.clone();
         shared.views.run(move |keys| keys.put(&name, key.secret())).await?;
-        change.blob(&blob_place(&release), &wrapped);
+        change.blob(&blob_place(&view.enquiry, &release), &wrapped);
         shared.views.expect(view.expires);
     }
-    change.inbox(&release, &record)?;
+    change.inbox(&view.enquiry, &release, &record)?;
     Ok(shared.store.run(move |store| store.commit(change)).await?)
 }
 

@@ -26,7 +26,7 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft},
     },
     durable::{KeyFolder, StoreError},
-    id::ReleaseRef,
+    id::{EnquiryRef, ReleaseRef},
     time::Timestamp,
     view::ViewKey,
 };
@@ -127,12 +127,12 @@ async fn close_alone(
     shared.log.record(draft).await?;
     let closed = Some(Closed { why, at: shared.clock.now() });
     let record = InboxRecord { closed, ..record };
-    let name = release.clone();
+    let (name, enquiry) = (release.clone(), view.enquiry);
     let erase = move |store: &crate::store::Store| {
-        let place = blob_place(&name);
+        let place = blob_place(&enquiry, &name);
         let n_bytes = store.blob(&place)?.map_or(0, |wrapped| wrapped.len());
         let mut change = Change::new();
-        change.inbox(&name, &record)?;
+        change.inbox(&enquiry, &name, &record)?;
         change.remove_blob(&place, n_bytes);
         store.commit(change)
     };
@@ -140,8 +140,9 @@ async fn close_alone(
 }
 
 /// Where the sealed detail of a view is.
-pub(crate) fn blob_place(release: &ReleaseRef) -> String {
-    format!("inbox/{release}")
+#[must_use]
+pub fn blob_place(enquiry: &EnquiryRef, release: &ReleaseRef) -> String {
+    format!("{enquiry}/inbox/{release}")
 }
 
 /// Why no view may be open now; `None` while the agreement is in force for this agency.
@@ -211,7 +212,7 @@ pub async fn open_detail(
                     the view may have ended since: ask for the detail again";
         return Err(not_opened(shared, who, &view, "view_key_missing", text).await?);
     };
-    let place = blob_place(&release);
+    let place = blob_place(&view.enquiry, &release);
     let wrapped = shared.store.run(move |store| store.blob(&place)).await?;
     let wrapped = wrapped.ok_or(Refusal::Internal)?;
     let draft = who.signs(view.draft(shared, Action::DetailOpened));

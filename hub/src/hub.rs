@@ -155,7 +155,7 @@ impl Hub {
         // Before the store is made: a hub whose agreement is not accepted leaves nothing behind.
         read_agreement(&config, &clock)?;
         let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
-        let store = Store::open(config.data.as_path(), &store_key)?;
+        let store = Store::open(config.data.as_path(), &config.enquiry_key_folder(), &store_key)?;
         let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
         let Loaded { versions, folder, taken_up } =
             load(folder, &AsHub::of(&config), &clock, |digest| {
