@@ -14,6 +14,7 @@ use brag_common::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
+    erasure::{Erasing, retention},
     id::RequestId,
     program::{Surroundings, Took, stamp, watch_agreements, watch_readiness},
     replay::ReplayGuard,
@@ -24,7 +25,7 @@ use brag_common::{
     tls::{ClientTls, ServerTls},
     version_folder::VersionFolder,
     versions::{AgreementNow, RealmNow},
-    wire::FILE_DESCRIPTOR_SET,
+    wire::{FILE_DESCRIPTOR_SET, records::records},
 };
 use tokio::{
     net::TcpListener,
@@ -88,6 +89,8 @@ pub struct Shared {
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
     pub at_desk: tokio::sync::Mutex<()>,
+    /// The state of erasing enquiries.
+    pub erasing: Erasing,
     /// Held while it is looked at whether something released has to be taken back.
     pub retracting: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
@@ -207,6 +210,7 @@ impl Node {
             deadlines: Deadlines::default(),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
+            erasing: Erasing::default(),
             retracting: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
@@ -253,7 +257,8 @@ impl Node {
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::node(Arc::clone(&shared)))
-            .add_service(service::desk(Arc::clone(&shared)));
+            .add_service(service::desk(Arc::clone(&shared)))
+            .add_service(records(Arc::clone(&shared)));
         let renewing = tokio::spawn(renew::run(
             Arc::clone(&shared),
             Arc::clone(&client_tls),
@@ -271,6 +276,7 @@ impl Node {
             tokio::spawn(outbox::run(Arc::clone(&shared), client_tls, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
+        let erasing = tokio::spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -287,6 +293,7 @@ impl Node {
         renewing.await?;
         reviewing.await?;
         closing.await?;
+        erasing.await?;
         taking_up.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.

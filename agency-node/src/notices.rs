@@ -18,6 +18,7 @@ use brag_common::{
 
 use crate::{
     desk::{Act, send},
+    erasure::not_erased,
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox, retract,
@@ -44,6 +45,7 @@ pub async fn notified(
         .agreement
         .believe(&signed, &shared.realm, &claimed.enquiry, Seen::New)
         .map_err(|_| not_a_notice())?;
+    not_erased(shared, &statement.enquiry)?;
     let exchange = &envelope.request_id;
     match &statement.body {
         Body::Consent(consent) => {

@@ -10,7 +10,7 @@ use brag_common::{
     status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
-        MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
+        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
         pb::{
             desk_service_server::{DeskService, DeskServiceServer},
             node_service_server::{NodeService, NodeServiceServer},
@@ -41,7 +41,7 @@ use crate::{
 mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
+pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService", wire::records::NAME];
 
 /// The service for the hub.
 #[must_use]

@@ -323,6 +323,14 @@ impl Store {
         parse_last(self.scan("review/")?)
     }
 
+    /// Releases of one enquiry that wait, or waited, for people.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn reviews_in(&self, enquiry: &EnquiryRef) -> Result<Vec<(WorkRef, Review)>, StoreError> {
+        parse_rest(self.scan(&format!("review/{enquiry}/"))?)
+    }
+
     /// When this node took up a version of the agreement; `None` when it has not.
     ///
     /// # Errors
@@ -418,6 +426,17 @@ impl Store {
         parse_last(self.scan("inbox/")?)
     }
 
+    /// The views of one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inbox_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(ReleaseRef, InboxRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("inbox/{enquiry}/"))?)
+    }
+
     /// Whether a member of staff has said that they are linked to the family of an enquiry.
     ///
     /// # Errors
@@ -451,6 +470,17 @@ impl Store {
     /// When the store fails.
     pub fn notice(&self, notice: &RequestId) -> Result<Option<NoticeRecord>, StoreError> {
         self.named("notice", notice.as_str())
+    }
+
+    /// Notices in one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notices_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, NoticeRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("notice/{enquiry}/"))?)
     }
 
     /// Every notice that a holder took detail back.

@@ -39,7 +39,7 @@ use crate::{
     node::Shared,
     receive::View,
     store::{
-        Change,
+        Change, Store,
         shapes::{CloseReason, Closed, InboxRecord},
     },
 };
@@ -82,6 +82,22 @@ impl Views {
     ) -> Result<T, StoreError> {
         let keys = self.keys.clone();
         tokio::task::spawn_blocking(move || work(&keys)).await.map_err(|_| StoreError::Failed)?
+    }
+
+    /// Destroys the keys of every view of an enquiry that is being erased. Blocks.
+    ///
+    /// # Errors
+    /// When a key can not be destroyed, or the store fails.
+    pub(crate) fn destroy_all(
+        &self,
+        store: &Store,
+        enquiry: &EnquiryRef,
+    ) -> Result<(), StoreError> {
+        let _alone = self.alone.blocking_lock();
+        for (release, _) in store.inbox_in(enquiry)? {
+            self.keys.destroy(&release)?;
+        }
+        Ok(())
     }
 
     /// A view that ends then is open now.
@@ -128,7 +144,7 @@ async fn close_alone(
     let closed = Some(Closed { why, at: shared.clock.now() });
     let record = InboxRecord { closed, ..record };
     let (name, enquiry) = (release.clone(), view.enquiry);
-    let erase = move |store: &crate::store::Store| {
+    let erase = move |store: &Store| {
         let place = blob_place(&enquiry, &name);
         let n_bytes = store.blob(&place)?.map_or(0, |wrapped| wrapped.len());
         let mut change = Change::new();

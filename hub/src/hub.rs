@@ -11,6 +11,7 @@ use brag_common::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
+    erasure::{Erasing, retention},
     id::{AgencyId, EnquiryRef},
     keyfile,
     peer::TrustDomain,
@@ -27,7 +28,7 @@ use brag_common::{
     tls::{ClientTls, ServerTls, connect},
     version_folder::{Found, VersionFolder},
     versions::{AgreementNow, RealmNow, Versions},
-    wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse},
+    wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse, records::records},
 };
 use tokio::{
     net::TcpListener,
@@ -98,6 +99,8 @@ pub struct Shared {
     pub notice_locks: Locks,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
+    /// The state of erasing enquiries.
+    pub erasing: Erasing,
     /// Ends everything.
     pub shutdown: CancellationToken,
 }
@@ -207,6 +210,7 @@ impl Hub {
             challenged: Notify::new(),
             notice_locks: Locks::default(),
             enrolling: Mutex::default(),
+            erasing: Erasing::default(),
             shutdown,
         });
         Ok(Self { shared, folder, listener, server_tls, metrics, limits: surroundings.limits })
@@ -248,7 +252,8 @@ impl Hub {
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::agencies(Arc::clone(&shared)))
-            .add_service(service::coordinators(Arc::clone(&shared)));
+            .add_service(service::coordinators(Arc::clone(&shared)))
+            .add_service(records(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(watch_agreements(
@@ -261,6 +266,7 @@ impl Hub {
         ));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
+        shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
