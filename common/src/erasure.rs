@@ -389,12 +389,20 @@ async fn complete<E: Erasable>(of: &Arc<E>) -> Result<(), NotDone> {
     Ok(())
 }
 
+/// The moment from which the retention of an enquiry counts; `None` when nothing of it is kept, or it is being erased.
+async fn moment<E: Erasable>(
+    of: &Arc<E>,
+    enquiry: &EnquiryRef,
+) -> Result<Option<Timestamp>, NotDone> {
+    let name = enquiry.clone();
+    run(of, move |of| if of.durable().is_erased(&name) { Ok(None) } else { of.counts_from(&name) })
+        .await
+}
+
 /// Something of the enquiry is kept here, and it is not being erased.
 async fn known<E: Erasable>(of: &Arc<E>, enquiry: &EnquiryRef) -> Result<(), NotDone> {
-    let name = enquiry.clone();
-    let known =
-        run(of, move |of| Ok(!of.durable().is_erased(&name) && of.counts_from(&name)?.is_some()));
-    if known.await? { Ok(()) } else { Err(NotDone::NotFound("enquiry")) }
+    let known = moment(of, enquiry).await?;
+    known.map(|_| ()).ok_or(NotDone::NotFound("enquiry"))
 }
 
 async fn not_held<E: Erasable>(of: &Arc<E>, enquiry: &EnquiryRef) -> Result<(), NotDone> {

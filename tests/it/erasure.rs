@@ -182,6 +182,11 @@ fn of_enquiry(rows: &BTreeMap<String, Vec<u8>>, enquiry: &EnquiryRef) -> Vec<Str
     rows.iter().filter(names).map(|(place, _)| place.clone()).collect()
 }
 
+async fn shown(federation: &Federation, enquiry: &EnquiryRef) -> Result<(), Status> {
+    let request = pb::ShowRequest { enquiry: enquiry.to_string() };
+    federation.coordinator().show(request).await.map(|_| ())
+}
+
 fn refused<T: std::fmt::Debug>(outcome: Result<T, Status>, code: &str) {
     let status = outcome.unwrap_err();
     assert_eq!(code_of(&status), Some(code), "{status:?}");
@@ -229,8 +234,7 @@ async fn d3_an_erased_enquiry_opens_from_no_store_and_no_copy_and_every_log_veri
     assert_eq!(fs::read_dir(&view_keys).unwrap().count(), 1, "its view has ended");
 
     // The hub shows it no more, finds its people only where they still are, and names it nowhere.
-    let shown = federation.coordinator().show(pb::ShowRequest { enquiry: enquiry.to_string() });
-    assert_eq!(shown.await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(shown(federation, &enquiry).await.unwrap_err().code(), Code::NotFound);
     let found = federation
         .coordinator()
         .find_person(pb::FindPersonRequest { identity: played.father.canonical_bytes() })
@@ -275,8 +279,7 @@ async fn d3_an_erased_enquiry_opens_from_no_store_and_no_copy_and_every_log_veri
     copy_folder(&hub.join("backup"), &hub.join("data"));
     start(&mut played.federation, "hub").await;
     let federation = &played.federation;
-    let shown = federation.coordinator().show(pb::ShowRequest { enquiry: enquiry.to_string() });
-    assert_eq!(shown.await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(shown(federation, &enquiry).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(federation.show(&second.name).await.people.len(), 1);
     // It also checks every log.
     played.federation.finish().await;

@@ -99,7 +99,12 @@ impl Report {
             one.key_exists = keys.key(&one.enquiry)?.is_some();
         }
         erased.sort_by(|a, b| (a.at, &a.enquiry).cmp(&(b.at, &b.enquiry)));
-        Ok(Self { erased, n_keys: keys.names()?.len() })
+        let mut n_keys = 0;
+        for name in keys.names()? {
+            // A file that is just being destroyed is no key any more.
+            n_keys += usize::from(keys.key(&name)?.is_some());
+        }
+        Ok(Self { erased, n_keys })
     }
 }
 

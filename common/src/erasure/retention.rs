@@ -9,7 +9,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Erasable, HELD, LOOK_EVERY, NotDone, Rule, complete, erase, known, not_held, run as off_thread,
+    Erasable, LOOK_EVERY, NotDone, Rule, complete, erase, moment, not_held, run as off_thread,
 };
 use crate::{
     audit::entry::Actor,
@@ -70,22 +70,15 @@ async fn look_at<E: Erasable>(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, NotDone> {
     let _alone = of.erasing().alone.lock().await;
-    match known(of, enquiry).await {
-        Err(NotDone::NotFound(_)) => return Ok(None),
-        known => known?,
-    }
-    match not_held(of, enquiry).await {
-        Err(NotDone::Rule { code, .. }) if code == HELD.code() => return Ok(None),
-        free => free?,
-    }
-    let name = enquiry.clone();
-    let Some(from) = off_thread(of, move |of| of.counts_from(&name)).await? else {
-        return Ok(None);
-    };
+    let Some(from) = moment(of, enquiry).await? else { return Ok(None) };
     let due = of.period().after(from);
     if due > now {
         return Ok(Some(due));
     }
-    erase(of, enquiry, Rule::Retention, Actor::Program).await?;
+    match not_held(of, enquiry).await {
+        Ok(()) => _ = erase(of, enquiry, Rule::Retention, Actor::Program).await?,
+        Err(NotDone::Rule { .. }) => {}
+        Err(failed) => return Err(failed),
+    }
     Ok(None)
 }

@@ -73,7 +73,38 @@ impl Findable {
 
 #[cfg(test)]
 mod tests {
+    use brag_common::secret::SecretBytes;
+
     use super::*;
+    use crate::store::{Change, Store};
+
+    #[test]
+    fn people_are_found_after_a_restart_until_their_enquiry_is_erased() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let (data, keys) = (folder.path().join("data"), folder.path().join("keys"));
+            Store::open(&data, &keys, &SecretBytes::new([7; 32])).unwrap()
+        };
+        let (e1, e2): (EnquiryRef, EnquiryRef) = ("e1".parse().unwrap(), "e2".parse().unwrap());
+        let person: PersonRef = "p1".parse().unwrap();
+        let store = open();
+        for enquiry in [&e1, &e2] {
+            let mut change = Change::new();
+            change.findable(&store, enquiry, &person, [b"K01 9990000018"]).unwrap();
+            store.commit(change).unwrap();
+        }
+        drop(store);
+        let store = open();
+        assert_eq!(store.under_key(b"K01 9990000018").len(), 2);
+        assert_eq!(store.n_findable(), 2);
+        store.durable().begin_erasure(&e1, b"").unwrap();
+        store.forget(&e1).unwrap();
+        store.durable().finish_erasure(&e1).unwrap();
+        let only = [(e2, person)];
+        assert_eq!(store.under_key(b"K01 9990000018"), only);
+        drop(store);
+        assert_eq!(open().under_key(b"K01 9990000018"), only);
+    }
 
     #[test]
     fn who_is_forgotten_is_under_no_key_and_others_stay() {

@@ -236,6 +236,35 @@ fn keys_are_read_once_and_no_copy_of_the_data_has_one() {
 }
 
 #[test]
+fn the_stores_key_file_can_be_exchanged_and_scopes_open_and_are_erased_as_before() {
+    use crate::{
+        keyfile::{self, KeyKind},
+        store_key,
+    };
+    let site = Site::new();
+    let key_file = site.0.path().join("store.key");
+    keyfile::write(&key_file, KeyKind::Store, &SecretBytes::new([7; 32])).unwrap();
+    let open = || {
+        let key = store_key::open(&site.data(), &key_file).unwrap();
+        let scopes = Scopes::open(&site.data(), &site.keys(), KINDS).unwrap();
+        Durable::open_scoped(&site.data().join("store"), &key, CACHE, scopes).unwrap()
+    };
+    let store = open();
+    put(&store, "enquiry/e1", "Ann").unwrap();
+    put(&store, "enquiry/e2", "Ben").unwrap();
+    let rotated = store_key::rotate(&site.data(), &key_file).unwrap();
+    rotated.former.iter().for_each(|former| fs::remove_file(former).unwrap());
+    drop(store);
+    let store = open();
+    assert_eq!(value(&store, "enquiry/e1").as_deref(), Some("Ann"));
+    erase(&store, "e1");
+    drop(store);
+    let store = open();
+    assert_eq!(value(&store, "enquiry/e1"), None);
+    assert_eq!(value(&store, "enquiry/e2").as_deref(), Some("Ben"));
+}
+
+#[test]
 fn of_writers_and_an_erasure_at_the_same_time_nothing_is_readable_afterwards() {
     let site = Site::new();
     let store = site.open();
