@@ -47,8 +47,8 @@ pub use batch::Batch;
 use batch::Change;
 pub use error::StoreError;
 pub use key_folder::KeyFolder;
-pub use scope::Scopes;
 use scope::Scoping;
+pub use scope::{Begun, Scopes};
 use seal::StoreKeys;
 
 /// Version of what this module writes. 1 was before enquiries had keys of their own.

@@ -66,6 +66,9 @@ impl Scopes {
     }
 }
 
+/// An erasure that has begun, with its note.
+pub type Begun = (EnquiryRef, Zeroizing<Vec<u8>>);
+
 /// The scopes of an open store.
 pub(super) struct Scoping {
     scopes: Scopes,
@@ -347,7 +350,7 @@ impl Durable {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn erasures_begun(&self) -> Result<Vec<(EnquiryRef, Zeroizing<Vec<u8>>)>, StoreError> {
+    pub fn erasures_begun(&self) -> Result<Vec<Begun>, StoreError> {
         self.refuse_failed()?;
         let all = [&[META][..], ERASING].concat();
         let mut begun = Vec::new();

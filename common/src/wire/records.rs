@@ -73,8 +73,8 @@ impl<G: Governed> ForGovernance<G> {
     }
 }
 
-fn refused(why: NotDone) -> Status {
-    to_status(&why)
+fn refused<E: Into<NotDone>>(why: E) -> Status {
+    to_status(&why.into())
 }
 
 #[tonic::async_trait]
