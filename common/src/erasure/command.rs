@@ -24,6 +24,9 @@ pub const REFUSED: u8 = 3;
 #[derive(Debug, Subcommand)]
 pub enum HoldCommand {
     /// Hold an enquiry; needs the role governance
+    ///
+    /// Example, after the program's name: hold set ENQUIRY --reason "Subject of a court case." --profile me.toml
+    #[command(verbatim_doc_comment)]
     Set {
         /// Reference of the enquiry
         enquiry: EnquiryRef,
@@ -35,6 +38,9 @@ pub enum HoldCommand {
         to: To,
     },
     /// Lift the hold of an enquiry; what is due by then is erased at once
+    ///
+    /// Example, after the program's name: hold lift ENQUIRY --profile me.toml
+    #[command(verbatim_doc_comment)]
     Lift {
         /// Reference of the enquiry
         enquiry: EnquiryRef,
@@ -43,6 +49,9 @@ pub enum HoldCommand {
         to: To,
     },
     /// List the holds. Looking is recorded
+    ///
+    /// Example, after the program's name: hold list --profile me.toml
+    #[command(verbatim_doc_comment)]
     List {
         /// Which program
         #[command(flatten)]
@@ -70,6 +79,9 @@ pub struct EraseArgs {
 #[derive(Debug, Subcommand)]
 pub enum ErasureCommand {
     /// Print what was erased, when and by whom, and check that no key of it exists; exit 4 when one does
+    ///
+    /// Example, after the program's name: erasure report --config /etc/brag/program.toml
+    #[command(verbatim_doc_comment)]
     Report {
         /// The program's configuration: it says where the log and the keys are
         #[arg(long, value_name = "FILE")]
