@@ -24,6 +24,7 @@ use brag_common::{
 
 use crate::{
     case::Case,
+    erasure::not_erased,
     guard::Refusal,
     node::Shared,
     outbox, retract,
@@ -97,6 +98,7 @@ pub async fn answer_release(
     query: ReleaseQuery,
 ) -> Result<Vec<Reply>, Refusal> {
     shared.admit(&query.envelope)?;
+    not_erased(shared, &query.enquiry)?;
     let case = Case::weigh(shared, &query).await?;
     let decisions = case.decide(shared.log.is_available());
     case.alert(&decisions).await;

@@ -21,6 +21,7 @@ use brag_common::{
 
 use crate::{
     analysis::Named,
+    erasure::not_erased,
     guard::Refusal,
     node::Shared,
     standing::{Rateable, today},
@@ -71,6 +72,7 @@ impl Sayable {
 pub async fn answer_round(shared: &Arc<Shared>, query: RateQuery) -> Result<Vec<Sayable>, Refusal> {
     shared.admit(&query.envelope)?;
     shared.under_agreement(&query.envelope)?;
+    not_erased(shared, &query.enquiry)?;
     let people: Vec<PersonRef> = query.people.iter().map(|p| p.person.person.clone()).collect();
     let all_unable = || people.iter().cloned().map(Sayable::audit_unavailable).collect();
     if !shared.log.is_available() {

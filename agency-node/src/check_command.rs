@@ -116,7 +116,14 @@ pub fn check(config: &Config, clock: &SharedClock, findings: &mut Findings) {
     let agreement = check_keys_and_agreement(config, clock, findings);
     check_tls(config, agreement.as_ref(), clock, findings);
     check_data(config.data.as_path(), findings);
-    check_view_keys(config, findings);
+    check_key_folder("view_keys", &config.view_key_folder(), "no backup", config, findings);
+    check_key_folder(
+        "enquiry_keys",
+        &config.enquiry_key_folder(),
+        "no backup but its own",
+        config,
+        findings,
+    );
     check_addresses(config, findings);
     if config.staff.is_empty() {
         findings.note(
@@ -277,27 +284,32 @@ fn check_data(data: &Path, findings: &mut Findings) {
     }
 }
 
-fn check_view_keys(config: &Config, findings: &mut Findings) {
-    let folder = config.view_key_folder();
+/// Looks at a folder of keys, which lies outside of the data. `backup` is what may copy it.
+fn check_key_folder(
+    option: &'static str,
+    folder: &Path,
+    backup: &str,
+    config: &Config,
+    findings: &mut Findings,
+) {
     if folder.starts_with(config.data.as_path()) {
         findings.problem(
-            "view_keys",
+            option,
             format!(
                 "`{}` lies in the data folder, so a copy of the data would hold them",
                 folder.display()
             ),
-            "choose a folder outside of `data` that no backup takes",
+            format!("choose a folder outside of `data` that {backup} takes"),
         );
     }
     let exists = folder.exists();
-    let above =
-        if exists { Some(folder.as_path()) } else { folder.ancestors().find(|f| f.exists()) };
+    let above = if exists { Some(folder) } else { folder.ancestors().find(|f| f.exists()) };
     let Some(above) = above else { return };
     let private =
         !exists || std::fs::metadata(above).is_ok_and(|metadata| metadata.mode() & 0o077 == 0);
     if !private {
         findings.problem(
-            "view_keys",
+            option,
             format!("`{}` is not the node's user's alone", folder.display()),
             "run chmod 700 on it",
         );
@@ -307,9 +319,9 @@ fn check_view_keys(config: &Config, findings: &mut Findings) {
         std::fs::write(&probe, b"may be deleted\n").and_then(|()| std::fs::remove_file(&probe));
     if let Err(error) = written {
         findings.problem(
-            "view_keys",
+            option,
             format!("`{}` can not be written: {error}", above.display()),
-            "give the node's user the folder, on a local disk that no backup takes",
+            format!("give the node's user the folder, on a local disk that {backup} takes"),
         );
     }
 }

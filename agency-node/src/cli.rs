@@ -8,7 +8,11 @@ use std::{
 
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
-    program::Surroundings,
+    erasure::{
+        command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
+        report,
+    },
+    program::{LOG_SHARD, Surroundings},
     time::SystemClock,
 };
 use clap::{Args, Parser};
@@ -17,6 +21,7 @@ use serde::Serialize;
 use crate::{
     agreement_command::{self, AgreementCommand},
     check_command::{self, CheckArgs},
+    config::Config,
     desk_command::{self, DeskCommand},
     init_command::{self, InitArgs},
     key_command::{self, KeyCommand},
@@ -93,6 +98,25 @@ pub enum Cli {
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
+    /// Keep enquiries from being erased, at a running node; needs the role governance
+    ///
+    /// Example: agency-node hold set ENQUIRY --reason "Subject of a court case." --profile me.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Hold(HoldCommand),
+    /// Erase an enquiry at a running node, for good: one person asks, another confirms; needs the role governance
+    ///
+    /// Everything the node keeps of it, in its store and in every copy of it, becomes unreadable. The agency's own records stay.
+    ///
+    /// Examples:
+    ///   agency-node erase ENQUIRY --reason "The hub opened it about the wrong family." --profile me.toml
+    ///   agency-node erase ENQUIRY --confirm --profile colleague.toml
+    #[command(verbatim_doc_comment)]
+    Erase(EraseArgs),
+    /// Report what was erased; needs no running node
+    ///
+    /// Example: agency-node erasure report --config /etc/brag/agency-node.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Erasure(ErasureCommand),
     /// Verify or show the audit log; needs no running node
     ///
     /// Example: agency-node log verify data/log/1
@@ -132,6 +156,16 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The exit that a command of both programs gives as a code.
+    const fn of(code: u8) -> Self {
+        match code {
+            log_command::DONE => Self::Done,
+            erasure::REFUSED => Self::Refused,
+            log_command::NOT_VERIFIED => Self::NotVerified,
+            _ => Self::Failed,
+        }
+    }
+
     /// The exit code.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -173,11 +207,20 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
         Cli::Agreement(command) => agreement_command::run(&command, stdout),
         Cli::Keys(command) => key_command::run(&command, stdout),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
-        Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
-            log_command::DONE => Exit::Done,
-            log_command::NOT_VERIFIED => Exit::NotVerified,
-            _ => Exit::Failed,
-        }),
+        Cli::Hold(command) => {
+            let mut err = std::io::stderr();
+            Ok(Exit::of(runtime()?.block_on(erasure::hold(&command, stdout, &mut err))?))
+        }
+        Cli::Erase(args) => {
+            let mut err = std::io::stderr();
+            Ok(Exit::of(runtime()?.block_on(erasure::erase(&args, stdout, &mut err))?))
+        }
+        Cli::Erasure(ErasureCommand::Report { config, json }) => {
+            let config = Config::load(&config)?;
+            let log = config.data.as_path().join("log").join(LOG_SHARD);
+            Ok(Exit::of(report::run(&log, &config.enquiry_key_folder(), json, stdout)?))
+        }
+        Cli::Log(command) => Ok(Exit::of(log_command::run(&command, stdout)?)),
     }
 }
 

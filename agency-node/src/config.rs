@@ -26,6 +26,10 @@ pub struct Config {
     /// [`Config::view_key_folder`].
     #[serde(default)]
     pub view_keys: Option<ConfigPath>,
+    /// Folder of the keys of enquiries: outside of `data`, with a backup of its own. Absent: beside `data`, see
+    /// [`Config::enquiry_key_folder`].
+    #[serde(default)]
+    pub enquiry_keys: Option<ConfigPath>,
     /// The signed agreement.
     pub agreement: ConfigPath,
     /// Where the hub and the agency's staff reach the node.
@@ -91,6 +95,8 @@ pub enum Role {
     Approver,
     /// Approves or refuses releases that were escalated.
     Deputy,
+    /// Holds and erases enquiries, and sees nothing of what is in them.
+    Governance,
 }
 
 impl staff::Role for Role {
@@ -99,6 +105,7 @@ impl staff::Role for Role {
             Self::Assessor => "assessor",
             Self::Approver => "approver",
             Self::Deputy => "deputy",
+            Self::Governance => "governance",
         }
     }
 }
@@ -121,12 +128,12 @@ impl Config {
     /// whoever copies the data does not copy them.
     #[must_use]
     pub fn view_key_folder(&self) -> PathBuf {
-        if let Some(folder) = &self.view_keys {
-            return folder.as_path().to_owned();
-        }
-        let data = self.data.as_path();
-        let mut name = data.file_name().unwrap_or_default().to_owned();
-        name.push("-view-keys");
-        data.with_file_name(name)
+        config::beside(&self.data, self.view_keys.as_ref(), "-view-keys")
+    }
+
+    /// Where the keys of enquiries are: as configured, or beside the data folder under its name and `-enquiry-keys`.
+    #[must_use]
+    pub fn enquiry_key_folder(&self) -> PathBuf {
+        config::beside(&self.data, self.enquiry_keys.as_ref(), "-enquiry-keys")
     }
 }

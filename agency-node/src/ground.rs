@@ -73,11 +73,13 @@ impl Ground {
         // Before the store is made: a node whose agreement is not accepted leaves nothing behind.
         read_sealing_key(&config, &read_agreement(&config, &clock)?)?;
         let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
-        let store = Store::open(config.data.as_path(), &store_key).map_err(|error| {
-            let stop = matches!(error, StoreError::Locked { .. });
-            let error = anyhow::Error::new(error);
-            if stop { error.context("stop the node first") } else { error }
-        })?;
+        let enquiry_keys = config.enquiry_key_folder();
+        let store =
+            Store::open(config.data.as_path(), &enquiry_keys, &store_key).map_err(|error| {
+                let stop = matches!(error, StoreError::Locked { .. });
+                let error = anyhow::Error::new(error);
+                if stop { error.context("stop the node first") } else { error }
+            })?;
         let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
         let Loaded { versions, folder, taken_up } =
             load(folder, &AsAgency::of(&config), &clock, |digest| {

@@ -16,6 +16,7 @@ pub mod consent;
 pub mod desk;
 pub mod desk_command;
 pub mod enrol;
+pub mod erasure;
 pub mod ground;
 pub mod guard;
 pub mod hot_index;

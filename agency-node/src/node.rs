@@ -14,6 +14,7 @@ use brag_common::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
+    erasure::{Erasing, retention},
     id::RequestId,
     peer::TrustDomain,
     program::{Surroundings, Took, open_witness, stamp, watch_agreements, watch_readiness},
@@ -25,7 +26,7 @@ use brag_common::{
     tls::{ClientTls, ServerTls},
     version_folder::VersionFolder,
     versions::{AgreementNow, RealmNow},
-    wire::FILE_DESCRIPTOR_SET,
+    wire::{FILE_DESCRIPTOR_SET, records::records},
     witness::{
         self, Witness,
         cosigned::{Cosigned, Quorum},
@@ -100,6 +101,8 @@ pub struct Shared {
     pub outbox: Notify,
     /// Held while a member of staff changes where a person stands, so that no act undoes another.
     pub at_desk: tokio::sync::Mutex<()>,
+    /// The state of erasing enquiries.
+    pub erasing: Erasing,
     /// Held while it is looked at whether something released has to be taken back.
     pub retracting: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
@@ -230,6 +233,7 @@ impl Node {
             deadlines: Deadlines::default(),
             outbox: Notify::new(),
             at_desk: tokio::sync::Mutex::default(),
+            erasing: Erasing::default(),
             retracting: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
@@ -277,7 +281,8 @@ impl Node {
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::node(Arc::clone(&shared)))
             .add_service(service::desk(Arc::clone(&shared)))
-            .add_service(witness::grpc::service(Arc::clone(&shared)));
+            .add_service(witness::grpc::service(Arc::clone(&shared)))
+            .add_service(records(Arc::clone(&shared)));
         let renewing = tokio::spawn(renew::run(
             Arc::clone(&shared),
             Arc::clone(&client_tls),
@@ -297,6 +302,7 @@ impl Node {
         let delivering = tokio::spawn(outbox::run(Arc::clone(&shared), hub, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
+        let erasing = tokio::spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -314,6 +320,7 @@ impl Node {
         renewing.await?;
         reviewing.await?;
         closing.await?;
+        erasing.await?;
         taking_up.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.

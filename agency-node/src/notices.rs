@@ -18,6 +18,7 @@ use brag_common::{
 
 use crate::{
     desk::{Act, send},
+    erasure::not_erased,
     guard::{Refusal, SignedIn},
     node::Shared,
     outbox, retract,
@@ -44,6 +45,7 @@ pub async fn notified(
         .agreement
         .believe(&signed, &shared.realm, &claimed.enquiry, Seen::New)
         .map_err(|_| not_a_notice())?;
+    not_erased(shared, &statement.enquiry)?;
     let exchange = &envelope.request_id;
     match &statement.body {
         Body::Consent(consent) => {
@@ -134,7 +136,7 @@ async fn heard_retraction(
         // Kept before the view is closed: detail that is overtaken by its retraction is not opened when it comes.
         let record = NoticeRecord { signed, received_at: shared.clock.now(), acknowledged: None };
         let mut change = Change::new();
-        change.notice(&name, &record)?;
+        change.notice(&statement.enquiry, &name, &record)?;
         shared.store.run(move |store| store.commit(change)).await?;
     }
     views::close(shared, &retraction.release, CloseReason::Retracted).await?;
@@ -204,7 +206,7 @@ pub async fn acknowledge(
     let mut change = Change::new();
     let (id, signed) = act.sign_and_record(shared, who, &mut change).await?;
     let done = AcknowledgedRecord { by: who.name().clone(), at: shared.clock.now() };
-    change.notice(&notice, &NoticeRecord { acknowledged: Some(done), ..record })?;
+    change.notice(enquiry, &notice, &NoticeRecord { acknowledged: Some(done), ..record })?;
     outbox::put_fact(shared, &id, enquiry, &signed, &mut change);
     send(shared, change).await?;
     Ok(id)

@@ -103,7 +103,8 @@ fn put(
         enquiry: enquiry.to_string(),
         item: Some(item),
     };
-    change.outgoing(shared.order.next(shared.clock.now()), exchange, &request.encode_to_vec());
+    let at = shared.order.next(shared.clock.now());
+    change.outgoing(enquiry, at, exchange, &request.encode_to_vec());
 }
 
 /// The order of deliveries: that in which they came about, also while the clock stands still or is set back.

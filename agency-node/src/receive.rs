@@ -16,6 +16,7 @@ use brag_common::{
 };
 
 use crate::{
+    erasure::not_erased,
     guard::Refusal,
     node::Shared,
     store::{
@@ -136,6 +137,7 @@ pub async fn receive(
         return Err(not_a_permit());
     }
     let _alone = shared.views.alone.lock().await;
+    not_erased(shared, &view.enquiry)?;
     let release = view.decision.release.clone();
     let looked_up = release.clone();
     if let Some(known) = shared.store.run(move |store| store.inbox_item(&looked_up)).await? {
@@ -168,10 +170,10 @@ pub async fn receive(
     } else {
         let name = release.clone();
         shared.views.run(move |keys| keys.put(&name, key.secret())).await?;
-        change.blob(&blob_place(&release), &wrapped);
+        change.blob(&blob_place(&view.enquiry, &release), &wrapped);
         shared.views.expect(view.expires);
     }
-    change.inbox(&release, &record)?;
+    change.inbox(&view.enquiry, &release, &record)?;
     Ok(shared.store.run(move |store| store.commit(change)).await?)
 }
 

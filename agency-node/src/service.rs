@@ -10,7 +10,7 @@ use brag_common::{
     status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
-        MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
+        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
         pb::{
             desk_service_server::{DeskService, DeskServiceServer},
             node_service_server::{NodeService, NodeServiceServer},
@@ -42,7 +42,8 @@ use crate::{
 mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService", witness::grpc::NAME];
+pub const NAMES: &[&str] =
+    &["brag.v1.NodeService", "brag.v1.DeskService", wire::records::NAME, witness::grpc::NAME];
 
 /// The service for the hub.
 #[must_use]

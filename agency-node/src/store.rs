@@ -2,6 +2,10 @@
 //!
 //! Places hold only random references, record numbers and blinded ids, so that the keys of the store say
 //! nothing about anyone. Every function blocks; callers on the runtime use [`Store::run`].
+//!
+//! What belongs to an enquiry is at `<kind>/<enquiry>…`, for the kinds in [`KINDS`], and is sealed under the enquiry's own key. A
+//! record of a new kind that says anything about an enquiry needs its kind there; nothing else has to be done to be erasable.
+//! The agency's own records are under the store's key alone.
 
 use std::{
     path::Path,
@@ -13,7 +17,7 @@ use std::{
 
 use brag_common::{
     audit::entry::Digest,
-    durable::{Batch, Durable, StoreError},
+    durable::{Batch, Durable, Scopes, StoreError},
     enquiry::RatedAnswer,
     id::{
         AgencyId, AgreementDigest, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId,
@@ -35,6 +39,24 @@ use shapes::{
     StandingRating,
 };
 
+/// Kinds of places that belong to the enquiry in their second part.
+pub const KINDS: &[&str] = &[
+    "analysis",
+    "blob",
+    "challenge",
+    "conflict",
+    "consent",
+    "enquiry",
+    "erasure",
+    "hold",
+    "in",
+    "inbox",
+    "notice",
+    "released",
+    "review",
+    "statement",
+];
+
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -53,13 +75,18 @@ pub struct Store {
 pub type ReleasedRow = ((ReleaseRef, AgencyId), ReleasedRecord);
 
 impl Store {
-    /// Opens the store in `data`, making it when there is none.
+    /// Opens the store in `data`, making it when there is none; `enquiry_keys` is the folder of the keys of enquiries.
     ///
     /// # Errors
-    /// When another process uses it, the key is another, or the disk fails.
-    pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
+    /// When another process uses it, the key or the folder is another's, or the disk fails.
+    pub fn open(
+        data: &Path,
+        enquiry_keys: &Path,
+        key: &SecretBytes<32>,
+    ) -> Result<Self, StoreError> {
         let details = Arc::new(DetailKey::derive(key));
-        let db = Durable::open(&data.join("store"), key, CACHE_BYTES)?;
+        let scopes = Scopes::open(data, enquiry_keys, KINDS)?;
+        let db = Durable::open_scoped(&data.join("store"), key, CACHE_BYTES, scopes)?;
         Ok(Self { db, details, n_detail_reads: Arc::default() })
     }
 
@@ -110,7 +137,7 @@ impl Store {
         hex(&self.db.blind(label, id.as_bytes()))
     }
 
-    /// The database, for bulk loading.
+    /// The database, for bulk loading and for what is done with whole enquiries.
     #[must_use]
     pub const fn durable(&self) -> &Durable {
         &self.db
@@ -134,6 +161,18 @@ impl Store {
             found.push((rest.to_owned(), value));
         }
         Ok(found)
+    }
+
+    /// The record of this kind and name, whatever its enquiry. Looks through the places of the kind, not through the records.
+    fn named<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Result<Option<T>, StoreError> {
+        let last = format!("/{name}");
+        for place in self.db.keys(format!("{kind}/").as_bytes()) {
+            let place = String::from_utf8(place?).map_err(|_| shape())?;
+            if place.ends_with(&last) {
+                return self.get(&place);
+            }
+        }
+        Ok(None)
     }
 
     /// A person of the agency's records.
@@ -273,7 +312,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn review(&self, work: &WorkRef) -> Result<Option<Review>, StoreError> {
-        self.get(&format!("review/{work}"))
+        self.named("review", work.as_str())
     }
 
     /// Every release that waits, or waited, for people.
@@ -281,7 +320,15 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn reviews(&self) -> Result<Vec<(WorkRef, Review)>, StoreError> {
-        parse_rest(self.scan("review/")?)
+        parse_last(self.scan("review/")?)
+    }
+
+    /// Releases of one enquiry that wait, or waited, for people.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn reviews_in(&self, enquiry: &EnquiryRef) -> Result<Vec<(WorkRef, Review)>, StoreError> {
+        parse_rest(self.scan(&format!("review/{enquiry}/"))?)
     }
 
     /// When this node took up a version of the agreement; `None` when it has not.
@@ -338,13 +385,17 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn outgoing(&self) -> Result<Vec<String>, StoreError> {
-        let first = self.db.keys(b"blob/out/").map(|place| {
-            let place = place?;
-            let name =
-                std::str::from_utf8(&place).ok().and_then(|place| place.strip_suffix("/0000"));
-            Ok(name.and_then(|name| name.strip_prefix("blob/")).map(ToOwned::to_owned))
-        });
-        first.filter_map(Result::transpose).collect()
+        let mut outgoing = Vec::new();
+        for place in self.db.keys(b"blob/") {
+            let place = String::from_utf8(place?).map_err(|_| shape())?;
+            let first = place.strip_suffix("/0000").and_then(|name| name.strip_prefix("blob/"));
+            let Some(name) = first else { continue };
+            if let Some((_, order)) = name.split_once("/out/") {
+                outgoing.push((order.to_owned(), name.to_owned()));
+            }
+        }
+        outgoing.sort();
+        Ok(outgoing.into_iter().map(|(_, name)| name).collect())
     }
 
     /// A value of any size, kept in pieces.
@@ -364,7 +415,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn inbox_item(&self, release: &ReleaseRef) -> Result<Option<InboxRecord>, StoreError> {
-        self.get(&format!("inbox/{release}"))
+        self.named("inbox", release.as_str())
     }
 
     /// The whole inbox.
@@ -372,7 +423,18 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn inbox(&self) -> Result<Vec<(ReleaseRef, InboxRecord)>, StoreError> {
-        parse_rest(self.scan("inbox/")?)
+        parse_last(self.scan("inbox/")?)
+    }
+
+    /// The views of one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn inbox_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(ReleaseRef, InboxRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("inbox/{enquiry}/"))?)
     }
 
     /// Whether a member of staff has said that they are linked to the family of an enquiry.
@@ -407,7 +469,18 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn notice(&self, notice: &RequestId) -> Result<Option<NoticeRecord>, StoreError> {
-        self.get(&format!("notice/{notice}"))
+        self.named("notice", notice.as_str())
+    }
+
+    /// Notices in one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notices_in(
+        &self,
+        enquiry: &EnquiryRef,
+    ) -> Result<Vec<(RequestId, NoticeRecord)>, StoreError> {
+        parse_rest(self.scan(&format!("notice/{enquiry}/"))?)
     }
 
     /// Every notice that a holder took detail back.
@@ -415,7 +488,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn notices(&self) -> Result<Vec<(RequestId, NoticeRecord)>, StoreError> {
-        parse_rest(self.scan("notice/")?)
+        parse_last(self.scan("notice/")?)
     }
 
     /// The place of the record number of a person by the agency's own id.
@@ -448,6 +521,12 @@ fn hex(bytes: &[u8]) -> String {
 
 fn parse_rest<K: std::str::FromStr, T>(rows: Vec<(String, T)>) -> Result<Vec<(K, T)>, StoreError> {
     rows.into_iter().map(|(rest, value)| Ok((rest.parse().map_err(|_| shape())?, value))).collect()
+}
+
+/// As [`parse_rest`], of places that have the enquiry before the name.
+fn parse_last<K: std::str::FromStr, T>(rows: Vec<(String, T)>) -> Result<Vec<(K, T)>, StoreError> {
+    let last = |rest: &str| rest.rsplit('/').next().and_then(|name| name.parse().ok());
+    rows.into_iter().map(|(rest, value)| Ok((last(&rest).ok_or_else(shape)?, value))).collect()
 }
 
 /// A change of the store that is being put together.
@@ -585,15 +664,21 @@ impl Change {
     /// # Errors
     /// When it can not be encoded.
     pub fn review(&mut self, work: &WorkRef, review: &Review) -> Result<(), StoreError> {
-        self.put(&format!("review/{work}"), review)
+        self.put(&format!("review/{}/{work}", review.enquiry), review)
     }
 
-    /// Something to deliver to the hub; delivered in the order of time.
-    pub fn outgoing(&mut self, at: Timestamp, request_id: &RequestId, request: &[u8]) {
-        self.blob(&format!("out/{:020}-{request_id}", at.as_nanosecond()), request);
+    /// Something of an enquiry to deliver to the hub; delivered in the order of time.
+    pub fn outgoing(
+        &mut self,
+        enquiry: &EnquiryRef,
+        at: Timestamp,
+        request_id: &RequestId,
+        request: &[u8],
+    ) {
+        self.blob(&format!("{enquiry}/out/{:020}-{request_id}", at.as_nanosecond()), request);
     }
 
-    /// A value of any size, kept in pieces.
+    /// A value of any size, kept in pieces. Its name begins with the enquiry it belongs to, and a `/`.
     pub fn blob(&mut self, name: &str, bytes: &[u8]) {
         for (n, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
             self.0.put(format!("blob/{name}/{n:04}").as_bytes(), piece);
@@ -624,8 +709,13 @@ impl Change {
     ///
     /// # Errors
     /// When it can not be encoded.
-    pub fn inbox(&mut self, release: &ReleaseRef, record: &InboxRecord) -> Result<(), StoreError> {
-        self.put(&format!("inbox/{release}"), record)
+    pub fn inbox(
+        &mut self,
+        enquiry: &EnquiryRef,
+        release: &ReleaseRef,
+        record: &InboxRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("inbox/{enquiry}/{release}"), record)
     }
 
     /// What this node released to one recipient.
@@ -646,7 +736,12 @@ impl Change {
     ///
     /// # Errors
     /// When it can not be encoded.
-    pub fn notice(&mut self, notice: &RequestId, record: &NoticeRecord) -> Result<(), StoreError> {
-        self.put(&format!("notice/{notice}"), record)
+    pub fn notice(
+        &mut self,
+        enquiry: &EnquiryRef,
+        notice: &RequestId,
+        record: &NoticeRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("notice/{enquiry}/{notice}"), record)
     }
 }

@@ -26,7 +26,7 @@ use brag_common::{
         entry::{Action, Digest, EntryDraft},
     },
     durable::{KeyFolder, StoreError},
-    id::ReleaseRef,
+    id::{EnquiryRef, ReleaseRef},
     time::Timestamp,
     view::ViewKey,
 };
@@ -39,7 +39,7 @@ use crate::{
     node::Shared,
     receive::View,
     store::{
-        Change,
+        Change, Store,
         shapes::{CloseReason, Closed, InboxRecord},
     },
 };
@@ -82,6 +82,22 @@ impl Views {
     ) -> Result<T, StoreError> {
         let keys = self.keys.clone();
         tokio::task::spawn_blocking(move || work(&keys)).await.map_err(|_| StoreError::Failed)?
+    }
+
+    /// Destroys the keys of every view of an enquiry that is being erased. Blocks.
+    ///
+    /// # Errors
+    /// When a key can not be destroyed, or the store fails.
+    pub(crate) fn destroy_all(
+        &self,
+        store: &Store,
+        enquiry: &EnquiryRef,
+    ) -> Result<(), StoreError> {
+        let _alone = self.alone.blocking_lock();
+        for (release, _) in store.inbox_in(enquiry)? {
+            self.keys.destroy(&release)?;
+        }
+        Ok(())
     }
 
     /// A view that ends then is open now.
@@ -127,12 +143,12 @@ async fn close_alone(
     shared.log.record(draft).await?;
     let closed = Some(Closed { why, at: shared.clock.now() });
     let record = InboxRecord { closed, ..record };
-    let name = release.clone();
-    let erase = move |store: &crate::store::Store| {
-        let place = blob_place(&name);
+    let (name, enquiry) = (release.clone(), view.enquiry);
+    let erase = move |store: &Store| {
+        let place = blob_place(&enquiry, &name);
         let n_bytes = store.blob(&place)?.map_or(0, |wrapped| wrapped.len());
         let mut change = Change::new();
-        change.inbox(&name, &record)?;
+        change.inbox(&enquiry, &name, &record)?;
         change.remove_blob(&place, n_bytes);
         store.commit(change)
     };
@@ -140,8 +156,9 @@ async fn close_alone(
 }
 
 /// Where the sealed detail of a view is.
-pub(crate) fn blob_place(release: &ReleaseRef) -> String {
-    format!("inbox/{release}")
+#[must_use]
+pub fn blob_place(enquiry: &EnquiryRef, release: &ReleaseRef) -> String {
+    format!("{enquiry}/inbox/{release}")
 }
 
 /// Why no view may be open now; `None` while the agreement is in force for this agency.
@@ -211,7 +228,7 @@ pub async fn open_detail(
                     the view may have ended since: ask for the detail again";
         return Err(not_opened(shared, who, &view, "view_key_missing", text).await?);
     };
-    let place = blob_place(&release);
+    let place = blob_place(&view.enquiry, &release);
     let wrapped = shared.store.run(move |store| store.blob(&place)).await?;
     let wrapped = wrapped.ok_or(Refusal::Internal)?;
     let draft = who.signs(view.draft(shared, Action::DetailOpened));

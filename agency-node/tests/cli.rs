@@ -56,6 +56,11 @@ fn every_command_and_option_has_help() {
         "inbox",
         "open",
         "acknowledge",
+        "hold set",
+        "hold lift",
+        "hold list",
+        "erase",
+        "erasure report",
         "log verify",
         "log show",
     ] {

@@ -141,6 +141,18 @@ impl ConfigPath {
     }
 }
 
+/// The folder that is configured; otherwise the one beside `data`, under its name and `suffix`.
+#[must_use]
+pub fn beside(data: &ConfigPath, configured: Option<&ConfigPath>, suffix: &str) -> PathBuf {
+    if let Some(folder) = configured {
+        return folder.as_path().to_owned();
+    }
+    let data = data.as_path();
+    let mut name = data.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    data.with_file_name(name)
+}
+
 impl AsRef<Path> for ConfigPath {
     fn as_ref(&self) -> &Path {
         &self.0

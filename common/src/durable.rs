@@ -9,6 +9,7 @@
 //!   an error, as a whole or not at all.
 //! - Values are sealed (AES-256-GCM) under a key that is not in the store, with their place as
 //!   associated data: a value moved to another place does not open.
+//! - What belongs to one enquiry is sealed under a key of that enquiry, which can be destroyed: see [`Scopes`].
 //! - Places are *not* sealed: they are random references or [`Durable::blind`]ed, never personal data.
 //! - After an error of write or sync the store refuses everything until it is opened again, for its
 //!   memory may then hold what the disk does not.
@@ -20,6 +21,7 @@
 //! A reader may see a commit that is still being synced. All calls block: use `spawn_blocking`.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     fs::File,
     io,
@@ -32,22 +34,25 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::secret::SecretBytes;
+use crate::{id::EnquiryRef, secret::SecretBytes};
 
 mod batch;
 pub(crate) mod dirs;
 mod error;
 mod key_folder;
+mod scope;
 mod seal;
 
 pub use batch::Batch;
 use batch::Change;
 pub use error::StoreError;
 pub use key_folder::KeyFolder;
+use scope::Scoping;
+pub use scope::{Begun, Scopes};
 use seal::StoreKeys;
 
-/// Version of what this module writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Version of what this module writes. 1 was before enquiries had keys of their own.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// sled's segment. It writes a page larger than a quarter of this to a file of its own, in `blobs/`,
 /// which it never syncs. A page holds up to 17 values (node.rs, `should_split`), so with sled's 512 KiB
@@ -103,6 +108,8 @@ pub struct Durable {
 struct Inner {
     db: sled::Db,
     keys: StoreKeys,
+    /// Absent: nothing in it belongs to an enquiry.
+    scoping: Option<Scoping>,
     /// sled's own file, on a handle of ours, for `sync_data`.
     file: File,
     sync: Sync,
@@ -122,13 +129,27 @@ impl Durable {
     /// # Errors
     /// See [`StoreError`]: locked, wrong key, later schema, damaged, or the disk failed.
     pub fn open(path: &Path, key: &SecretBytes<32>, cache_bytes: u64) -> Result<Self, StoreError> {
-        Self::open_with(path, key, cache_bytes, Box::new(File::sync_data))
+        Self::open_with(path, key, cache_bytes, None, Box::new(File::sync_data))
+    }
+
+    /// As [`Durable::open`], for a store in which values belong to enquiries.
+    ///
+    /// # Errors
+    /// As [`Durable::open`], and when the folder of keys belongs to another store.
+    pub fn open_scoped(
+        path: &Path,
+        key: &SecretBytes<32>,
+        cache_bytes: u64,
+        scopes: Scopes,
+    ) -> Result<Self, StoreError> {
+        Self::open_with(path, key, cache_bytes, Some(scopes), Box::new(File::sync_data))
     }
 
     fn open_with(
         path: &Path,
         key: &SecretBytes<32>,
         cache_bytes: u64,
+        scopes: Option<Scopes>,
         sync: Sync,
     ) -> Result<Self, StoreError> {
         dirs::create_dirs(path)?;
@@ -143,6 +164,7 @@ impl Durable {
             inner: Arc::new(Inner {
                 db,
                 keys: StoreKeys::derive(key)?,
+                scoping: scopes.map(Scoping::new),
                 file: File::open(path.join("db"))?,
                 sync,
                 commit: Mutex::new(()),
@@ -151,6 +173,7 @@ impl Durable {
             }),
         };
         store.check_schema()?;
+        store.open_scopes()?;
         // Each time: the first opening may have been killed before it came to this.
         for file in ["conf", "db"] {
             File::open(path.join(file))?.sync_all()?;
@@ -168,6 +191,7 @@ impl Durable {
             let found = found.as_slice().try_into().map(u32::from_be_bytes);
             return match found {
                 Ok(SCHEMA_VERSION) => Ok(()),
+                Ok(found) if found < SCHEMA_VERSION => Err(StoreError::SchemaOlder { found }),
                 Ok(found) => Err(StoreError::SchemaNewer { found }),
                 Err(_) => Err(StoreError::Corrupt { what: "the schema is not a number" }),
             };
@@ -188,7 +212,7 @@ impl Durable {
         self.refuse_failed()?;
         let key = data_key(place);
         match self.inner.db.get(&key)? {
-            Some(sealed) => Ok(Some(self.inner.keys.open(&key, &sealed)?)),
+            Some(sealed) => self.opened(&key, &sealed),
             None => Ok(None),
         }
     }
@@ -199,7 +223,8 @@ impl Durable {
     /// When the disk fails.
     pub fn contains(&self, place: &[u8]) -> Result<bool, StoreError> {
         self.refuse_failed()?;
-        Ok(self.inner.db.contains_key(data_key(place))?)
+        let key = data_key(place);
+        Ok(self.inner.db.contains_key(&key)? && self.is_readable(&key)?)
     }
 
     /// Places that begin with `prefix`, in the order of their bytes, with their values.
@@ -211,12 +236,12 @@ impl Durable {
     ) -> impl Iterator<Item = Result<(Vec<u8>, Zeroizing<Vec<u8>>), StoreError>> + Send + use<>
     {
         let store = self.clone();
-        self.inner.db.scan_prefix(data_key(prefix)).map(move |item| {
+        let read = move |item: sled::Result<(sled::IVec, sled::IVec)>| {
             store.refuse_failed()?;
             let (key, sealed) = item?;
-            let value = store.inner.keys.open(&key, &sealed)?;
-            Ok((place_of(&key), value))
-        })
+            Ok(store.opened(&key, &sealed)?.map(|value| (place_of(&key), value)))
+        };
+        self.inner.db.scan_prefix(data_key(prefix)).filter_map(move |item| read(item).transpose())
     }
 
     /// Places that begin with `prefix`, in the order of their bytes.
@@ -227,16 +252,21 @@ impl Durable {
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + Send + use<> {
         let store = self.clone();
-        self.inner.db.scan_prefix(data_key(prefix)).keys().map(move |key| {
+        let read = move |key: sled::Result<sled::IVec>| {
             store.refuse_failed()?;
-            Ok(place_of(&key?))
-        })
+            scope::readable(&store, &key?)
+        };
+        self.inner
+            .db
+            .scan_prefix(data_key(prefix))
+            .keys()
+            .filter_map(move |key| read(key).transpose())
     }
 
     /// Makes all changes of the batch, durably, or none.
     ///
     /// # Errors
-    /// - [`StoreError::AlreadyPresent`], `ValueTooLarge`, `PlaceTooLong`, `BatchTooLarge`,
+    /// - [`StoreError::AlreadyPresent`], `ValueTooLarge`, `PlaceTooLong`, `BatchTooLarge`, `Erased`,
     ///   `NoRandomness`: nothing changed, the store works on.
     /// - `Io`, `Corrupt`: whether the batch is on the disk is not known, and the store refuses
     ///   everything until it is opened again; then all of the batch is there, or nothing.
@@ -247,12 +277,14 @@ impl Durable {
             return Err(StoreError::BatchTooLarge { n_changes: changes.len() });
         }
         let mut sealed = sled::Batch::default();
+        let mut scopes = BTreeSet::new();
         for change in changes {
             match change {
                 Change::Put { place, value } => {
                     let key = data_key(&place);
-                    let value = self.seal(&key, &value)?;
+                    let (value, scope) = self.seal(&key, &value)?;
                     sealed.insert(key, value);
+                    scopes.extend(scope);
                 }
                 Change::Remove { place } => sealed.remove(data_key(&place)),
             }
@@ -264,6 +296,7 @@ impl Durable {
                     return Err(StoreError::AlreadyPresent);
                 }
             }
+            self.refuse_erased(&scopes)?;
             self.or_fail(self.inner.db.apply_batch(sealed).map_err(StoreError::from))?;
         }
         // Outside the lock, so that several commits share the disk's time.
@@ -285,7 +318,7 @@ impl Durable {
         let mut n_loaded = 0;
         for (place, value) in records {
             let key = data_key(place.as_ref());
-            let sealed = self.seal(&key, value.as_ref())?;
+            let (sealed, _) = self.seal(&key, value.as_ref())?;
             self.or_fail(self.inner.db.insert(key, sealed).map_err(StoreError::from))?;
             n_loaded += 1;
             if n_loaded % LOAD_SYNC_EVERY == 0 {
@@ -317,14 +350,14 @@ impl Durable {
         !self.inner.failed.load(Ordering::SeqCst)
     }
 
-    fn seal(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    fn seal(&self, key: &[u8], value: &[u8]) -> Result<(Vec<u8>, Option<EnquiryRef>), StoreError> {
         if key.len() > MAX_PLACE_BYTES {
             return Err(StoreError::PlaceTooLong { n_bytes: key.len() });
         }
         if value.len() >= MAX_VALUE_BYTES {
             return Err(StoreError::ValueTooLarge { n_bytes: value.len() });
         }
-        self.inner.keys.seal(key, value)
+        self.sealed(key, value)
     }
 
     fn make_durable(&self) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ pub mod audit;
 pub mod config;
 pub mod durable;
 pub mod enquiry;
+pub mod erasure;
 pub mod evidence;
 pub mod id;
 pub mod keyfile;

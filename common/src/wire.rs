@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub mod padding;
+pub mod records;
 pub mod release;
 pub mod round;
 pub mod statement;

@@ -5,6 +5,7 @@ use std::{
     fmt,
     fs::OpenOptions,
     io::Write,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -97,7 +98,8 @@ pub fn check(path: &Path, clock: &SharedClock) -> Vec<Problem> {
     let statements = check_keys(&config, &mut found);
     let domain = check_agreement(&config, statements, clock, &mut found);
     check_tls(&config, domain.as_ref(), clock, &mut found);
-    check_data(config.data.as_path(), &mut found);
+    check_data("data", config.data.as_path(), &mut found);
+    check_enquiry_keys(&config, &mut found);
     found.0
 }
 
@@ -243,7 +245,7 @@ fn check_tls(
 }
 
 /// Whether files can be made in the folder, or in the nearest one above it that exists.
-fn check_data(data: &Path, found: &mut Found) {
+fn check_data(option: &str, data: &Path, found: &mut Found) {
     let existing = data.ancestors().find(|folder| folder.exists());
     let tried = existing.ok_or_else(|| std::io::Error::other("no folder above it exists"));
     let tried = tried.and_then(|folder| {
@@ -253,6 +255,25 @@ fn check_data(data: &Path, found: &mut Found) {
     });
     if let Err(error) = tried {
         let problem = format!("can not write in `{}`: {error}", data.display());
-        found.add("data", problem, "make the folder and give it to the hub's user");
+        found.add(option, problem, "make the folder and give it to the hub's user");
     }
+}
+
+/// The folder of keys lies outside of the data, and is the hub's user's alone.
+fn check_enquiry_keys(config: &Config, found: &mut Found) {
+    let folder = config.enquiry_key_folder();
+    if folder.starts_with(config.data.as_path()) {
+        let problem = format!(
+            "`{}` lies in the data folder, so a copy of the data would hold them",
+            folder.display()
+        );
+        let remedy = "choose a folder outside of `data` that no backup but its own takes";
+        found.add("enquiry_keys", problem, remedy);
+    }
+    let shared = std::fs::metadata(&folder).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
+    if shared {
+        let problem = format!("`{}` is not the hub's user's alone", folder.display());
+        found.add("enquiry_keys", problem, "run chmod 700 on it");
+    }
+    check_data("enquiry_keys", &folder, found);
 }

@@ -7,7 +7,11 @@ use std::{
 
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
-    program::Surroundings,
+    erasure::{
+        command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
+        report,
+    },
+    program::{LOG_SHARD, Surroundings},
     time::SystemClock,
 };
 use clap::Parser;
@@ -15,6 +19,7 @@ use clap::Parser;
 use crate::{
     agreement_command::{self, AgreementCommand, Exit},
     check_command::{self, CheckArgs},
+    config::Config,
     enquiry_command::{self, EnquiryCommand, Output},
     init_command::{self, InitArgs},
     key_command::{self, KeyCommand},
@@ -65,6 +70,25 @@ pub enum Cli {
     /// --profile or in BRAG_PROFILE.
     #[command(subcommand, verbatim_doc_comment)]
     Enquiry(EnquiryCommand),
+    /// Keep enquiries from being erased, at a running hub; needs the role governance
+    ///
+    /// Example: hub hold set ENQUIRY --reason "Subject of a court case." --profile me.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Hold(HoldCommand),
+    /// Erase an enquiry at a running hub, for good: one person asks, another confirms; needs the role governance
+    ///
+    /// Everything the hub keeps of it, in its store and in every copy of it, becomes unreadable. Agencies erase theirs themselves.
+    ///
+    /// Examples:
+    ///   hub erase ENQUIRY --reason "Opened about the wrong family." --profile me.toml
+    ///   hub erase ENQUIRY --confirm --profile colleague.toml
+    #[command(verbatim_doc_comment)]
+    Erase(EraseArgs),
+    /// Report what was erased; needs no running hub
+    ///
+    /// Example: hub erasure report --config /etc/brag/hub/hub.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Erasure(ErasureCommand),
     /// Verify or show the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
@@ -99,6 +123,17 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
         Cli::Enquiry(command) => {
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::run(command, &mut output))?
+        }
+        Cli::Hold(command) => {
+            return runtime()?.block_on(erasure::hold(command, stdout, &mut std::io::stderr()));
+        }
+        Cli::Erase(args) => {
+            return runtime()?.block_on(erasure::erase(args, stdout, &mut std::io::stderr()));
+        }
+        Cli::Erasure(ErasureCommand::Report { config, json }) => {
+            let config = Config::load(config)?;
+            let log = config.data.as_path().join("log").join(LOG_SHARD);
+            return report::run(&log, &config.enquiry_key_folder(), *json, stdout);
         }
         Cli::Log(command) => return log_command::run(command, stdout),
     };

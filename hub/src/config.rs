@@ -1,6 +1,10 @@
 //! The hub's configuration file. Nothing sensitive is in it: keys are files of their own.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use brag_common::{
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
@@ -17,6 +21,10 @@ use serde::Deserialize;
 pub struct Config {
     /// Folder of the store and the log. Only this program writes there.
     pub data: ConfigPath,
+    /// Folder of the keys of enquiries: outside of `data`, with a backup of its own. Absent: beside `data`, see
+    /// [`Config::enquiry_key_folder`].
+    #[serde(default)]
+    pub enquiry_keys: Option<ConfigPath>,
     /// The signed agreement.
     pub agreement: ConfigPath,
     /// Where nodes and co-ordinators reach the hub.
@@ -71,6 +79,8 @@ pub enum Role {
     Coordinator,
     /// Finds what was exchanged about a person, for subject access, and nothing else.
     Auditor,
+    /// Holds and erases enquiries, and sees nothing of what is in them.
+    Governance,
 }
 
 impl staff::Role for Role {
@@ -78,6 +88,7 @@ impl staff::Role for Role {
         match self {
             Self::Coordinator => "coordinator",
             Self::Auditor => "auditor",
+            Self::Governance => "governance",
         }
     }
 }
@@ -137,5 +148,12 @@ impl Config {
     /// When it can not be read or a key is wrong; the error names file, line and key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config::load(path)
+    }
+
+    /// Where the keys of enquiries are: as configured, or beside the data folder under its name and `-enquiry-keys`, so that
+    /// whoever copies the data does not copy them.
+    #[must_use]
+    pub fn enquiry_key_folder(&self) -> PathBuf {
+        config::beside(&self.data, self.enquiry_keys.as_ref(), "-enquiry-keys")
     }
 }

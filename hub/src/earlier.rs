@@ -1,7 +1,7 @@
 //! Across enquiries: who was asked about before, by the same match keys and weights as the screening.
 //!
-//! The index names each key blinded under the store's own key, so that it is looked up and never scanned, and the places
-//! of the store say nothing about anyone. What it finds is confirmed on both full identities, which the hub has.
+//! The index is looked up and never scanned, and lies in memory only; on the disk the keys of a person are part of their
+//! enquiry and go with it. What it finds is confirmed on both full identities, which the hub has.
 
 use std::collections::BTreeMap;
 
@@ -61,12 +61,12 @@ pub fn find(store: &Store, identity: &Identity, bounds: Bounds) -> Result<Vec<Fo
     let mut hits: BTreeMap<(EnquiryRef, PersonRef), Kinds> = BTreeMap::new();
     for key in enrolment_keys(identity) {
         asked = asked.with(key.kind());
-        for place in store.under_key(key.as_bytes())? {
+        for place in store.under_key(key.as_bytes()) {
             let kinds = hits.entry(place).or_default();
             *kinds = kinds.with(key.kind());
         }
     }
-    let n_people = store.n_findable()?;
+    let n_people = store.n_findable();
     let mut found = Vec::new();
     for ((name, person), kinds) in hits {
         let posterior = posterior(asked, kinds, n_people);
@@ -99,7 +99,6 @@ pub fn link(
     change: &mut Change,
 ) -> Result<(), StoreError> {
     let mut earlier = Vec::new();
-    let mut n_findable = store.n_findable()?;
     for person in &record.people {
         let Ok(identity) = Identity::from_canonical_bytes(&person.identity) else { continue };
         for found in find(store, &identity, bounds)? {
@@ -113,12 +112,9 @@ pub fn link(
                 });
             }
         }
-        for key in enrolment_keys(&identity) {
-            change.under_key(store, key.as_bytes(), name, &person.person)?;
-        }
-        n_findable += 1;
+        let keys = enrolment_keys(&identity);
+        change.findable(store, name, &person.person, keys.iter().map(|key| key.as_bytes()))?;
     }
-    change.n_findable(n_findable)?;
     if !earlier.is_empty() {
         change.earlier(name, &earlier)?;
     }

@@ -11,6 +11,7 @@ use brag_common::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
+    erasure::{Erasing, retention},
     id::{AgencyId, EnquiryRef},
     keyfile,
     peer::TrustDomain,
@@ -27,7 +28,7 @@ use brag_common::{
     tls::{ClientTls, ServerTls, connect},
     version_folder::{Found, VersionFolder},
     versions::{AgreementNow, RealmNow, Versions},
-    wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse},
+    wire::{FILE_DESCRIPTOR_SET, pb::WatchResponse, records::records},
     witness::{
         self, Witness,
         cosigned::{Cosigned, Quorum},
@@ -109,6 +110,8 @@ pub struct Shared {
     pub notice_locks: Locks,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
+    /// The state of erasing enquiries.
+    pub erasing: Erasing,
     /// Ends everything.
     pub shutdown: CancellationToken,
 }
@@ -166,7 +169,7 @@ impl Hub {
         // Before the store is made: a hub whose agreement is not accepted leaves nothing behind.
         read_agreement(&config, &clock)?;
         let store_key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
-        let store = Store::open(config.data.as_path(), &store_key)?;
+        let store = Store::open(config.data.as_path(), &config.enquiry_key_folder(), &store_key)?;
         let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
         let Loaded { versions, folder, taken_up } =
             load(folder, &AsHub::of(&config), &clock, |digest| {
@@ -228,6 +231,7 @@ impl Hub {
             challenged: Notify::new(),
             notice_locks: Locks::default(),
             enrolling: Mutex::default(),
+            erasing: Erasing::default(),
             shutdown,
         });
         Ok(Self { shared, folder, listener, server_tls, metrics, limits: surroundings.limits })
@@ -270,7 +274,8 @@ impl Hub {
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::agencies(Arc::clone(&shared)))
             .add_service(service::coordinators(Arc::clone(&shared)))
-            .add_service(witness::grpc::service(Arc::clone(&shared)));
+            .add_service(witness::grpc::service(Arc::clone(&shared)))
+            .add_service(records(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(watch_agreements(
@@ -284,6 +289,7 @@ impl Hub {
         shared.rounds.spawn(witnessing::run(Arc::clone(&shared)));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
+        shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,

@@ -16,6 +16,7 @@ pub mod enquiry;
 pub mod enquiry_command;
 pub mod enquiry_file;
 pub mod epochs;
+pub mod erasure;
 pub mod evaluate;
 pub mod file_problems;
 pub mod find_person;

@@ -8,7 +8,7 @@ use brag_common::{
     status::{PeerFacing as _, to_status},
     tls::{Caller, peer_of},
     wire::{
-        MAX_MESSAGE_BYTES, WireError, bounded, id,
+        self, MAX_MESSAGE_BYTES, WireError, bounded, id,
         pb::{
             self,
             coordinator_service_server::{CoordinatorService, CoordinatorServiceServer},
@@ -32,7 +32,7 @@ use crate::{
 
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] =
-    &["brag.v1.HubService", "brag.v1.CoordinatorService", witness::grpc::NAME];
+    &["brag.v1.HubService", "brag.v1.CoordinatorService", wire::records::NAME, witness::grpc::NAME];
 
 /// The longest answer to a co-ordinator, in bytes: 24 people, every agency, an analysis in each cell, and the
 /// requests for detail with their traces. Requests keep the bound of every other message.

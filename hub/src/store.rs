@@ -1,30 +1,56 @@
 //! The hub's store: typed records over the one durable, sealed store. Every function blocks; callers on the
 //! runtime use [`Store::run`].
+//!
+//! What belongs to an enquiry is at `<kind>/<enquiry>…`, for the kinds in [`KINDS`], and is sealed under the enquiry's own key. A
+//! record of a new kind that says anything about an enquiry needs its kind there; nothing else has to be done to be erasable.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use brag_common::{
     audit::entry::Digest,
-    durable::{Batch, Durable, StoreError},
+    durable::{Batch, Durable, Scopes, StoreError},
     id::{AgencyId, AgreementDigest, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
     secret::SecretBytes,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+mod findable;
 pub mod shapes;
 
+use findable::{Blinded, Findable};
 use shapes::{
     CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
-    IdentityReviewRecord, NoticeRecord, RatingChangeRecord, ReleaseRecord, StatementRecord,
+    FindableRecord, IdentityReviewRecord, NoticeRecord, RatingChangeRecord, ReleaseRecord,
+    StatementRecord,
 };
+
+/// Kinds of places that belong to the enquiry in their second part.
+pub const KINDS: &[&str] = &[
+    "cell",
+    "challenge",
+    "changed",
+    "conflict",
+    "earlier",
+    "enquiry",
+    "erasure",
+    "hold",
+    "identity",
+    "match",
+    "notice",
+    "release",
+    "statement",
+];
 
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The hub's store.
 #[derive(Debug, Clone)]
-pub struct Store(Durable);
+pub struct Store {
+    db: Durable,
+    findable: Arc<Findable>,
+}
 
 /// One cell with its place.
 pub type CellRow = (AgencyId, PersonRef, CellRecord);
@@ -33,12 +59,31 @@ pub type CellRow = (AgencyId, PersonRef, CellRecord);
 pub type ReviewRow = (AgencyId, PersonRef, IdentityReviewRecord);
 
 impl Store {
-    /// Opens the store in `data`, making it when there is none.
+    /// Opens the store in `data`, making it when there is none; `enquiry_keys` is the folder of the keys of enquiries.
     ///
     /// # Errors
-    /// When another process uses it, the key is another, or the disk fails.
-    pub fn open(data: &Path, key: &SecretBytes<32>) -> Result<Self, StoreError> {
-        Durable::open(&data.join("store"), key, CACHE_BYTES).map(Self)
+    /// When another process uses it, the key or the folder is another's, or the disk fails.
+    pub fn open(
+        data: &Path,
+        enquiry_keys: &Path,
+        key: &SecretBytes<32>,
+    ) -> Result<Self, StoreError> {
+        let scopes = Scopes::open(data, enquiry_keys, KINDS)?;
+        let db = Durable::open_scoped(&data.join("store"), key, CACHE_BYTES, scopes)?;
+        let store = Self { db, findable: Arc::default() };
+        for (place, record) in store.scan::<FindableRecord>("match/")? {
+            let (enquiry, person) = place.split_once('/').ok_or_else(shape)?;
+            let (enquiry, person) = (enquiry.parse().ok(), person.parse().ok());
+            let (enquiry, person) = enquiry.zip(person).ok_or_else(shape)?;
+            store.findable.add(&enquiry, &person, record.keys);
+        }
+        Ok(store)
+    }
+
+    /// The database, for what is done with whole enquiries.
+    #[must_use]
+    pub const fn durable(&self) -> &Durable {
+        &self.db
     }
 
     /// Runs blocking work on the store off the runtime's threads.
@@ -58,17 +103,22 @@ impl Store {
     /// # Errors
     /// When the disk fails, or something that had to be new is there; then nothing of it is taken.
     pub fn commit(&self, change: Change) -> Result<(), StoreError> {
-        self.0.commit(change.0)
+        let Change { batch, findable } = change;
+        self.db.commit(batch)?;
+        for (enquiry, person, keys) in findable {
+            self.findable.add(&enquiry, &person, keys);
+        }
+        Ok(())
     }
 
     fn get<T: DeserializeOwned>(&self, place: &str) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.0.get(place.as_bytes())? else { return Ok(None) };
+        let Some(bytes) = self.db.get(place.as_bytes())? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| shape())
     }
 
     fn scan<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<(String, T)>, StoreError> {
         let mut found = Vec::new();
-        for row in self.0.scan(prefix.as_bytes()) {
+        for row in self.db.scan(prefix.as_bytes()) {
             let (place, bytes) = row?;
             let rest = place
                 .get(prefix.len()..)
@@ -270,31 +320,43 @@ impl Store {
             .collect()
     }
 
-    /// Everybody of any enquiry who has a match key, found by its blinded name alone.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn under_key(&self, key: &[u8]) -> Result<Vec<(EnquiryRef, PersonRef)>, StoreError> {
-        self.scan::<()>(&format!("match/{}/", self.blind(key)))?
-            .into_iter()
-            .map(|(rest, ())| {
-                let (enquiry, person) = rest.split_once('/').ok_or_else(shape)?;
-                Ok((enquiry.parse().map_err(|_| shape())?, person.parse().map_err(|_| shape())?))
-            })
-            .collect()
+    /// Everybody of any enquiry who has a match key.
+    #[must_use]
+    pub fn under_key(&self, key: &[u8]) -> Vec<(EnquiryRef, PersonRef)> {
+        self.findable.under(&self.blind(key))
     }
 
     /// How many people of enquiries can be found by a match key.
+    #[must_use]
+    pub fn n_findable(&self) -> u64 {
+        self.findable.n_people()
+    }
+
+    fn blind(&self, key: &[u8]) -> Blinded {
+        self.db.blind("match-key", key)
+    }
+
+    /// Takes what leads from elsewhere to an enquiry away: nobody of it is found any more, and no other enquiry names it as an
+    /// earlier one.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn n_findable(&self) -> Result<u64, StoreError> {
-        Ok(self.get("match-people")?.unwrap_or(0))
-    }
-
-    /// A match key as a place may name it: under the store's own key, so that it says nothing.
-    fn blind(&self, key: &[u8]) -> String {
-        self.0.blind("match-key", key).iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn forget(&self, enquiry: &EnquiryRef) -> Result<(), StoreError> {
+        self.findable.forget(enquiry);
+        for (later, mut records) in self.scan::<Vec<EarlierRecord>>("earlier/")? {
+            let n_before = records.len();
+            records.retain(|record| record.enquiry != *enquiry);
+            if later != enquiry.as_str() && records.len() < n_before {
+                let mut change = Change::new();
+                change.put(&format!("earlier/{later}"), &records)?;
+                match self.commit(change) {
+                    // It is being erased itself.
+                    Ok(()) | Err(StoreError::Erased) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Earlier enquiries about the people of one.
@@ -324,7 +386,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn notices_wait_at(&self) -> Result<BTreeSet<(EnquiryRef, AgencyId)>, StoreError> {
-        self.0
+        self.db
             .keys(b"notice/")
             .map(|place| {
                 let place = String::from_utf8(place?).map_err(|_| shape())?;
@@ -342,7 +404,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn was_delivered(&self, agency: &AgencyId, id: &RequestId) -> Result<bool, StoreError> {
-        self.0.contains(format!("delivered/{agency}/{id}").as_bytes())
+        self.db.contains(format!("delivered/{agency}/{id}").as_bytes())
     }
 
     /// The keys and quotas of an agency; none before its first batch.
@@ -361,7 +423,11 @@ const fn shape() -> StoreError {
 
 /// A change of the store that is being put together.
 #[derive(Debug, Default)]
-pub struct Change(Batch);
+pub struct Change {
+    batch: Batch,
+    /// Who can be found once it is made.
+    findable: Vec<(EnquiryRef, PersonRef, Vec<Blinded>)>,
+}
 
 impl Change {
     /// An empty change.
@@ -371,7 +437,7 @@ impl Change {
     }
 
     fn put<T: Serialize>(&mut self, place: &str, value: &T) -> Result<(), StoreError> {
-        self.0.put(place.as_bytes(), serde_json::to_vec(value).map_err(|_| shape())?);
+        self.batch.put(place.as_bytes(), serde_json::to_vec(value).map_err(|_| shape())?);
         Ok(())
     }
 
@@ -463,26 +529,22 @@ impl Change {
         self.put(&format!("challenge/{enquiry}/{id}"), record)
     }
 
-    /// Somebody of an enquiry can be found by a match key.
+    /// Somebody of an enquiry can be found by these match keys.
     ///
     /// # Errors
     /// When it can not be encoded.
-    pub fn under_key(
+    pub fn findable<K: AsRef<[u8]>>(
         &mut self,
         store: &Store,
-        key: &[u8],
         enquiry: &EnquiryRef,
         person: &PersonRef,
+        keys: impl IntoIterator<Item = K>,
     ) -> Result<(), StoreError> {
-        self.put(&format!("match/{}/{enquiry}/{person}", store.blind(key)), &())
-    }
-
-    /// How many people can be found by a match key.
-    ///
-    /// # Errors
-    /// When it can not be encoded.
-    pub fn n_findable(&mut self, n: u64) -> Result<(), StoreError> {
-        self.put("match-people", &n)
+        let keys: Vec<Blinded> = keys.into_iter().map(|key| store.blind(key.as_ref())).collect();
+        let record = FindableRecord { keys };
+        self.put(&format!("match/{enquiry}/{person}"), &record)?;
+        self.findable.push((enquiry.clone(), person.clone(), record.keys));
+        Ok(())
     }
 
     /// Earlier enquiries about the people of one.
@@ -528,7 +590,7 @@ impl Change {
 
     /// The agency has taken the notice at this place.
     pub fn notice_taken(&mut self, place: &str) {
-        self.0.remove(place.as_bytes());
+        self.batch.remove(place.as_bytes());
     }
 
     /// A delivery was taken; the change fails when it was taken before.
@@ -542,7 +604,7 @@ impl Change {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let place = format!("delivered/{agency}/{id}");
-        self.0.require_absent(place.as_bytes());
+        self.batch.require_absent(place.as_bytes());
         self.put(&place, &at)
     }
 

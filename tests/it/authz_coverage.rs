@@ -13,7 +13,7 @@ use brag_common::{
 };
 use brag_tests::{
     federation::{Federation, id},
-    partnership::{AUDITOR, COORDINATOR},
+    partnership::{AUDITOR, COORDINATOR, HUB_GOVERNANCE},
 };
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
@@ -38,6 +38,8 @@ enum Open {
     Coordinator,
     /// The hub's co-ordinator or auditor.
     CoordinatorOrAuditor,
+    /// The people who govern what a program keeps, at both programs.
+    Governance,
     /// Whoever has a certificate of the partnership: they say nothing about anyone.
     Anybody,
 }
@@ -81,6 +83,11 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.CoordinatorService/FindPerson", Open::CoordinatorOrAuditor),
     ("brag.v1.WitnessService/AddCheckpoint", Open::Agencies),
     ("brag.v1.WitnessService/AddCheckpoint@node", Open::Hub),
+    ("brag.v1.RecordsService/SetHold", Open::Governance),
+    ("brag.v1.RecordsService/LiftHold", Open::Governance),
+    ("brag.v1.RecordsService/ListHolds", Open::Governance),
+    ("brag.v1.RecordsService/AskErasure", Open::Governance),
+    ("brag.v1.RecordsService/ConfirmErasure", Open::Governance),
     ("grpc.health.v1.Health/Check", Open::Anybody),
     ("grpc.health.v1.Health/Watch", Open::Anybody),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Open::Anybody),
@@ -120,6 +127,19 @@ impl Open {
                 &["hub", "no party", "coordinator", "assessor", "approver", "unlisted"],
                 "not_a_party",
             ),
+            // At the node; at the hub, see `records_are_governed_at_the_hub_by_the_hubs_own_people`.
+            Self::Governance => (
+                &[
+                    "hub",
+                    "own agency",
+                    "other agency",
+                    "no party",
+                    "coordinator",
+                    "hub's governance",
+                    "unlisted",
+                ],
+                "not_staff",
+            ),
             Self::Coordinator | Self::CoordinatorOrAuditor => (
                 &["hub", "own agency", "no party", "assessor", "approver", "unlisted"],
                 "not_staff",
@@ -127,12 +147,19 @@ impl Open {
         };
         let mut refused: Vec<_> = everybody.iter().map(|who| (*who, code)).collect();
         if let Self::Staff(roles) = self {
-            let others =
-                ["assessor", "approver", "deputy"].into_iter().filter(|role| !roles.contains(role));
+            let others = ["assessor", "approver", "deputy", "governance"];
+            let others = others.into_iter().filter(|role| !roles.contains(role));
+            refused.extend(others.map(|role| (role, "role_missing")));
+        }
+        if self == Self::Governance {
+            let others = ["assessor", "approver", "deputy"];
             refused.extend(others.map(|role| (role, "role_missing")));
         }
         if self == Self::Coordinator {
             refused.push(("auditor", "role_missing"));
+        }
+        if matches!(self, Self::Coordinator | Self::CoordinatorOrAuditor) {
+            refused.push(("hub's governance", "role_missing"));
         }
         refused
     }
@@ -145,14 +172,16 @@ impl Open {
             Self::Agencies => vec!["own agency", "other agency"],
             Self::Coordinator => vec!["coordinator"],
             Self::CoordinatorOrAuditor => vec!["coordinator", "auditor"],
+            Self::Governance => vec!["governance"],
             Self::Anybody => vec!["hub", "other agency", "no party", "assessor", "unlisted"],
         }
     }
 
     /// Which server offers it.
     fn at_node(call: &str) -> bool {
-        call.starts_with("brag.v1.NodeService/")
-            || call.starts_with("brag.v1.DeskService/")
+        ["brag.v1.NodeService/", "brag.v1.DeskService/", "brag.v1.RecordsService/"]
+            .iter()
+            .any(|service| call.starts_with(service))
             || call.ends_with(AT_NODE)
     }
 }
@@ -238,6 +267,33 @@ async fn every_call_refuses_everybody_who_may_not_make_it_before_it_has_any_effe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_are_governed_at_the_hub_by_the_hubs_own_people() {
+    let federation = start().await;
+    let people = people(&federation);
+    let calls = ROWS.iter().filter(|(_, open)| *open == Open::Governance);
+    for (call, _) in calls {
+        for (who, code) in [
+            ("own agency", "not_staff"),
+            ("governance", "not_staff"),
+            ("assessor", "not_staff"),
+            ("unlisted", "not_staff"),
+            ("coordinator", "role_missing"),
+            ("auditor", "role_missing"),
+        ] {
+            let refused = make_over(federation.to_hub(&people[who]), call).await.unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied, "{call} by {who}: {refused:?}");
+            assert_eq!(code_of(&refused), Some(code), "{call} by {who}");
+        }
+        let channel = federation.to_hub(&people["hub's governance"]);
+        if let Err(status) = make_over(channel, call).await {
+            assert_ne!(status.code(), Code::PermissionDenied, "{call}: {status:?}");
+            assert_ne!(status.code(), Code::Unimplemented, "{call}");
+        }
+    }
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_heard_without_a_certificate_of_this_partnership() {
     let federation = start().await;
     // Right in every name, and signed by somebody else.
@@ -287,6 +343,8 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
         ("assessor", federation.person("sms.assessor")),
         ("approver", federation.person("sms.approver1")),
         ("deputy", federation.person("sms.deputy")),
+        ("governance", federation.person("sms.governance1")),
+        ("hub's governance", federation.person(HUB_GOVERNANCE[0])),
         ("other agency's assessor", federation.person("pol.assessor")),
         ("unlisted", federation.person("j.doe")),
     ])

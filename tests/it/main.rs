@@ -27,6 +27,7 @@
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
+//! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
 //! - [`existence`]: below the threshold nothing tells whether anything is held
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
@@ -40,6 +41,7 @@ mod conflict;
 mod consent;
 mod demo;
 mod enrolment;
+mod erasure;
 mod existence;
 mod identity;
 mod keys;

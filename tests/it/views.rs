@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use brag_agency_node::views::blob_place;
 use brag_common::{
     audit::Entry,
     matching::identity::Identity,
@@ -130,7 +131,7 @@ async fn x15_after_its_time_a_view_is_expired_and_nothing_on_the_disk_holds_its_
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(code_of(&refused), Some("view_expired"));
     assert!(refused.message().contains("VIEW_EXPIRED"));
-    let place = format!("inbox/{}", scene.item.release);
+    let place = blob_place(&id(&scene.enquiry.name), &id(&scene.item.release));
     assert!(scene.federation.inside("CSC").store.blob(&place).unwrap().is_none());
 
     let log = scene.federation.log_of("CSC");

@@ -31,6 +31,8 @@ pub const COORDINATOR: &str = "hub.coordinator";
 
 /// The hub's auditor.
 pub const AUDITOR: &str = "hub.auditor";
+/// The people who govern what the hub keeps.
+pub const HUB_GOVERNANCE: [&str; 2] = ["hub.governance1", "hub.governance2"];
 
 /// A partnership that has been set up in a folder.
 #[derive(Debug)]
@@ -125,6 +127,12 @@ impl Partnership {
         format!("{}.deputy", agency.as_str().to_lowercase())
     }
 
+    /// The first or second person who governs what an agency keeps.
+    #[must_use]
+    pub fn governance(agency: &AgencyId, n: u8) -> String {
+        format!("{}.governance{n}", agency.as_str().to_lowercase())
+    }
+
     /// Writes a node's configuration; ports of `0.0.0.0:0` kind are chosen when it starts.
     ///
     /// # Errors
@@ -140,6 +148,8 @@ impl Partnership {
         let (assessor, one, two) =
             (Self::assessor(agency), Self::approver(agency, 1), Self::approver(agency, 2));
         let deputy = Self::deputy(agency);
+        let (governance, governance_too) =
+            (Self::governance(agency, 1), Self::governance(agency, 2));
         let text = format!(
             r#"agency = "{agency}"
 data = "data"
@@ -176,6 +186,12 @@ roles = ["approver"]
 [[staff]]
 name = "{deputy}"
 roles = ["deputy"]
+[[staff]]
+name = "{governance}"
+roles = ["governance"]
+[[staff]]
+name = "{governance_too}"
+roles = ["governance"]
 "#
         );
         write(&folder.join("agency-node.toml"), &text)
@@ -192,6 +208,7 @@ roles = ["deputy"]
     ) -> anyhow::Result<PathBuf> {
         let folder = self.hub_folder();
         self.ca.hub().write(&self.ca, &folder, "tls");
+        let [first, second] = HUB_GOVERNANCE;
         let mut text = format!(
             r#"data = "data"
 agreement = "../agreement.note"
@@ -216,6 +233,14 @@ roles = ["coordinator"]
 [[staff]]
 name = "{AUDITOR}"
 roles = ["auditor"]
+
+[[staff]]
+name = "{first}"
+roles = ["governance"]
+
+[[staff]]
+name = "{second}"
+roles = ["governance"]
 
 [fan_out]
 call_within = "10s"

@@ -19,7 +19,12 @@ struct Fixture {
 
 fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), &SecretBytes::new([7; 32])).unwrap();
+    let store = Store::open(
+        &folder.path().join("data"),
+        &folder.path().join("keys"),
+        &SecretBytes::new([7; 32]),
+    )
+    .unwrap();
     Fixture { folder, store }
 }
 

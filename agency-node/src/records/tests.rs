@@ -8,7 +8,12 @@ use crate::import::{Format, ImportOptions, ImportSummary, Mode, Put, RejectWrite
 const MARKER: &str = "MARKER-relapse-in-may";
 
 fn open(folder: &tempfile::TempDir) -> Store {
-    Store::open(folder.path(), &SecretBytes::new([7; 32])).unwrap()
+    Store::open(
+        &folder.path().join("data"),
+        &folder.path().join("keys"),
+        &SecretBytes::new([7; 32]),
+    )
+    .unwrap()
 }
 
 fn options(mode: Mode) -> ImportOptions {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::time::SignedDuration;
+use crate::time::{SignedDuration, Timestamp};
 
 /// The longest duration an agreement may state: ten years of hours. Longer is a slip of the pen.
 const DURATION_HOURS_MAX: i64 = 10 * 366 * 24;
@@ -72,6 +72,13 @@ impl Period {
         }
     }
 
+    /// The moment at which the period is over that begins at `from`, by the calendar in UTC. Beyond what a time can be: the last one.
+    #[must_use]
+    pub fn after(self, from: Timestamp) -> Timestamp {
+        let begins = from.to_zoned(jiff::tz::TimeZone::UTC);
+        begins.checked_add(self.span()).map_or(Timestamp::MAX, |ends| ends.timestamp())
+    }
+
     /// Parses `"90 days"`, `"12 months"` or `"8 years"`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
@@ -123,6 +130,16 @@ mod tests {
             assert!(parse_percent(text).is_err(), "{text}");
         }
         assert_eq!(parse_percent("50%"), Ok(50));
+    }
+
+    #[test]
+    fn a_period_ends_on_the_same_day_of_the_calendar_or_the_last_that_there_is() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let ends = |period: Period, from: &str| period.after(at(from));
+        assert_eq!(ends(Period::Months(12), "2027-02-09T09:00:00Z"), at("2028-02-09T09:00:00Z"));
+        assert_eq!(ends(Period::Months(1), "2027-01-31T09:00:00Z"), at("2027-02-28T09:00:00Z"));
+        assert_eq!(ends(Period::Days(90), "2027-02-09T09:00:00Z"), at("2027-05-10T09:00:00Z"));
+        assert_eq!(Period::Years(1000).after(Timestamp::MAX), Timestamp::MAX);
     }
 
     #[test]

@@ -22,6 +22,26 @@ pub enum StoreError {
         /// The schema found.
         found: u32,
     },
+    /// An earlier version of the program wrote the store. Nothing in it was changed.
+    #[error(
+        "the store has schema {found}, of a version before every enquiry had a key of its own, which this program does not \
+         read; nothing was changed: go on with that version until its enquiries have ended, then begin with a new data \
+         folder and import the agency's records again"
+    )]
+    SchemaOlder {
+        /// The schema found.
+        found: u32,
+    },
+    /// The folder of enquiry keys is not the one that belongs to the store. Nothing was changed.
+    #[error(
+        "the folder of enquiry keys is not the one that belongs to this store, or it is empty: put it back from its own copy, \
+         or name the right one. Only if its keys are lost for good, and with them every enquiry: put an empty file \
+         `keys-are.lost` into it and start again"
+    )]
+    OtherKeyFolder,
+    /// The enquiry was erased: nothing is kept of it any more. Nothing changed.
+    #[error("the enquiry was erased")]
+    Erased,
     /// The store is damaged, or a value stands where it was not put: restore it from a backup.
     #[error("the store is damaged: {what}")]
     Corrupt {
@@ -68,6 +88,9 @@ impl StoreError {
             Self::Locked { .. } => "store_locked",
             Self::WrongKey => "store_wrong_key",
             Self::SchemaNewer { .. } => "store_schema_newer",
+            Self::SchemaOlder { .. } => "store_schema_older",
+            Self::OtherKeyFolder => "store_other_key_folder",
+            Self::Erased => "enquiry_erased",
             Self::Corrupt { .. } => "store_corrupt",
             Self::AlreadyPresent => "store_already_present",
             Self::ValueTooLarge { .. } => "store_value_too_large",

@@ -6,14 +6,17 @@
 //!
 //! What this proves: after `destroy` the files of the folder and of the store do not hold the key, and a copy of the
 //! store alone never did. What it does not: a copy of *this folder*, a snapshot of the disk below it, or a file system
-//! or drive that writes elsewhere when it overwrites may still hold it. So the folder is left out of backups, and lies
-//! on an encrypted disk of the machine's own.
+//! or drive that writes elsewhere when it overwrites may still hold it. So the folder of view keys is left out of backups, that
+//! of enquiry keys has a short-lived one of its own (docs/agency-it.md), and both lie on an encrypted disk of the machine's own.
 
 use std::{
+    fmt::Display,
     fs::{self, File},
     io::{self, Read as _, Write as _},
+    marker::PhantomData,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use zeroize::Zeroizing;
@@ -24,11 +27,20 @@ use crate::{id::ReleaseRef, secret::SecretBytes};
 /// Bytes of one key.
 const KEY_BYTES: usize = 32;
 
-/// A folder of keys, each named by the release it belongs to.
-#[derive(Debug, Clone)]
-pub struct KeyFolder(PathBuf);
+/// The file of the key that marks a folder as one store's; no reference has a `.`.
+const MARK: &str = "store.mark";
 
-impl KeyFolder {
+/// The file by which an operator says that the keys are lost.
+const LOST: &str = "keys-are.lost";
+
+/// A folder of keys, each named by the reference of what it belongs to: a release, or an enquiry.
+#[derive(Debug, Clone)]
+pub struct KeyFolder<N = ReleaseRef> {
+    folder: PathBuf,
+    named_by: PhantomData<fn() -> N>,
+}
+
+impl<N: Display + FromStr> KeyFolder<N> {
     /// Opens the folder, and makes it, for its owner only, when there is none.
     ///
     /// # Errors
@@ -40,35 +52,43 @@ impl KeyFolder {
         }
         let metadata = fs::metadata(folder)?;
         if !metadata.is_dir() || metadata.mode() & 0o077 != 0 {
-            let text = "the folder of view keys is not its owner's alone; chmod 700 it";
+            let text = "a folder of keys is not its owner's alone; chmod 700 it";
             return Err(StoreError::Io(io::Error::new(io::ErrorKind::PermissionDenied, text)));
         }
-        Ok(Self(folder.to_owned()))
+        Ok(Self { folder: folder.to_owned(), named_by: PhantomData })
     }
 
-    fn path(&self, name: &ReleaseRef) -> PathBuf {
-        self.0.join(name.as_str())
+    /// A reference is letters, digits, `-` and `_`: it names a file in the folder and nothing else.
+    fn path(&self, name: &N) -> PathBuf {
+        self.folder.join(name.to_string())
     }
 
     /// Keeps a key, durably. One of the same name, left by a run that was cut off, is destroyed first.
     ///
     /// # Errors
     /// When the disk fails; then there may be a file that is not a whole key, which reads as none.
-    pub fn put(&self, name: &ReleaseRef, key: &SecretBytes<KEY_BYTES>) -> Result<(), StoreError> {
-        self.destroy(name)?;
-        let path = self.path(name);
+    pub fn put(&self, name: &N, key: &SecretBytes<KEY_BYTES>) -> Result<(), StoreError> {
+        self.put_at(&self.path(name), key)
+    }
+
+    fn put_at(&self, path: &Path, key: &SecretBytes<KEY_BYTES>) -> Result<(), StoreError> {
+        self.destroy_at(path)?;
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(key.expose())?;
         file.sync_all()?;
-        Ok(dirs::sync_dir(&self.0)?)
+        Ok(dirs::sync_dir(&self.folder)?)
     }
 
     /// The key; `None` when there is none, or it was destroyed.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn key(&self, name: &ReleaseRef) -> Result<Option<SecretBytes<KEY_BYTES>>, StoreError> {
-        let mut file = match File::open(self.path(name)) {
+    pub fn key(&self, name: &N) -> Result<Option<SecretBytes<KEY_BYTES>>, StoreError> {
+        Self::key_at(&self.path(name))
+    }
+
+    fn key_at(path: &Path) -> Result<Option<SecretBytes<KEY_BYTES>>, StoreError> {
+        let mut file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
@@ -86,9 +106,12 @@ impl KeyFolder {
     ///
     /// # Errors
     /// When the disk fails; then the key may still be there.
-    pub fn destroy(&self, name: &ReleaseRef) -> Result<(), StoreError> {
-        let path = self.path(name);
-        let mut file = match File::options().write(true).open(&path) {
+    pub fn destroy(&self, name: &N) -> Result<(), StoreError> {
+        self.destroy_at(&self.path(name))
+    }
+
+    fn destroy_at(&self, path: &Path) -> Result<(), StoreError> {
+        let mut file = match File::options().write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             file => file?,
         };
@@ -96,16 +119,35 @@ impl KeyFolder {
         file.sync_all()?;
         drop(file);
         fs::remove_file(path)?;
-        Ok(dirs::sync_dir(&self.0)?)
+        Ok(dirs::sync_dir(&self.folder)?)
+    }
+
+    /// The key that says to which store the folder belongs; `None` in a folder that belongs to none yet.
+    pub(super) fn mark(&self) -> Result<Option<SecretBytes<KEY_BYTES>>, StoreError> {
+        Self::key_at(&self.folder.join(MARK))
+    }
+
+    /// From now on the folder belongs to the store that knows this key.
+    pub(super) fn set_mark(&self, key: &SecretBytes<KEY_BYTES>) -> Result<(), StoreError> {
+        self.put_at(&self.folder.join(MARK), key)
+    }
+
+    /// Whether the operator says, by a file of this name, that the keys of a store are lost for good; asked once.
+    pub(super) fn keys_are_lost(&self) -> Result<bool, StoreError> {
+        match fs::remove_file(self.folder.join(LOST)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The names of all keys.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn names(&self) -> Result<Vec<ReleaseRef>, StoreError> {
+    pub fn names(&self) -> Result<Vec<N>, StoreError> {
         let mut names = Vec::new();
-        for item in fs::read_dir(&self.0)? {
+        for item in fs::read_dir(&self.folder)? {
             let name = item?.file_name();
             // Nothing else is written here; what somebody else has put there is left alone.
             names.extend(name.to_str().and_then(|name| name.parse().ok()));
@@ -134,9 +176,9 @@ mod tests {
         let open = root.path().join("open");
         fs::create_dir(&open).unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(0o750)).unwrap();
-        assert!(KeyFolder::open(&open).is_err());
+        assert!(<KeyFolder>::open(&open).is_err());
         fs::write(root.path().join("file"), b"").unwrap();
-        assert!(KeyFolder::open(&root.path().join("file")).is_err());
+        assert!(<KeyFolder>::open(&root.path().join("file")).is_err());
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn refuses_a_store_that_another_handle_has_open_and_says_so() {
 }
 
 #[test]
-fn refuses_a_later_schema_and_records_without_one() {
+fn refuses_a_later_schema_an_earlier_one_and_records_without_one() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let place = b"mschema";
@@ -52,6 +52,14 @@ fn refuses_a_later_schema_and_records_without_one() {
     drop(store);
     let opened = Durable::open(dir.path(), &key(), CACHE);
     assert!(matches!(opened, Err(StoreError::SchemaNewer { found: 7 })));
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let earlier = store.inner.keys.seal(place, &1_u32.to_be_bytes()).unwrap();
+    store.inner.db.insert(place, earlier).unwrap();
+    drop(store);
+    let opened = Durable::open(dir.path(), &key(), CACHE);
+    assert!(matches!(opened, Err(StoreError::SchemaOlder { found: 1 })));
 
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -159,7 +167,7 @@ fn a_commit_is_synced_before_it_returns_and_a_failed_sync_fails_the_store() {
             file.sync_data()
         })
     };
-    let store = Durable::open_with(dir.path(), &key(), CACHE, sync).unwrap();
+    let store = Durable::open_with(dir.path(), &key(), CACHE, None, sync).unwrap();
     let before = n_syncs.load(Ordering::SeqCst);
     assert_eq!(before, 1, "the schema is durable when the store is open");
     put(&store, b"a", b"1");

@@ -307,6 +307,13 @@ pub struct EarlierRecord {
     pub opened_at: Timestamp,
 }
 
+/// The match keys by which somebody of an enquiry is found, under the store's own key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindableRecord {
+    /// 16 bytes each.
+    pub keys: Vec<[u8; 16]>,
+}
+
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -440,6 +447,7 @@ no_debug!(
     ChallengeStatus,
     EpochRecord,
     IdentityReviewRecord,
+    FindableRecord,
     EpochsRecord
 );
 

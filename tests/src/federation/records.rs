@@ -58,7 +58,8 @@ impl Holding {
 /// When the store or a key can not be used.
 pub(super) fn keep(config: &Config, holdings: &[Holding], assessor: &str) -> anyhow::Result<()> {
     let key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
-    let mut sink = StoreSink::new(Store::open(config.data.as_path(), &key)?)?;
+    let mut sink =
+        StoreSink::new(Store::open(config.data.as_path(), &config.enquiry_key_folder(), &key)?)?;
     for (n, holding) in holdings.iter().enumerate() {
         for item in holding.items(&format!("source-{n}").parse()?, &assessor.parse()?)? {
             sink.put(item)?;

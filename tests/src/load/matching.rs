@@ -282,7 +282,11 @@ async fn make_up(stage: &Stage, agency: &Agency) -> anyhow::Result<()> {
     let config = brag_agency_node::Config::load(&node_config(stage, agency))?;
     let key = store_key::open(config.data.as_path(), config.keys.store.as_path())?;
     let keep = move || {
-        let store = brag_agency_node::store::Store::open(config.data.as_path(), &key)?;
+        let store = brag_agency_node::store::Store::open(
+            config.data.as_path(),
+            &config.enquiry_key_folder(),
+            &key,
+        )?;
         brag_agency_node::enrol::keep_made_up(&store)
     };
     let n_people = tokio::task::spawn_blocking(keep).await??;
@@ -295,7 +299,7 @@ fn keys(partnership: &Partnership, agencies: &[Agency]) -> anyhow::Result<Vec<Ep
     let folder = partnership.hub_folder();
     let data = folder.join("data");
     let key = store_key::open(&data, &folder.join("keys/store.key"))?;
-    let store = HubStore::open(&data, &key)?;
+    let store = HubStore::open(&data, &folder.join("data-enquiry-keys"), &key)?;
     let newest = |agency: &Agency| {
         store.epochs(&agency.id)?.newest().cloned().context("the agency has not enrolled")
     };

@@ -100,8 +100,15 @@ actions! {
     EpochDestroyed = "epoch_destroyed";
     /// A node loaded records.
     RecordsImported = "records_imported";
-    /// Sealed bodies or salts were erased; the log stays whole.
+    /// What is kept of an enquiry is erased, its key is destroyed; recorded before it is done. One entry for each kind of record;
+    /// `decision` is the rule and the kind, `count` how many. The log stays whole.
     RecordsErased = "records_erased";
+    /// A person asked that an enquiry be erased; another has to confirm.
+    ErasureAsked = "erasure_asked";
+    /// A person put an enquiry under legal hold: it is not erased.
+    HoldSet = "hold_set";
+    /// A person lifted a legal hold.
+    HoldLifted = "hold_lifted";
     /// An action of the plan was proposed, accepted or done.
     PlanChanged = "plan_changed";
     /// A member of staff said that an enquiry concerns their own family or friends.
