@@ -1,15 +1,16 @@
-//! `log verify` and `log show`, for both programs: the work of information governance.
+//! `log verify`, `show`, `reconcile` and `export`, for both programs: the work of information governance.
 //!
-//! Both read files only. They need no running program, no network and no configuration, and may run
+//! All read files only. They need no running program, no network and no configuration, and may run
 //! beside a program that writes the log.
 
 use std::{
     fs,
-    io::Write,
+    io::{IsTerminal as _, Write},
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{
@@ -19,6 +20,11 @@ use super::{
     verify::{Summary, VerifyError, entries, verify_dir, verify_every_signature},
 };
 use crate::{id::EnquiryRef, keys::VerifyingKey, time::Timestamp};
+
+mod export;
+mod reconcile;
+
+pub use self::{export::ExportArgs, reconcile::ReconcileArgs};
 
 /// Done; the log is in order.
 pub const DONE: u8 = 0;
@@ -34,6 +40,10 @@ pub enum LogCommand {
     Verify(VerifyArgs),
     /// Print a log's entries
     Show(ShowArgs),
+    /// Compare the hub's log with logs of nodes: each exchange stands on both sides, and says the same
+    Reconcile(ReconcileArgs),
+    /// Write a log's entries as CSV or JSON Lines
+    Export(ExportArgs),
 }
 
 /// What `log verify` is told.
@@ -91,6 +101,8 @@ pub fn run(command: &LogCommand, out: &mut dyn Write) -> anyhow::Result<u8> {
     match command {
         LogCommand::Verify(args) => verify(args, out),
         LogCommand::Show(args) => show(args, out),
+        LogCommand::Reconcile(args) => reconcile::run(args, out),
+        LogCommand::Export(args) => export::run(args, out),
     }
 }
 
@@ -351,6 +363,19 @@ fn print_entry(entry: &Entry, out: &mut dyn Write) -> std::io::Result<()> {
         write!(out, " test")?;
     }
     writeln!(out)
+}
+
+/// How many entries were read, on a terminal; nothing elsewhere.
+fn progress(what: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos} entries {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
 }
 
 #[cfg(test)]
