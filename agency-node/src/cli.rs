@@ -93,7 +93,7 @@ pub enum Cli {
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
-    /// Verify or show the audit log; needs no running node
+    /// Verify, show, compare or export the audit log; needs no running node
     ///
     /// Example: agency-node log verify data/log/1
     #[command(subcommand, verbatim_doc_comment)]

@@ -65,7 +65,7 @@ pub enum Cli {
     /// --profile or in BRAG_PROFILE.
     #[command(subcommand, verbatim_doc_comment)]
     Enquiry(EnquiryCommand),
-    /// Verify or show the audit log; needs no running hub
+    /// Verify, show, compare or export the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
     #[command(subcommand, verbatim_doc_comment)]
