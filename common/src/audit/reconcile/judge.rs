@@ -28,8 +28,19 @@ pub(super) enum Finding {
     },
 }
 
+/// One person or recipient of an exchange.
+#[derive(Default)]
+struct Unit<'a> {
+    /// The answer, as it was given.
+    take: Option<&'a Seen>,
+    /// As it came.
+    back: Option<&'a Seen>,
+    /// That none came.
+    void: Option<&'a Seen>,
+}
+
 /// The entries of one exchange between the hub and one node.
-pub(super) struct Exchange<'a> {
+struct Exchange<'a> {
     terms: &'static Terms,
     opens: Vec<&'a Seen>,
     takes: Vec<&'a Seen>,
@@ -136,20 +147,19 @@ impl<'a> Exchange<'a> {
         for take in &self.takes {
             found.extend(differs(open, take, |field| self.terms.asked.contains(&field)));
         }
-        let mut units: BTreeMap<u32, (Option<&Seen>, Option<&Seen>, Option<&Seen>)> =
-            BTreeMap::new();
+        let mut units: BTreeMap<u32, Unit<'_>> = BTreeMap::new();
         for take in &self.takes {
-            units.entry(take.print(key)).or_default().0 = Some(take);
+            units.entry(take.print(key)).or_default().take = Some(take);
         }
         for back in &self.returns {
-            units.entry(back.print(key)).or_default().1 = Some(back);
+            units.entry(back.print(key)).or_default().back = Some(back);
         }
         // A void that names nobody is of everybody who is not named.
         let of_all = self.voids.iter().find(|void| void.print(key) == 0);
         for void in self.voids.iter().filter(|void| void.print(key) != 0) {
-            units.entry(void.print(key)).or_default().2 = Some(void);
+            units.entry(void.print(key)).or_default().void = Some(void);
         }
-        for (take, back, void) in units.into_values() {
+        for Unit { take, back, void } in units.into_values() {
             found.push(match (take, back, void.or(of_all.copied())) {
                 (_, Some(back), _) if back.log_failed => Finding::Explained(Explained::NotRecorded),
                 (Some(take), Some(back), _) => self.compare(back, take).unwrap_or(Finding::Agreed),

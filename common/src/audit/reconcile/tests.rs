@@ -384,9 +384,11 @@ fn an_entry_that_one_side_does_not_have_is_named_with_its_kind_and_both_sides_nu
     }
 }
 
+type Alter = fn(&mut EntryDraft);
+
 #[test]
 fn a_field_that_is_not_the_same_on_both_sides_is_named() {
-    let alter: [(Field, fn(&mut EntryDraft)); 12] = [
+    let alter: [(Field, Alter); 12] = [
         (Field::Enquiry, |draft| draft.enquiry = "e2".parse().ok()),
         (Field::Person, |draft| draft.person = "P9".parse().ok()),
         (Field::Release, |draft| draft.release = "r2".parse().ok()),
