@@ -163,11 +163,12 @@ impl Case<'_> {
             }
             let mut exchange = self.query.envelope.request_id.clone();
             // After a review the caller of old has gone; what was decided is delivered, as an exchange of its own.
-            if let Err(withheld) = &mut to_record
-                && approved.is_some()
-            {
+            if approved.is_some() {
                 exchange = outbox::new_exchange()?;
-                withheld.draft.exchange = Some(exchange.clone());
+                match &mut to_record {
+                    Ok(permit) => permit.exchange = exchange.clone(),
+                    Err(withheld) => withheld.draft.exchange = Some(exchange.clone()),
+                }
             }
             settled.push(to_record);
             explained.push((recipient, exchange, trace, would_be_released_if));
@@ -414,7 +415,10 @@ impl Case<'_> {
         let mut draft = permit.get().entry();
         draft.action = Action::DetailSealed;
         draft.payload_digest = Some(digest);
-        let exchange = outbox::new_exchange()?;
+        let exchange = match permit.get().exchange.clone() {
+            asked if asked == self.query.envelope.request_id => outbox::new_exchange()?,
+            delivery => delivery,
+        };
         draft.exchange = Some(exchange.clone());
         Ok(Parcel {
             exchange,

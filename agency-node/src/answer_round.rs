@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use brag_common::{
     audit::{
         LogError, Recordable, Recorded,
-        entry::{Action, EntryDraft, Party},
+        entry::{Action, Digest, EntryDraft, Party},
     },
     enquiry::{Answer, PersonAnswer, RatePerson, RateQuery, RatedAnswer, Why},
     id::{EnquiryRef, PersonRef, RequestId},
@@ -300,6 +300,9 @@ impl Round<'_> {
         draft.peer = Some(Party::Hub);
         draft.purpose = self.query.purpose.parse().ok();
         draft.decision = answer.word().parse().ok();
+        if let Answer::Rated(rated) = &answer {
+            draft.evidence = vec![Digest::of(&rated.signed.payload)];
+        }
         Said { draft, answer: PersonAnswer { person: asked.person.person.clone(), answer } }
     }
 }

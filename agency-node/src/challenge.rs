@@ -74,10 +74,6 @@ pub async fn receive(
     if known.commitment != challenge.person.commitment {
         return Err(not_a_challenge());
     }
-    let (enquiry, id) = (statement.enquiry.clone(), statement.id.clone());
-    if shared.store.run(move |store| store.challenge(&enquiry, &id)).await?.is_some() {
-        return Ok(());
-    }
     let mut draft = shared.draft(Action::RatingChallenged);
     draft.enquiry = Some(statement.enquiry.clone());
     draft.person = Some(challenge.person.person.clone());
@@ -85,6 +81,10 @@ pub async fn receive(
     draft.peer = Some(Party::Hub);
     draft.evidence = vec![Digest::of(&signed.payload)];
     shared.log.record(draft).await?;
+    let (enquiry, id) = (statement.enquiry.clone(), statement.id.clone());
+    if shared.store.run(move |store| store.challenge(&enquiry, &id)).await?.is_some() {
+        return Ok(());
+    }
     let record = ChallengeRecord {
         by: statement.signer,
         made_by: statement.made_by,

@@ -117,7 +117,7 @@ pub enum Cli {
     /// Example: agency-node erasure report --config /etc/brag/agency-node.toml
     #[command(subcommand, verbatim_doc_comment)]
     Erasure(ErasureCommand),
-    /// Verify or show the audit log; needs no running node
+    /// Verify, show, prove, compare or export the audit log; needs no running node
     ///
     /// Example: agency-node log verify data/log/1
     #[command(subcommand, verbatim_doc_comment)]

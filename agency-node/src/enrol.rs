@@ -25,7 +25,7 @@ use brag_common::{
     time::SharedClock,
     tls::{ClientTls, connect},
 };
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
@@ -166,15 +166,13 @@ pub async fn enrol(
     mut progress: impl FnMut(EnrolProgress) + Send,
 ) -> anyhow::Result<EnrolSummary> {
     let n_people = on.store.run(count_people).await?;
-    let mut draft = EntryDraft::new(Action::EnrolmentEvaluated);
+    // The hub wants at least one: an agency that knows nobody yet looks like one that knows somebody.
+    let declared_people = n_people.max(1);
+    let mut draft = EntryDraft::new(Action::EnrolmentStarted);
     draft.agreement = Some(on.stamp.clone());
-    let caller = Caller {
-        hub,
-        log: on.log.clone(),
-        draft,
-        // The hub wants at least one: an agency that knows nobody yet looks like one that knows somebody.
-        declared_people: n_people.max(1),
-    };
+    // Whoever compares the logs learns from it which calls an earlier run, that was cut off, left open.
+    on.log.record(EntryDraft { count: Some(declared_people), ..draft.clone() }).await?;
+    let caller = Caller { hub, log: on.log.clone(), draft, declared_people };
     for _ in 0..STARTS {
         if let Some(run) = one_run(on.store, &caller, n_people, &mut progress).await? {
             let (store, data) = (on.store.clone(), on.data.to_path_buf());
@@ -224,18 +222,36 @@ async fn one_run(
         // Ends when the receiver is dropped.
         tokio::task::spawn_blocking(move || people::read_batches(&store, &done, &send))
     };
-    let mut answers =
-        ReceiverStream::new(receive).map(|batch| caller.evaluate(batch)).buffer_unordered(AT_ONCE);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut answers = ReceiverStream::new(receive)
+        .take_until(stopped)
+        .map(|batch| caller.evaluate(batch))
+        .buffer_unordered(AT_ONCE);
+    let mut stop = Some(stop);
+    let mut outcome = Ok(true);
     let mut n_batches = 0;
-    while let Some(answer) = answers.try_next().await? {
-        n_batches += 1;
-        progressed.n_done += answer.batch.people.len() as u64;
-        if !take(store, &mut kept, answer).await? {
-            return Ok(None);
+    while let Some(answer) = answers.next().await {
+        // Once it is given up, nothing new is asked; what is under way ends, so that the log tells how every call ended.
+        if !matches!(outcome, Ok(true)) {
+            continue;
         }
-        progress(progressed);
+        outcome = match answer {
+            Ok(answer) => {
+                n_batches += 1;
+                progressed.n_done += answer.batch.people.len() as u64;
+                take(store, &mut kept, answer).await
+            }
+            Err(error) => Err(error),
+        };
+        match &outcome {
+            Ok(true) => progress(progressed),
+            Ok(false) | Err(_) => drop(stop.take()),
+        }
     }
     drop(answers);
+    if !outcome? {
+        return Ok(None);
+    }
     let Counts { n_evaluated, n_without_keys } = reading.await??;
     let epoch = match kept.pinned() {
         Some(pinned) => pinned.epoch,

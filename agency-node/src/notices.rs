@@ -55,7 +55,7 @@ pub async fn notified(
             heard_retraction(shared, exchange, &statement, retraction, signed).await
         }
         Body::Acknowledgement(said) if said.holder == shared.config.agency => {
-            retract::acknowledged(shared, exchange, &statement, said).await
+            retract::acknowledged(shared, exchange, &statement, (said, &signed)).await
         }
         _ => Err(not_a_notice()),
     }

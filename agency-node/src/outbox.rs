@@ -10,6 +10,7 @@ use std::{
 };
 
 use brag_common::{
+    audit::entry::{Action, Party},
     durable::StoreError,
     enquiry::PersonAnswer,
     id::{EnquiryRef, RequestId},
@@ -179,6 +180,7 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let mut held_up = None;
+    let mut is_unseen = false;
     for name in shared.store.run(|store| store.outgoing()).await? {
         let reading = name.clone();
         let Some(bytes) = shared.store.run(move |store| store.blob(&reading)).await? else {
@@ -189,18 +191,26 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
             tracing::error!("a delivery does not read back; it is left out");
             continue;
         };
-        // Detail leaves only when somebody else has seen that the log tells of it (see `witnessing`).
-        if has_detail(&request) && shared.cosigned.everything(ANSWER_WITHIN).await.is_err() {
-            return Err(NotDelivered("log_not_witnessed".to_owned()));
+        // Detail leaves only when somebody else has seen that the log tells of it (see `witnessing`). Ratings do not wait for that.
+        if has_detail(&request)
+            && (is_unseen || shared.cosigned.everything(ANSWER_WITHIN).await.is_err())
+        {
+            is_unseen = true;
+            held_up = Some(NotDelivered("log_not_witnessed".to_owned()));
+            continue;
         }
+        let mut draft = shared.draft(Action::Delivered);
+        draft.enquiry = request.enquiry.parse().ok();
+        draft.exchange = request.request_id.parse().ok();
+        draft.peer = Some(Party::Hub);
+        draft.decision = "taken".parse().ok();
         match hub.deliver(with_deadline(request, DELIVER_WITHIN)).await {
             Ok(_) => {}
             // The hub will never take it: an enquiry it does not know, or another agreement's.
             Err(status) if is_final(&status) => {
-                tracing::error!(
-                    code = code_of(&status).unwrap_or("none"),
-                    "the hub refused a delivery for good"
-                );
+                let code = code_of(&status).unwrap_or("none");
+                tracing::error!(code, "the hub refused a delivery for good");
+                draft.decision = "refused".parse().ok();
             }
             // A recipient that is down holds up its own detail, not everybody's ratings.
             Err(status) if code_of(&status) == Some("recipient_unreachable") => {
@@ -215,6 +225,10 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
                 }
                 return Err(NotDelivered(code));
             }
+        }
+        // Recorded before it is forgotten here: after a crash in between it is delivered, and recorded, again.
+        if shared.log.record(draft).await.is_err() {
+            return Err(NotDelivered("log_unavailable".to_owned()));
         }
         let mut change = Change::new();
         change.remove_blob(&name, n_bytes);

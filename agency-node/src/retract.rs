@@ -141,7 +141,7 @@ pub async fn acknowledged(
     shared: &Arc<Shared>,
     exchange: &RequestId,
     statement: &Statement,
-    said: &Acknowledgement,
+    (said, signed): (&Acknowledgement, &SignedStatement),
 ) -> Result<(), Refusal> {
     let _alone = shared.retracting.lock().await;
     let enquiry = statement.enquiry.clone();
@@ -162,6 +162,7 @@ pub async fn acknowledged(
     draft.exchange = Some(exchange.clone());
     draft.peer = Some(Party::Hub);
     draft.recipients = vec![Party::Agency(recipient.clone())];
+    draft.evidence = vec![Digest::of(&signed.payload)];
     shared.log.record(draft).await?;
     if retraction.acknowledged.is_none() {
         retraction.acknowledged = Some(statement.made_at);

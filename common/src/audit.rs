@@ -12,7 +12,8 @@
 //!
 //! Reading order: [`entry`] is what is said, [`frame`] its bytes in a file, [`chain`] what makes a
 //! list of frames a log, [`storage`] the disk, [`log`] the writer, [`verify`] the check that needs no
-//! running program, [`command`] the words for it on the command line.
+//! running program, [`reconcile`] the comparison of both sides of every exchange, [`export`] the log as a table,
+//! [`command`] the words for them on the command line.
 //!
 //! What this form does not show: entries cut from the very end, at the border of a frame, leave a
 //! shorter log that still verifies. Comparing with the logs of the other parties shows them, for
@@ -22,9 +23,13 @@ pub mod chain;
 pub mod checkpoints;
 pub mod command;
 pub mod entry;
+pub mod export;
 pub mod frame;
 pub mod log;
+pub mod reconcile;
 mod recover;
+#[cfg(feature = "test-util")]
+pub mod rewrite;
 pub mod shard;
 pub mod storage;
 pub mod verify;

@@ -314,7 +314,7 @@ pub struct ReleasePermit {
     pub commitment: Commitment,
     /// The request for detail.
     pub release: ReleaseRef,
-    /// The exchange it answers.
+    /// The exchange it answers, or the delivery of what people have decided since.
     pub exchange: RequestId,
     /// The agreement it rests on.
     pub agreement: AgreementStamp,

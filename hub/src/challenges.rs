@@ -32,10 +32,7 @@ pub async fn keep_telling(shared: Arc<Shared>) {
             Ok(rows) => {
                 let untold = rows.into_iter().filter(is_untold);
                 let telling = untold.map(|row| tell(&shared, row));
-                tokio::select! {
-                    () = shared.shutdown.cancelled() => return,
-                    _ = futures::future::join_all(telling) => {}
-                }
+                futures::future::join_all(telling).await;
             }
             Err(error) => tracing::warn!(%error, "can not look for challenges to pass on"),
         }
@@ -78,7 +75,10 @@ async fn try_tell(
     draft.peer = Some(Party::Agency(challenge.of.clone()));
     draft.evidence = vec![Digest::of(&challenge.signed.payload)];
     let _turn = shared.calls.acquire().await.map_err(|_| Refusal::Internal)?;
-    shared.log.record(draft).await?;
+    if shared.shutdown.is_cancelled() {
+        return Ok(());
+    }
+    shared.log.record(draft.clone()).await?;
     let reason = SaltedAnalysis { salt: challenge.salt, text: challenge.reason.clone() };
     let request = pb::ChallengeRequest {
         request_id: envelope.request_id.to_string(),
@@ -86,10 +86,12 @@ async fn try_tell(
         valid_until_unix_ms: envelope.valid_until.as_millisecond(),
         challenge: Some(reasoned(&challenge.signed, &reason)),
     };
-    if let Err(status) = client(channel).challenge(with_deadline(request, within)).await {
+    let mut client = client(channel);
+    let call = client.challenge(with_deadline(request, within));
+    if let Err(status) = shared.unless_stopping(call).await {
         let code = code_of(&status).unwrap_or("unreachable");
         tracing::warn!(code, agency = %challenge.of, "a challenge did not arrive; it is tried again");
-        return Ok(());
+        return shared.record_no_response(draft, code).await;
     }
     // Read again under the lock: an answer may have come before this call returned.
     let _cells = shared.cell_locks.of(enquiry, &challenge.of).await;

@@ -89,7 +89,7 @@ pub enum Cli {
     /// Example: hub erasure report --config /etc/brag/hub/hub.toml
     #[command(subcommand, verbatim_doc_comment)]
     Erasure(ErasureCommand),
-    /// Verify or show the audit log; needs no running hub
+    /// Verify, show, prove, compare or export the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
     #[command(subcommand, verbatim_doc_comment)]

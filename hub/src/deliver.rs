@@ -6,7 +6,7 @@ use std::sync::Arc;
 use brag_common::{
     audit::entry::{Action, Digest, EntryDraft, Party},
     enquiry::PersonAnswer,
-    id::{AgencyId, AgreementDigest, EnquiryRef, RequestId},
+    id::{AgencyId, AgreementDigest, EnquiryRef, PersonRef, RequestId},
     reason::Reason,
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement},
     tls::with_deadline,
@@ -17,7 +17,7 @@ use crate::{
     guard::Refusal,
     hub::Shared,
     notify,
-    release::{decision_of, fill, outcome},
+    release::{decision_of, fill, obligation_words, outcome},
     round::{client, envelope},
     store::{
         Change,
@@ -133,6 +133,11 @@ impl Delivery<'_> {
         let mut draft = self.draft(action);
         let evidence = Digest::of(&signed.payload);
         draft.evidence = vec![evidence];
+        draft.person = subject(&statement.body);
+        if let Body::Retraction(taken_back) = &statement.body {
+            draft.category = Some(taken_back.category);
+            draft.recipients = vec![Party::Agency(taken_back.recipient.clone())];
+        }
         if let Some((release, record)) = &follows.release {
             draft.release = Some(release.clone());
             draft.reason = record.retraction.as_ref().map(|retraction| retraction.reason);
@@ -185,6 +190,9 @@ impl Delivery<'_> {
         let next = outcome(decision.outcome.clone(), released);
         let mut draft = self.about(&decision, Action::ReleaseDecided);
         fill(&mut draft, &next);
+        if let DecidedOutcome::Release { sealed_digest, .. } = &decision.outcome {
+            draft.payload_digest = sealed_digest.map(Digest::from_bytes);
+        }
         self.shared.log.record(draft).await?;
         let _cells = self.shared.cell_locks.of(&self.enquiry, self.agency).await;
         // Read again: the answer to the request may have been kept meanwhile, with its trace.
@@ -238,7 +246,12 @@ impl Delivery<'_> {
         let envelope = envelope(self.shared, within)?;
         let mut draft = self.about(decision, Action::DetailRelayed);
         draft.exchange = Some(envelope.request_id.clone());
+        draft.peer = Some(Party::Agency(decision.recipient.clone()));
         draft.payload_digest = Some(Digest::of(&sealed));
+        if let DecidedOutcome::Release { obligations, .. } = &decision.outcome {
+            draft.obligations = obligation_words(obligations);
+        }
+        let relaying = draft.clone();
         self.shared.log.record(draft).await?;
         let request = pb::ReceiveRequest {
             request_id: envelope.request_id.to_string(),
@@ -255,6 +268,7 @@ impl Delivery<'_> {
             Err(status) => {
                 let code = brag_common::status::code_of(&status).unwrap_or("unreachable");
                 tracing::warn!(code, recipient = %decision.recipient, "could not pass on detail");
+                self.shared.record_no_response(relaying, code).await?;
                 Err(Refusal::RecipientUnreachable)
             }
         }
@@ -289,4 +303,22 @@ impl Delivery<'_> {
         let found = self.shared.store.run(move |store| store.enquiry(&name)).await?;
         found.ok_or(Refusal::NotFound("enquiry"))
     }
+}
+
+/// The one person that a statement is about, as the entry of the agency that made it names them.
+fn subject(body: &Body) -> Option<PersonRef> {
+    let about = match body {
+        Body::Link { from, .. } => from,
+        Body::Consent(consent) => &consent.person,
+        Body::Action { person, .. } | Body::RatingWithdrawn { person, .. } => person,
+        Body::Retraction(taken_back) => &taken_back.person,
+        Body::Acknowledgement(said) => &said.person,
+        Body::Role { .. }
+        | Body::Assertion(_)
+        | Body::Rating(_)
+        | Body::Release(_)
+        | Body::RatingChallenged(_)
+        | Body::RatingKept(_) => return None,
+    };
+    Some(about.person.clone())
 }

@@ -138,6 +138,32 @@ impl Shared {
         let _ = self.log.record(draft).await;
     }
 
+    /// Waits for a call as long as the hub is not told to stop; then it counts as cancelled. So every call that was
+    /// recorded has its end recorded too.
+    ///
+    /// # Errors
+    /// The call's own, or that the hub stops.
+    pub async fn unless_stopping<T>(
+        &self,
+        call: impl Future<Output = Result<T, tonic::Status>>,
+    ) -> Result<T, tonic::Status> {
+        tokio::select! {
+            () = self.shutdown.cancelled() => Err(tonic::Status::cancelled("the hub stops")),
+            answer = call => answer,
+        }
+    }
+
+    /// Records that a call came to nothing: nobody answered it, or it was refused. `asked` is the entry with which the call
+    /// was recorded, `code` why.
+    ///
+    /// # Errors
+    /// When it can not be recorded.
+    pub async fn record_no_response(&self, asked: EntryDraft, code: &str) -> Result<(), Refusal> {
+        let draft = EntryDraft { action: Action::NoResponse, decision: code.parse().ok(), ..asked };
+        self.log.record(draft).await?;
+        Ok(())
+    }
+
     /// Tells those who watch. Nobody watching is no error.
     pub fn tell(&self, enquiry: &EnquiryRef, event: WatchResponse) {
         let _ = self.events.send((enquiry.clone(), event));

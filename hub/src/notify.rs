@@ -127,10 +127,7 @@ pub async fn tell_what_it_was_not_shown(
 pub fn start_one(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
     let (telling, place) = (Arc::clone(shared), (enquiry.clone(), agency.clone()));
     shared.rounds.spawn(async move {
-        tokio::select! {
-            () = telling.shutdown.cancelled() => {}
-            () = tell(&telling, &place) => {}
-        }
+        tell(&telling, &place).await;
     });
 }
 
@@ -145,10 +142,7 @@ pub async fn keep_telling(shared: Arc<Shared>) {
                 for place in now {
                     let (telling, backlog) = (Arc::clone(&shared), Arc::clone(&backlog));
                     shared.rounds.spawn(async move {
-                        tokio::select! {
-                            () = telling.shutdown.cancelled() => {}
-                            () = tell(&telling, &place) => {}
-                        }
+                        tell(&telling, &place).await;
                         backlog.lock().unwrap_or_else(PoisonError::into_inner).asked(&place);
                     });
                 }
@@ -179,26 +173,36 @@ async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<
     let Some(channel) = shared.nodes.get(agency).cloned() else { return Ok(()) };
     let (name, to) = (enquiry.clone(), agency.clone());
     for (place, record) in shared.store.run(move |store| store.notices(&name, &to)).await? {
+        if shared.shutdown.is_cancelled() {
+            return Ok(());
+        }
         let within = shared.config.fan_out.call_within.get();
         let head = envelope(shared, within)?;
         let mut draft = draft(shared, enquiry, &record.signed);
         draft.exchange = Some(head.request_id.clone());
         draft.peer = Some(Party::Agency(agency.clone()));
-        shared.log.record(draft).await?;
+        shared.log.record(draft.clone()).await?;
         let request = pb::NotifyRequest {
             request_id: head.request_id.to_string(),
             agreement_digest: head.agreement.as_bytes().to_vec(),
             valid_until_unix_ms: head.valid_until.as_millisecond(),
             notice: Some((&record.signed).into()),
         };
-        match client(channel.clone()).notify(with_deadline(request, within)).await {
+        let mut client = client(channel.clone());
+        let call = client.notify(with_deadline(request, within));
+        match shared.unless_stopping(call).await {
             Ok(_) => {}
             // It will never take it: it does not know the person, for example. Others in the queue may concern it.
             Err(status) if is_final(&status) => {
                 let code = code_of(&status).unwrap_or("none");
                 tracing::error!(code, %agency, "an agency refused a notice for good");
+                shared.record_no_response(draft, code).await?;
             }
-            Err(_) => return Err(Refusal::RecipientUnreachable),
+            Err(status) => {
+                let code = code_of(&status).unwrap_or("unreachable");
+                shared.record_no_response(draft, code).await?;
+                return Err(Refusal::RecipientUnreachable);
+            }
         }
         let mut change = Change::new();
         change.notice_taken(&place);

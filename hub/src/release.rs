@@ -10,7 +10,7 @@ use std::{
 use brag_common::{
     agreement::LawfulBasis,
     alert::Alert,
-    audit::entry::{Action, EntryDraft, Party},
+    audit::entry::{Action, EntryDraft, Party, Word},
     enquiry::ReleaseQuery,
     id::{AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef},
     reason::Reason,
@@ -338,8 +338,7 @@ pub fn fill(draft: &mut EntryDraft, outcome: &OutcomeRecord) {
         OutcomeRecord::NoResponse => "no_response",
         OutcomeRecord::Release { gate, obligations, .. } => {
             draft.gate = gate.parse().ok();
-            let words = obligations.iter().filter_map(|word| word.split('=').next());
-            draft.obligations = words.filter_map(|word| word.parse().ok()).collect();
+            draft.obligations = obligation_words(obligations);
             "release"
         }
         OutcomeRecord::Review { gate, .. } => {
@@ -353,6 +352,13 @@ pub fn fill(draft: &mut EntryDraft, outcome: &OutcomeRecord) {
         }
     };
     draft.decision = word.parse().ok();
+}
+
+/// The codes of obligations, without what they are of.
+#[must_use]
+pub fn obligation_words(obligations: &[String]) -> Vec<Word> {
+    let codes = obligations.iter().filter_map(|word| word.split('=').next());
+    codes.filter_map(|code| code.parse().ok()).collect()
 }
 
 /// The holder's decision in a signed statement.

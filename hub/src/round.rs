@@ -44,10 +44,7 @@ pub fn start(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
     for agency in shared.nodes.keys() {
         let (asking, enquiry, agency) = (Arc::clone(shared), enquiry.clone(), agency.clone());
         shared.rounds.spawn(async move {
-            tokio::select! {
-                () = asking.shutdown.cancelled() => {}
-                () = ask(&asking, &enquiry, &agency) => {}
-            }
+            ask(&asking, &enquiry, &agency).await;
         });
     }
 }
@@ -56,10 +53,7 @@ pub fn start(shared: &Arc<Shared>, enquiry: &EnquiryRef) {
 pub fn start_one(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
     let (asking, enquiry, agency) = (Arc::clone(shared), enquiry.clone(), agency.clone());
     shared.rounds.spawn(async move {
-        tokio::select! {
-            () = asking.shutdown.cancelled() => {}
-            () = ask(&asking, &enquiry, &agency) => {}
-        }
+        ask(&asking, &enquiry, &agency).await;
     });
 }
 
@@ -87,10 +81,7 @@ pub async fn ask_again(shared: Arc<Shared>) {
         for place in now {
             let (asking, backlog) = (Arc::clone(&shared), Arc::clone(&backlog));
             shared.rounds.spawn(async move {
-                tokio::select! {
-                    () = asking.shutdown.cancelled() => {}
-                    () = ask(&asking, &place.0, &place.1) => {}
-                }
+                ask(&asking, &place.0, &place.1).await;
                 lock(&backlog).asked(&place);
             });
         }
@@ -141,6 +132,9 @@ async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Pla
 /// Asks one agency about everyone it has not answered for, and takes what comes.
 async fn ask(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
     let Ok(_turn) = shared.calls.acquire().await else { return };
+    if shared.shutdown.is_cancelled() {
+        return;
+    }
     let asking = match Asking::load(shared, enquiry, agency).await {
         Ok(Some(asking)) => asking,
         Ok(None) => return,
@@ -149,8 +143,8 @@ async fn ask(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
             return;
         }
     };
-    if let Err(missed) = asking.run().await
-        && let Err(error) = asking.missed(&missed).await
+    if let Err(failed) = asking.run().await
+        && let Err(error) = asking.missed(&failed).await
     {
         tracing::warn!(%error, %agency, "can not keep that an agency did not answer");
     }
@@ -205,6 +199,16 @@ impl From<Refusal> for Missed {
             _ => Self::NoResponse("HUB_FAILED"),
         }
     }
+}
+
+/// A call that came to nothing.
+#[derive(Debug)]
+struct Failed {
+    missed: Missed,
+    /// The call's exchange; `None` when it was not made.
+    exchange: Option<RequestId>,
+    /// Of whom it was asked.
+    people: BTreeSet<PersonRef>,
 }
 
 /// What the screening found of one person who is to be disclosed.
@@ -262,26 +266,57 @@ impl<'a> Asking<'a> {
         Ok((!asking.open.is_empty()).then_some(asking))
     }
 
-    async fn run(&self) -> Result<(), Missed> {
+    async fn run(&self) -> Result<(), Failed> {
+        let failed = |exchange: Option<&RequestId>, missed| {
+            let (exchange, people) = (exchange.cloned(), self.open.clone());
+            Failed { missed, exchange, people }
+        };
+        let (envelope, screening) = self.prepare().await.map_err(|missed| failed(None, missed))?;
+        let screen = &envelope.request_id;
+        let known =
+            self.screen(screen, screening).await.map_err(|missed| failed(Some(screen), missed))?;
+        if known.is_empty() {
+            return Ok(());
+        }
+        let people: BTreeSet<PersonRef> = known.keys().cloned().collect();
+        let query = match self.rate_query(screen, &known) {
+            Ok(query) => query,
+            Err(refusal) => return Err(Failed { missed: refusal.into(), exchange: None, people }),
+        };
+        let rated = self.rate(&query, known).await;
+        let exchange = Some(query.envelope.request_id);
+        rated.map_err(|missed| Failed { missed, exchange, people })
+    }
+
+    async fn prepare(&self) -> Result<(Envelope, Screening), Missed> {
         self.shared.in_force()?;
         self.shared.still_party(self.agency)?;
         let people: Vec<&PersonRecord> =
             self.enquiry.people.iter().filter(|p| self.open.contains(&p.person)).collect();
         let envelope = self.envelope()?;
-        let Some(screening) =
-            Screening::prepare(self.shared, self.agency, envelope.clone(), &people).await?
-        else {
-            return Err(Missed::Unable(take::NOT_ENROLLED));
-        };
-        self.record(Action::ScreenAsked, &envelope.request_id, None).await?;
+        let screening =
+            Screening::prepare(self.shared, self.agency, envelope.clone(), &people).await?;
+        let screening = screening.ok_or(Missed::Unable(take::NOT_ENROLLED))?;
+        Ok((envelope, screening))
+    }
+
+    /// Screens, takes what is said of those who are not known, and gives the others.
+    async fn screen(
+        &self,
+        exchange: &RequestId,
+        screening: Screening,
+    ) -> Result<BTreeMap<PersonRef, Found>, Missed> {
+        self.record(Action::ScreenAsked, exchange, Some(screening.n_slots())).await?;
         let turn = self.shared.screening.get(self.agency);
         let under_way = match turn {
             Some(turn) => Some(turn.read().await),
             None => None,
         };
+        let mut client = self.client();
+        let call = client.screen(with_deadline(screening.request(), self.within));
         let answer = self
-            .client()
-            .screen(with_deadline(screening.request(), self.within))
+            .shared
+            .unless_stopping(call)
             .await
             .map_err(|status| self.not_answered(&status))?
             .into_inner();
@@ -303,8 +338,8 @@ impl<'a> Asking<'a> {
             }
         }
         let taken = said.into_iter().map(|(person, said)| Taken::said(person, said)).collect();
-        take::take(self.shared, self.name, self.agency, &envelope.request_id, taken).await?;
-        if known.is_empty() { Ok(()) } else { self.rate(&envelope.request_id, known).await }
+        take::take(self.shared, self.name, self.agency, exchange, taken).await?;
+        Ok(known)
     }
 
     /// What a call that failed comes to. Two versions of the agreement are explained to whoever looks.
@@ -320,16 +355,17 @@ impl<'a> Asking<'a> {
 
     async fn rate(
         &self,
-        screen: &RequestId,
+        query: &RateQuery,
         known: BTreeMap<PersonRef, Found>,
     ) -> Result<(), Missed> {
-        let query = self.rate_query(screen, &known)?;
-        let request_id = query.envelope.request_id.clone();
-        self.record(Action::RateAsked, &request_id, Some(known.len())).await?;
-        let request = pb::RateRequest::from(&query);
+        let request_id = &query.envelope.request_id;
+        self.record(Action::RateAsked, request_id, Some(known.len())).await?;
+        let request = pb::RateRequest::from(query);
+        let mut client = self.client();
+        let call = client.rate(with_deadline(request, self.within));
         let answers = self
-            .client()
-            .rate(with_deadline(request, self.within))
+            .shared
+            .unless_stopping(call)
             .await
             .map_err(|status| self.not_answered(&status))?
             .into_inner()
@@ -359,7 +395,7 @@ impl<'a> Asking<'a> {
         // Silence about one person is not "an assessor has been asked".
         let silent = unanswered.into_iter().cloned();
         taken.extend(silent.map(|person| Taken::no_response(person, INVALID_ANSWER)));
-        take::take_with(self.shared, self.name, self.agency, &request_id, taken, told).await?;
+        take::take_with(self.shared, self.name, self.agency, request_id, taken, told).await?;
         Ok(())
     }
 
@@ -461,27 +497,45 @@ impl<'a> Asking<'a> {
         draft
     }
 
-    /// Keeps that nothing came back, for everyone who is still open. That it is as it was is not news: a party that
-    /// is away for a week would otherwise fill the log.
-    async fn missed(&self, missed: &Missed) -> Result<(), Refusal> {
+    /// Keeps that nothing came back, for everyone who was asked about. That it is as it was is not news: then the log says of
+    /// the call that it came to nothing, and no more.
+    async fn missed(&self, failed: &Failed) -> Result<(), Refusal> {
+        let Failed { missed, exchange, people } = failed;
         let name = self.name.clone();
         let cells = self.shared.store.run(move |store| store.cells(&name)).await?;
         let as_it_was = |person: &PersonRef| {
             let of = |(agency, about, _): &&CellRow| agency == self.agency && about == person;
             cells.iter().find(of).is_some_and(|(_, _, cell)| missed.is(&take::cell(cell).state))
         };
-        let news = self.open.iter().filter(|person| !as_it_was(person)).cloned();
+        let news = people.iter().filter(|person| !as_it_was(person)).cloned();
         let taken: Vec<Taken> = match missed {
             Missed::Unable(why) => {
                 news.map(|p| Taken::said(p, Said::Unable(take::why(why)))).collect()
             }
             Missed::NoResponse(why) => news.map(|p| Taken::no_response(p, why)).collect(),
         };
-        if taken.is_empty() {
-            return Ok(());
+        // A hub that stops says nothing about whom it was asking; it asks again when it starts.
+        let stopping = self.shared.shutdown.is_cancelled();
+        match exchange {
+            Some(exchange) if taken.is_empty() || stopping => {
+                let mut draft = self.draft(Action::NoResponse);
+                draft.exchange = Some(exchange.clone());
+                let (Missed::Unable(why) | Missed::NoResponse(why)) = missed;
+                draft.decision = why.parse().ok();
+                self.shared.log.record(draft).await?;
+                Ok(())
+            }
+            Some(exchange) => {
+                take::take(self.shared, self.name, self.agency, exchange, taken).await
+            }
+            None if taken.is_empty() || stopping => Ok(()),
+            // No call was made; the hub's own finding has a name of its own.
+            None => {
+                let own =
+                    random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
+                take::take(self.shared, self.name, self.agency, &own, taken).await
+            }
         }
-        let exchange = random_bytes().map(RequestId::from_random).map_err(|_| Refusal::Internal)?;
-        take::take(self.shared, self.name, self.agency, &exchange, taken).await
     }
 }
 

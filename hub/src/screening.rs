@@ -90,6 +90,12 @@ impl Screening {
         Ok(Some(Self { query, places, n_people: epoch.declared_people }))
     }
 
+    /// How many slots it asks, dummies among them.
+    #[must_use]
+    pub fn n_slots(&self) -> usize {
+        self.query.slots.len()
+    }
+
     /// The request, as it is sent.
     #[must_use]
     pub fn request(&self) -> pb::ScreenRequest {

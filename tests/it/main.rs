@@ -13,6 +13,7 @@
 //! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
 //! - [`views`]: detail at its recipient, and every way in which it ends there
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
+//! - [`reconcile`]: both sides of every exchange beside each other, and what is found when one is left out or altered
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
@@ -55,6 +56,7 @@ mod other_verifier;
 mod over_versions;
 mod partial_failure;
 mod plan;
+mod reconcile;
 mod release;
 mod retraction;
 mod review;

@@ -55,6 +55,9 @@ impl Played {
         for receipt in receipts {
             assert_eq!(receipt["expected"], receipt["found"], "{receipt}");
         }
+        let reconciled = &self.0["reconciled"];
+        assert_eq!((&reconciled["one_sided"], &reconciled["different"]), (&0.into(), &0.into()));
+        assert!(reconciled["agreed"].as_u64().unwrap() > 50, "{reconciled}");
     }
 
     fn rows(&self) -> &[Value] {

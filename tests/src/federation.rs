@@ -308,8 +308,8 @@ impl Federation {
         if !self.one_sided.load(Ordering::SeqCst) {
             // What the last call has set off may still be on its way.
             let started = std::time::Instant::now();
-            while let Some(alone) = logs::one_sided(&self) {
-                assert!(started.elapsed() < PATIENCE, "only one side has recorded {alone}");
+            while let Some(found) = logs::difference(&self) {
+                assert!(started.elapsed() < PATIENCE, "the logs differ: {found}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

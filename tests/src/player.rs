@@ -40,7 +40,7 @@ use self::{
 pub use self::{
     print::text,
     progress::Narrator,
-    report::{LogRow, Report, SweepRow},
+    report::{LogRow, Reconciled, Report, SweepRow},
 };
 
 /// The end of a demo that a person has interrupted.
@@ -164,12 +164,43 @@ impl Played {
         work.done();
         self.report.logs = logs;
         self.report.receipts = receipts::compare(&self.report, partnership)?;
+        self.report.reconciled = self.reconcile(narrator).await?;
         let work = narrator.begin("Sweeping for leaks", 2);
         self.report.sweeps = self.sweep(scenario, narrator)?;
         work.done();
         self.report.phases = narrator.phases();
         self.report.conclude();
         Ok(())
+    }
+
+    /// Compares both sides of every exchange with the hub's own command.
+    async fn reconcile(&self, narrator: &Narrator) -> anyhow::Result<Reconciled> {
+        let partnership = &self.stage.partnership;
+        let work = narrator.begin("Comparing the logs", 1);
+        let log = |folder: PathBuf| folder.join("data/log").join(LOG_SHARD).display().to_string();
+        let nodes =
+            partnership.agencies().iter().map(|agency| log(partnership.node_folder(agency)));
+        let dirs: Vec<String> =
+            std::iter::once(log(partnership.hub_folder())).chain(nodes).collect();
+        let mut args = vec!["log", "reconcile", "--json"];
+        args.extend(dirs.iter().map(String::as_str));
+        let ended = self.stage.programs.run("hub.reconcile", "hub", &args).await?;
+        let said: Value =
+            serde_json::from_str(&ended.stdout).context("`hub log reconcile` gave no JSON")?;
+        work.done();
+        let count = |what: &str| said["total"][what].as_u64().unwrap_or_default();
+        let counts = ["agreed", "explained", "one_sided", "different"].map(count);
+        let differences = said["differences"].as_array().into_iter().flatten();
+        let error = said["error"].as_str().map(str::to_owned);
+        Ok(Reconciled {
+            ok: ended.code() == Some(0) && said["status"] == "agree",
+            exchanges: counts.iter().sum(),
+            agreed: counts[0],
+            explained: said["classes"].clone(),
+            one_sided: counts[2],
+            different: counts[3],
+            differences: differences.map(Value::to_string).chain(error).collect(),
+        })
     }
 
     async fn verify(&self, party: &str, program: &str, folder: &Path) -> anyhow::Result<LogRow> {

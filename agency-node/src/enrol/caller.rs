@@ -116,17 +116,29 @@ impl Caller {
             draft.peer = Some(Party::Hub);
             draft.count = Some(count);
             // Recorded before it leaves, as everything is.
-            self.log.record(draft).await?;
+            self.log.record(draft.clone()).await?;
             match call(hub.clone(), request_id.to_string()).await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) if is_passing(status.code()) => {
+                    self.no_response(draft, &status).await?;
                     last = code_of(&status).unwrap_or(status.message()).to_owned();
                     tracing::warn!(attempt, code = ?status.code(), "the hub did not answer");
                 }
-                Err(status) => return Err(refused(&status).into()),
+                Err(status) => {
+                    self.no_response(draft, &status).await?;
+                    return Err(refused(&status).into());
+                }
             }
         }
         Err(EnrolFailure::Unreachable(last).into())
+    }
+
+    /// Records that a call came to nothing.
+    async fn no_response(&self, asked: EntryDraft, status: &Status) -> anyhow::Result<()> {
+        let code = code_of(status).unwrap_or("unreachable").parse().ok();
+        let draft = EntryDraft { action: Action::NoResponse, decision: code, ..asked };
+        self.log.record(draft).await?;
+        Ok(())
     }
 }
 

@@ -1,15 +1,16 @@
-//! `log verify`, `show`, `prove` and more, for both programs: the work of information governance.
+//! `log verify`, `show`, `prove`, `reconcile` and more, for both programs: the work of information governance.
 //!
 //! All read files only. They need no running program, no network and no configuration, and may run
 //! beside a program that writes the log.
 
 use std::{
     fs,
-    io::Write,
+    io::{IsTerminal as _, Write},
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{
@@ -29,9 +30,15 @@ use crate::{
     tlog::{Policy, policy::NotAccepted},
 };
 
+mod export;
 mod prove;
+mod reconcile;
 
-pub use prove::{CheckProofArgs, ProveArgs, TilesArgs};
+pub use self::{
+    export::ExportArgs,
+    prove::{CheckProofArgs, ProveArgs, TilesArgs},
+    reconcile::ReconcileArgs,
+};
 
 /// Done; the log is in order.
 pub const DONE: u8 = 0;
@@ -51,6 +58,10 @@ pub enum LogCommand {
     Prove(ProveArgs),
     /// Check a receipt against the entry and a policy
     CheckProof(CheckProofArgs),
+    /// Compare the hub's log with logs of nodes: each exchange stands on both sides, and says the same
+    Reconcile(ReconcileArgs),
+    /// Write a log's entries as CSV or JSON Lines
+    Export(ExportArgs),
     /// Write the log as tiles, as other verifiers of transparency logs read it (C2SP tlog-tiles)
     Tiles(TilesArgs),
     /// Begin a new shard of a log that can not go on, after a restore from a backup or after damage; the program must be stopped
@@ -146,6 +157,8 @@ pub fn run(command: &LogCommand, out: &mut dyn Write) -> anyhow::Result<u8> {
                 Ok(FAILED)
             }
         },
+        LogCommand::Reconcile(args) => reconcile::run(args, out),
+        LogCommand::Export(args) => export::run(args, out),
     }
 }
 
@@ -503,6 +516,19 @@ fn print_entry(entry: &Entry, out: &mut dyn Write) -> std::io::Result<()> {
         write!(out, " test")?;
     }
     writeln!(out)
+}
+
+/// How many entries were read, on a terminal; nothing elsewhere.
+fn progress(what: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos} entries {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
 }
 
 #[cfg(test)]

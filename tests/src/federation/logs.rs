@@ -1,10 +1,13 @@
 //! The audit logs of a federation that has ended.
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use brag_common::{
-    audit::{Action, Entry, Origin, Party, entries, verify_dir},
-    id::RequestId,
+    audit::{
+        Entry, Origin, Party, entries,
+        reconcile::{Report, Wanted, reconcile},
+        verify_dir,
+    },
     keyfile,
     program::LOG_SHARD,
 };
@@ -30,7 +33,31 @@ impl Federation {
         self.read_log(Party::Hub)
     }
 
-    fn log_folder(&self, party: &Party) -> std::path::PathBuf {
+    /// The directory of a node's log.
+    #[must_use]
+    pub fn log_dir(&self, agency: &str) -> PathBuf {
+        self.log_folder(&Party::Agency(id(agency))).join("data/log").join(LOG_SHARD)
+    }
+
+    /// The directory of the hub's log.
+    #[must_use]
+    pub fn hub_log_dir(&self) -> PathBuf {
+        self.log_folder(&Party::Hub).join("data/log").join(LOG_SHARD)
+    }
+
+    /// Compares the hub's log with that of every node that has run.
+    ///
+    /// # Panics
+    /// When a log can not be read.
+    #[must_use]
+    pub fn reconcile(&self) -> Report {
+        let nodes = self.nodes.keys().map(|agency| self.log_dir(agency.as_str()));
+        let others = nodes.filter(|dir| dir.exists()).collect();
+        let wanted = Wanted { hub: self.hub_log_dir(), others, ..Wanted::default() };
+        reconcile(&wanted, &mut |_| {}).unwrap()
+    }
+
+    fn log_folder(&self, party: &Party) -> PathBuf {
         match party {
             Party::Hub => self.partnership.hub_folder(),
             Party::Agency(agency) => self.partnership.node_folder(agency),
@@ -62,29 +89,8 @@ pub(super) fn verify(federation: &Federation) {
     }
 }
 
-/// An exchange that stands in the log of one of its parties and not in the other's, in words; `None` when there is none.
-pub(super) fn one_sided(federation: &Federation) -> Option<String> {
-    let hub = federation.hub_log();
-    let at_hub: BTreeSet<RequestId> = hub.iter().filter_map(|e| e.exchange.clone()).collect();
-    let mut at_nodes = BTreeSet::new();
-    for agency in federation.nodes.keys() {
-        for entry in federation.log_of(agency.as_str()) {
-            let Some(exchange) = entry.exchange else { continue };
-            if !at_hub.contains(&exchange) {
-                return Some(format!("{} of {agency}", entry.action.word()));
-            }
-            at_nodes.insert(exchange);
-        }
-    }
-    let at_no_node =
-        |entry: &&Entry| !entry.exchange.as_ref().is_some_and(|x| at_nodes.contains(x));
-    let alone = hub.iter().filter(|entry| is_exchange(entry)).find(at_no_node);
-    alone.map(|entry| format!("{} of the hub", entry.action.word()))
-}
-
-/// Whether an entry of the hub is of an exchange that reached a node: that there was no answer, or nobody to ask, has
-/// no other side.
-fn is_exchange(entry: &Entry) -> bool {
-    let unable = entry.decision.as_ref().is_some_and(|word| word.as_str() == "unable");
-    entry.exchange.is_some() && !unable && entry.action != Action::NoResponse
+/// The first difference between the two sides of an exchange, in words; `None` when there is none.
+pub(super) fn difference(federation: &Federation) -> Option<String> {
+    let report = federation.reconcile();
+    report.differences.first().map(|found| format!("{found:?}"))
 }

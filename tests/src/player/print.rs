@@ -45,6 +45,15 @@ pub fn text(report: &Report, paint: Paint) -> String {
         mark(n_wrong == 0, paint),
         n_receipts - n_wrong
     );
+    let reconciled = &report.reconciled;
+    let _ = writeln!(
+        out,
+        "{} Logs reconciled: {} exchanges reconciled, {} one-sided, {} different",
+        mark(reconciled.ok, paint),
+        reconciled.exchanges,
+        reconciled.one_sided,
+        reconciled.different
+    );
     let _ = writeln!(out, "\nLogs");
     for log in &report.logs {
         let said = log.fault.as_deref().unwrap_or("in order");

@@ -28,6 +28,8 @@ pub struct Report {
     pub inboxes: Vec<Row>,
     /// That each decision stands once in the holder's log and once, in the same exchange, in the hub's.
     pub receipts: Vec<Row>,
+    /// What `log reconcile` says of the hub's log and every node's.
+    pub reconciled: Reconciled,
     /// The logs.
     pub logs: Vec<LogRow>,
     /// The sweeps for leaks.
@@ -182,6 +184,25 @@ pub struct Decided {
     pub would_be_released_if: Vec<String>,
 }
 
+/// What the comparison of all logs said.
+#[derive(Debug, Default, Serialize)]
+pub struct Reconciled {
+    /// Whether the command ended with 0.
+    pub ok: bool,
+    /// Exchanges that were compared.
+    pub exchanges: u64,
+    /// … that both sides have, alike.
+    pub agreed: u64,
+    /// … that came to nothing, or are on one side only, for a reason that is in order: how many for each.
+    pub explained: serde_json::Value,
+    /// … that one side lacks.
+    pub one_sided: u64,
+    /// … that the two sides have otherwise.
+    pub different: u64,
+    /// Every difference, as the command prints it, or why it could not compare.
+    pub differences: Vec<String>,
+}
+
 /// What the verification of one log said.
 #[derive(Debug, Serialize)]
 pub struct LogRow {
@@ -223,6 +244,9 @@ impl Report {
         }
         let others = self.acts.iter().chain(&self.inboxes).chain(&self.receipts);
         all.extend(others.filter_map(|row| row.difference.clone()));
+        all.extend(
+            self.reconciled.differences.iter().map(|what| format!("the logs differ: {what}")),
+        );
         for log in self.logs.iter().filter(|log| !log.ok) {
             let fault = log.fault.as_deref().unwrap_or("not in order");
             all.push(format!("the log of {}: {fault}", log.party));
@@ -238,6 +262,7 @@ impl Report {
     pub fn conclude(&mut self) {
         self.passed = self.differences().is_empty()
             && self.releases.iter().all(|row| row.ok)
+            && self.reconciled.ok
             && self.logs.iter().all(|log| log.ok)
             && self.sweeps.iter().all(|sweep| sweep.ok);
     }

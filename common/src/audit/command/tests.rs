@@ -1,10 +1,17 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::audit::{
-    fixtures::{key, write_log},
-    storage::segment_path,
+use crate::{
+    audit::{
+        entry::EntryDraft,
+        fixtures::{clock, key, write_log},
+        log::{AuditLog, LogOptions},
+        storage::segment_path,
+    },
+    time::SignedDuration,
 };
+
+mod with_witnesses;
 
 #[derive(Debug, clap::Parser)]
 struct Program {
@@ -113,185 +120,157 @@ fn refuses_words_that_are_no_action_or_time() {
     }
 }
 
-mod with_witnesses {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::{
-        audit::{
-            AuditLog, LogOptions,
-            fixtures::{clock, draft, origin},
-        },
-        id::RequestId,
-        keys::SigningKey,
-        secret::SecretBytes,
-        tlog::{KeyKind, NoteKey},
-        witness::Witness,
-    };
-
-    const EXCHANGE: &str = "00112233445566778899aabbccddeeff";
-
-    /// A log of six entries; five of them cosigned by the hub's witness. Beside it a policy that asks for the hub, and one that
-    /// asks for two.
-    struct Stage {
-        dir: tempfile::TempDir,
-        log: String,
-        policy: String,
-        strict: String,
-        witness: String,
+/// The log of a party in a folder of its own, with these entries; its directory.
+async fn a_log_of(folder: &Path, origin: &str, drafts: Vec<EntryDraft>) -> PathBuf {
+    let clock = clock();
+    let at = folder.join(origin.replace('/', "-"));
+    let options = LogOptions::new(&at, origin.parse().unwrap(), key(), clock.clone());
+    let log = AuditLog::open(options).unwrap();
+    for draft in drafts {
+        clock.advance(SignedDuration::from_mins(1));
+        log.record(draft).await.unwrap();
     }
+    log.dir().to_owned()
+}
 
-    impl Stage {
-        fn new() -> Self {
-            tokio::runtime::Runtime::new().unwrap().block_on(Self::build())
-        }
+fn screened(action: Action, exchange: &str, peer: &str) -> EntryDraft {
+    let mut draft = EntryDraft::new(action);
+    draft.exchange = exchange.parse().ok();
+    draft.peer = peer.parse().ok();
+    draft.count = Some(4);
+    draft
+}
 
-        async fn build() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-            let options = LogOptions::new(path("log"), origin(), key(), clock()).segment_bytes(1);
-            let log = AuditLog::open(options).unwrap();
-            let keys = [30, 31]
-                .map(|seed| Arc::new(SigningKey::from_seed(SecretBytes::new([seed; 32])).unwrap()));
-            let names = ["hub", "ig"].into_iter().zip(&keys);
-            let publics: Vec<NoteKey> = names
-                .map(|(name, key)| {
-                    NoteKey::new(name, KeyKind::Witness, key.verifying_key()).unwrap()
-                })
-                .collect();
-            let secret = SigningKey::from_seed(SecretBytes::new([30; 32])).unwrap();
-            let hub = Witness::open(path("witness").into(), publics[0].clone(), secret).unwrap();
-            for count in 0..6 {
-                let mut draft = draft(count);
-                if count == 3 {
-                    draft.exchange = Some(EXCHANGE.parse::<RequestId>().unwrap());
-                }
-                log.record(draft).await.unwrap();
-                if count == 4 {
-                    let mut note = log.sign(&log.tree()).unwrap();
-                    let now = "2027-01-02T03:04:06Z".parse().unwrap();
-                    let line = hub.add(log.note_key(), 0, &[], note.clone(), now).unwrap();
-                    note.add(&line, &publics[0]).unwrap();
-                    log.keep_checkpoint(&note).unwrap();
-                }
-            }
-            for (name, least) in [("policy", 1), ("strict", 2)] {
-                let policy = Policy::of(log.note_key(), &publics[..least], least).unwrap();
-                fs::write(path(name), policy.to_string()).unwrap();
-            }
-            let folder = log.dir().to_str().unwrap().to_owned();
-            let (policy, strict) = (path("policy"), path("strict"));
-            let witness = path("witness");
-            Self { log: folder, policy, strict, witness, dir }
-        }
+/// The hub asked CSC twice, at one and at two minutes past; CSC has only the first.
+async fn two_logs(folder: &Path) -> [String; 2] {
+    let asked = |exchange| screened(Action::ScreenAsked, exchange, "CSC");
+    let hub = a_log_of(folder, "example/hub/1", vec![asked("x1"), asked("x2")]).await;
+    let answered = vec![screened(Action::ScreenAnswered, "x1", "hub")];
+    let csc = a_log_of(folder, "example/CSC/1", answered).await;
+    [hub, csc].map(|dir| dir.to_str().unwrap().to_owned())
+}
 
-        fn verify(&self, words: &[&str]) -> (u8, serde_json::Value) {
-            run_json(&[&["verify", &self.log], words].concat())
-        }
+#[tokio::test]
+async fn reconcile_prints_each_difference_on_a_line_and_exits_with_4() {
+    let folder = tempfile::tempdir().unwrap();
+    let [hub, csc] = &two_logs(folder.path()).await;
+    let (code, text) = run_words(&["reconcile", hub, csc]);
+    assert_eq!(code, NOT_VERIFIED);
+    let line = "screen x2 CSC: MISSING in the node's log; hub: 1 screen_asked; node: none";
+    assert_eq!(text.lines().filter(|found| found.contains(line)).count(), 1, "{text}");
+    assert!(text.contains("it began after the last entry of the log that lacks it"), "{text}");
+    let words: Vec<&str> =
+        text.lines().find(|l| l.starts_with("all")).unwrap().split_whitespace().collect();
+    assert_eq!(words, ["all", "1", "0", "1", "0"]);
+    let (code, document) = run_json(&["reconcile", hub, csc]);
+    assert_eq!((code, &document["status"]), (NOT_VERIFIED, &"differ".into()));
+    assert_eq!(document["total"]["agreed"], 1);
+    assert_eq!(document["differences"][0]["hub"][0]["seq"], 1);
+    assert_eq!(document["differences"][0]["missing_at"], "node");
+}
+
+#[tokio::test]
+async fn reconcile_compares_what_began_within_the_time_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let [hub, csc] = &two_logs(folder.path()).await;
+    // The clock of these entries begins at 2027-01-02T03:04:05Z.
+    let to = run_json(&["reconcile", hub, csc, "--to", "2027-01-02T03:06:05Z"]);
+    assert_eq!((to.0, &to.1["total"]["agreed"]), (DONE, &1.into()));
+    let from = run_json(&["reconcile", hub, csc, "--from", "2027-01-02T03:06:05Z"]);
+    assert_eq!((from.0, &from.1["total"]["one_sided"]), (NOT_VERIFIED, &1.into()));
+    let after = run_words(&["reconcile", hub, csc, "--from", "2027-01-03T00:00:00Z"]);
+    assert_eq!(after.0, DONE);
+}
+
+#[tokio::test]
+async fn reconcile_of_logs_that_do_not_belong_together_exits_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let [hub, csc] = &two_logs(folder.path()).await;
+    let other = a_log_of(folder.path(), "elsewhere/CSC/1", Vec::new()).await;
+    let nothing = folder.path().to_str().unwrap();
+    for (dirs, why) in [
+        ([csc.as_str(), hub], "name the hub's log first"),
+        ([hub, nothing], "holds no log"),
+        ([hub, other.to_str().unwrap()], "another partnership"),
+        ([hub, hub], "named before"),
+    ] {
+        let (code, document) = run_json(&["reconcile", dirs[0], dirs[1]]);
+        assert_eq!((code, &document["status"]), (FAILED, &"unreadable".into()));
+        assert!(document["error"].as_str().unwrap().contains(why), "{document}");
     }
+}
 
-    #[test]
-    fn verify_with_a_policy_says_how_far_its_witnesses_have_seen_the_log() {
-        let stage = Stage::new();
-        let (code, found) = stage.verify(&["--policy", &stage.policy]);
-        assert_eq!((code, &found["key_from_log"]), (DONE, &false.into()), "{found}");
-        assert_eq!(found["witnessed"]["accepted"]["size"], 5);
-        assert_eq!(found["witnessed"]["accepted"]["by"][0], "hub");
-        assert_eq!(found["witnessed"]["n_unseen"], 1);
-        let (code, found) = stage.verify(&["--policy", &stage.policy, "--complete"]);
-        assert_eq!(
-            (code, &found["contradiction"]["code"]),
-            (NOT_VERIFIED, &"quorum_missing".into())
-        );
-        let (code, found) = stage.verify(&["--policy", &stage.strict]);
-        assert_eq!(
-            (code, &found["contradiction"]["code"]),
-            (NOT_VERIFIED, &"quorum_missing".into())
-        );
-        let (_, text) = run_words(&["verify", &stage.log, "--policy", &stage.strict]);
-        assert!(text.contains("too few witnesses have cosigned: only witness-1"), "{text}");
-        let (_, text) = run_words(&["verify", &stage.log, "--policy", &stage.policy]);
-        assert!(
-            text.contains("seen     5 entries, by hub, last at 2027-01-02T03:04:06Z"),
-            "{text}"
-        );
-    }
+#[tokio::test]
+async fn reconcile_of_a_log_with_a_fault_compares_what_precedes_it_and_exits_with_4() {
+    let folder = tempfile::tempdir().unwrap();
+    let [hub, csc] = &two_logs(folder.path()).await;
+    let segment = segment_path(Path::new(hub), 0);
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let (code, document) = run_json(&["reconcile", hub, csc]);
+    assert_eq!((code, &document["status"]), (NOT_VERIFIED, &"differ".into()));
+    assert_eq!(document["total"]["agreed"], 1);
+    assert!(document["differences"].as_array().unwrap().is_empty());
+    assert!(document["logs"][0]["fault"].as_str().unwrap().starts_with("entry 1"), "{document}");
+}
 
-    #[test]
-    fn x6_entries_cut_off_the_end_are_named_also_when_the_logs_own_memory_was_cut_with_them() {
-        let stage = Stage::new();
-        for seq in [3, 4, 5] {
-            fs::remove_file(segment_path(Path::new(&stage.log), seq)).unwrap();
-        }
-        let (code, found) = stage.verify(&[]);
-        assert_eq!((code, &found["status"]), (NOT_VERIFIED, &"contradicted".into()));
-        assert_eq!(found["contradiction"]["code"], "rolled_back");
-        assert_eq!(found["contradiction"]["seq"], 3);
-        fs::remove_file(Path::new(&stage.log).join("checkpoints.log")).unwrap();
-        assert_eq!(stage.verify(&[]).0, DONE, "a shorter log is a log");
-        let (code, found) = stage.verify(&["--witness", &stage.witness]);
-        assert_eq!((code, &found["contradiction"]["seq"]), (NOT_VERIFIED, &3.into()));
-        let text = found["contradiction"]["text"].as_str().unwrap();
-        assert!(
-            text.contains(&stage.witness) && text.contains("has signed that it had 5"),
-            "{text}"
-        );
-    }
+#[test]
+fn export_of_what_is_no_log_exits_with_1_and_writes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("out.csv");
+    let words = ["export", folder.path().to_str().unwrap(), "--out", file.to_str().unwrap()];
+    let (code, said) = run_words(&words);
+    assert_eq!(code, FAILED);
+    assert!(said.contains("holds no log"), "{said}");
+    assert!(!file.exists());
+}
 
-    #[test]
-    fn a_policy_that_is_not_one_or_is_of_another_log_is_refused() {
-        let stage = Stage::new();
-        let file = stage.dir.path().join("wrong");
-        fs::write(&file, "log nonsense\n").unwrap();
-        let (code, found) = stage.verify(&["--policy", file.to_str().unwrap()]);
-        assert_eq!(code, FAILED);
-        assert!(found["error"].as_str().unwrap().contains("line 1"), "{found}");
-        let other = origin().to_string().replace("CSC", "POL");
-        let key = NoteKey::new(&other, KeyKind::Log, key().verifying_key()).unwrap();
-        fs::write(&file, Policy::of(&key, &[], 0).unwrap().to_string()).unwrap();
-        let (code, found) = stage.verify(&["--policy", file.to_str().unwrap()]);
-        assert_eq!(code, FAILED);
-        assert!(found["error"].as_str().unwrap().contains("the policy has no log"), "{found}");
-    }
+#[test]
+fn export_never_writes_over_a_file() {
+    let dir = a_log();
+    let file = dir.path().join("out.csv");
+    fs::write(&file, "mine").unwrap();
+    let words = ["export", dir.path().to_str().unwrap(), "--out", file.to_str().unwrap()];
+    let (code, said) = run_words(&words);
+    assert_eq!(code, FAILED);
+    assert!(said.contains("exists"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    fs::remove_file(&file).unwrap();
+    let (code, said) = run_words(&words);
+    assert_eq!(code, DONE);
+    assert!(said.starts_with("5 entries in"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 6, "a header, and a row each");
+}
 
-    #[test]
-    fn a_receipt_of_an_exchange_is_good_for_its_entry_alone() {
-        let stage = Stage::new();
-        let out = stage.dir.path().join("receipts");
-        let out = out.to_str().unwrap();
-        let words = ["prove", &stage.log, EXCHANGE, "--policy", &stage.policy, "--out", out];
-        let (code, text) = run_words(&words);
-        assert_eq!(code, DONE, "{text}");
-        let paths: Vec<&str> = text.lines().collect();
-        let [proof, entry] = paths[..] else { panic!("{text}") };
-        assert!(proof.ends_with("example-CSC-2027-3.tlog-proof"), "{text}");
-        let check = |proof: &str, entry: &str, policy: &str| {
-            run_words(&["check-proof", proof, entry, "--policy", policy])
-        };
-        let (code, text) = check(proof, entry, &stage.policy);
-        assert_eq!(code, DONE, "{text}");
-        assert!(text.contains("entry    3 of 5") && text.contains("seen by  hub at"), "{text}");
-        assert_eq!(check(proof, entry, &stage.strict).0, NOT_VERIFIED);
-        assert_eq!(run_words(&words).0, FAILED, "nothing is overwritten");
-        let changed = fs::read_to_string(entry).unwrap().replace("\"count\":3", "\"count\":4");
-        fs::write(entry, changed).unwrap();
-        assert_eq!(check(proof, entry, &stage.policy).0, NOT_VERIFIED);
-        let (code, text) = run_words(&["prove", &stage.log, "5", "--out", out]);
-        assert_eq!(code, FAILED);
-        assert!(text.contains("entry 5 is not covered by a checkpoint yet"), "{text}");
-        assert_eq!(run_words(&["prove", &stage.log, "99", "--out", out]).0, FAILED);
-    }
+#[test]
+fn export_as_json_lines_is_each_entry_as_it_stands_in_the_log() {
+    let dir = a_log();
+    let path = dir.path().to_str().unwrap();
+    let (code, text) = run_words(&["export", path, "--format", "jsonl"]);
+    assert_eq!(code, DONE);
+    let lines: Vec<Entry> =
+        text.lines().map(|line| Entry::decode(line.as_bytes()).unwrap()).collect();
+    let all: Vec<Entry> = entries(dir.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(lines, all);
+    let to = ["export", path, "--format", "jsonl", "--to", "2027-01-02T03:04:05Z"];
+    assert_eq!(run_words(&to), (DONE, String::new()));
+}
 
-    #[test]
-    fn tiles_hold_what_the_largest_checkpoint_is_over() {
-        let stage = Stage::new();
-        let out = stage.dir.path().join("tiles");
-        let words = ["tiles", &stage.log, "--out", out.to_str().unwrap()];
-        let (code, text) = run_words(&words);
-        assert_eq!(code, DONE, "{text}");
-        assert_eq!(fs::metadata(out.join("tile/0/000.p/5")).unwrap().len(), 5 * 32);
-        let note = crate::tlog::CheckpointNote::parse(&fs::read(out.join("checkpoint")).unwrap());
-        assert_eq!(note.unwrap().checkpoint().head.size, 5);
-        assert_eq!(run_words(&words).0, FAILED, "nothing is overwritten");
-    }
+#[test]
+fn export_of_a_log_with_a_fault_gives_what_precedes_it_and_exits_with_4() {
+    let dir = a_log();
+    let segment = segment_path(dir.path(), 0);
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let file = dir.path().join("out.csv");
+    let words = ["export", dir.path().to_str().unwrap(), "--out", file.to_str().unwrap()];
+    let (code, said) = run_words(&words);
+    assert_eq!(code, NOT_VERIFIED);
+    assert!(said.contains("NOT IN ORDER: entry 4"), "{said}");
+    assert!(said.contains("4 entries that precede it were exported"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 5);
 }

@@ -48,8 +48,8 @@ actions! {
     RatingChallenged = "rating_challenged";
     /// An agency answered a challenge: its rating stays.
     RatingKept = "rating_kept";
-    /// A rating given later reached the hub.
-    RatingDelivered = "rating_delivered";
+    /// The hub has what an agency delivered of its own accord; `decision`: `taken`, or `refused` for good.
+    Delivered = "delivered";
     /// A person authorised, confirmed or refused a match of identities.
     IdentityReviewed = "identity_reviewed";
     /// A person at an agency confirmed a link between two people.
@@ -88,6 +88,8 @@ actions! {
     RetractionAcknowledged = "retraction_acknowledged";
     /// The hub passed a signed notice on to the agency that it concerns; `decision` is its kind.
     NoticeRelayed = "notice_relayed";
+    /// A node began to enrol its people; `count` is how many it declares.
+    EnrolmentStarted = "enrolment_started";
     /// The hub evaluated blinded match keys for a node's enrolment.
     EnrolmentEvaluated = "enrolment_evaluated";
     /// An agency said that everybody is enrolled in an epoch; `count` is the epoch's number.
@@ -115,7 +117,7 @@ actions! {
     ConflictDeclared = "conflict_declared";
     /// A request was refused before any decision: unknown peer, replay, past its deadline.
     RequestRefused = "request_refused";
-    /// A peer did not answer in time; never read as a colour.
+    /// A call came to nothing: nobody answered in time, or it was refused; never read as a colour.
     NoResponse = "no_response";
     /// Somebody read reports or this log through the program.
     ReportRead = "report_read";
