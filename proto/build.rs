@@ -9,7 +9,8 @@ use prost::Message as _;
     reason = "cargo tells a build script where to write through the environment"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["types", "statement", "node", "hub"].map(|name| format!("brag/v1/{name}.proto"));
+    let files =
+        ["types", "statement", "node", "hub", "audit"].map(|name| format!("brag/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=brag");
     let descriptors = protox::compile(&files, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);

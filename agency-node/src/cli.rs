@@ -10,6 +10,7 @@ use brag_common::{
     audit::command::{self as log_command, LogCommand},
     program::Surroundings,
     time::SystemClock,
+    wire::audit::command::AlertCommand,
 };
 use clap::{Args, Parser};
 use serde::Serialize;
@@ -93,6 +94,13 @@ pub enum Cli {
     /// What assessors and approvers do
     #[command(flatten)]
     Desk(DeskCommand),
+    /// List alerts, say how one was handled, and read the log, at a running node; for auditors
+    ///
+    /// Needs your profile and the role auditor.
+    ///
+    /// Example: agency-node alert list --open
+    #[command(subcommand, verbatim_doc_comment)]
+    Alert(AlertCommand),
     /// Verify or show the audit log; needs no running node
     ///
     /// Example: agency-node log verify data/log/1
@@ -173,6 +181,7 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
         Cli::Agreement(command) => agreement_command::run(&command, stdout),
         Cli::Keys(command) => key_command::run(&command, stdout),
         Cli::Desk(command) => runtime()?.block_on(desk_command::run(command, stdout)),
+        Cli::Alert(command) => runtime()?.block_on(desk_command::alert(&command, stdout)),
         Cli::Log(command) => Ok(match log_command::run(&command, stdout)? {
             log_command::DONE => Exit::Done,
             log_command::NOT_VERIFIED => Exit::NotVerified,

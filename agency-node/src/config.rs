@@ -6,6 +6,7 @@ use std::{
 };
 
 use brag_common::{
+    alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText},
     id::AgencyId,
     profile::TlsPaths,
@@ -49,6 +50,32 @@ pub struct Config {
     /// How long the node waits, at most, before it tries again to deliver to the hub.
     #[serde(default = "default_retry_at_most")]
     pub deliver_retry_at_most: DurationText,
+    /// How much the hub may ask.
+    #[serde(default)]
+    pub budget: Budget,
+    /// What is usual, so that information governance is told of what is not.
+    #[serde(default)]
+    pub oversight: Oversight,
+}
+
+/// How much the hub may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Screenings that are answered within an hour; each asks about the people of one enquiry, at most 24.
+    pub screenings_per_hour: u32,
+    /// … within a day.
+    pub screenings_per_day: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            // Every co-ordinator of a large partnership at their own budget, and as many that are asked again after a failure.
+            screenings_per_hour: 500,
+            screenings_per_day: 3_000,
+        }
+    }
 }
 
 /// Where the hub is.
@@ -86,6 +113,8 @@ pub enum Role {
     Approver,
     /// Approves or refuses releases that were escalated.
     Deputy,
+    /// Reads the log and its alerts, and nothing else.
+    Auditor,
 }
 
 impl staff::Role for Role {
@@ -94,6 +123,7 @@ impl staff::Role for Role {
             Self::Assessor => "assessor",
             Self::Approver => "approver",
             Self::Deputy => "deputy",
+            Self::Auditor => "auditor",
         }
     }
 }

@@ -41,7 +41,7 @@ use crate::{
 mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService"];
+pub const NAMES: &[&str] = &["brag.v1.NodeService", "brag.v1.DeskService", "brag.v1.AuditService"];
 
 /// The service for the hub.
 #[must_use]

@@ -56,6 +56,9 @@ fn every_command_and_option_has_help() {
         "inbox",
         "open",
         "acknowledge",
+        "alert list",
+        "alert handle",
+        "alert entries",
         "log verify",
         "log show",
     ] {

@@ -15,7 +15,7 @@ use crate::{
     agreement::{Environment, SignedAgreement},
     audit::{
         AuditLog, LogOptions, Origin, entries,
-        entry::{AgreementStamp, Party},
+        entry::{AgreementStamp, Entry, Party},
     },
     keyfile,
     peer::TrustDomain,
@@ -115,14 +115,15 @@ pub fn log_options(
     })
 }
 
-/// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart.
-/// Reads the whole log, off the runtime's threads.
+/// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart; shows every entry to
+/// `see`, so that what counts entries does too. Reads the whole log, off the runtime's threads.
 ///
 /// # Errors
 /// When the log can not be opened or read.
 pub async fn open_log(
     options: LogOptions,
     clock: &SharedClock,
+    mut see: impl FnMut(&Entry) + Send + 'static,
 ) -> anyhow::Result<(AuditLog, ReplayGuard)> {
     let now = clock.now();
     let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
@@ -131,6 +132,7 @@ pub async fn open_log(
         let since = now.checked_sub(MAX_VALIDITY + MAX_SKEW * 2)?;
         for entry in entries(log.dir())? {
             let entry = entry?;
+            see(&entry);
             if entry.ts >= since
                 && let Some(exchange) = entry.exchange
             {

@@ -9,6 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub mod audit;
 pub mod padding;
 pub mod release;
 pub mod round;

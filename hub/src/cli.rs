@@ -9,6 +9,7 @@ use brag_common::{
     audit::command::{self as log_command, LogCommand},
     program::Surroundings,
     time::SystemClock,
+    wire::audit::command::AlertCommand,
 };
 use clap::Parser;
 
@@ -65,6 +66,13 @@ pub enum Cli {
     /// --profile or in BRAG_PROFILE.
     #[command(subcommand, verbatim_doc_comment)]
     Enquiry(EnquiryCommand),
+    /// List alerts, say how one was handled, and read the log, at a running hub; for auditors
+    ///
+    /// Needs a profile, as `enquiry` does, and the role auditor.
+    ///
+    /// Example: hub alert list --open --profile me.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Alert(AlertCommand),
     /// Verify or show the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
@@ -99,6 +107,10 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
         Cli::Enquiry(command) => {
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::run(command, &mut output))?
+        }
+        Cli::Alert(command) => {
+            let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
+            runtime()?.block_on(enquiry_command::alert(command, &mut output))?
         }
         Cli::Log(command) => return log_command::run(command, stdout),
     };

@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
     agreement::{Former, NoteError, SignedAgreement},
-    alert::Alerts,
+    alert::{
+        Alert, Alerts,
+        watched::{SharedWatch, WatchedLog},
+    },
     audit::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
@@ -18,6 +21,7 @@ use brag_common::{
         Accepting, Loaded, Surroundings, Took, load, log_options, open_log, realm, stamp,
         watch_agreements, watch_readiness,
     },
+    reason::Reason,
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
@@ -40,11 +44,11 @@ use tonic::{
 };
 
 use crate::{
-    challenges,
+    audit_service, challenges,
     config::Config,
-    conflict::LinkedPeople,
+    conflict::{self, LinkedPeople},
     epochs,
-    guard::Refusal,
+    guard::{Refusal, SignedIn},
     locks::Locks,
     mismatches::Mismatches,
     notify, round, service,
@@ -67,8 +71,8 @@ pub struct Shared {
     pub realm: RealmNow<()>,
     /// Enquiries, matrix, releases.
     pub store: Store,
-    /// The audit log.
-    pub log: AuditLog,
+    /// The audit log, with a watch over it.
+    pub log: WatchedLog,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
     /// How requests ended.
@@ -98,6 +102,10 @@ pub struct Shared {
     pub notice_locks: Locks,
     /// Held while an agency's key and quota change.
     pub enrolling: Mutex<()>,
+    /// Held while an enquiry is counted and opened.
+    pub opening: Mutex<()>,
+    /// Held while an auditor reads the log or handles an alert: one at a time reads all of it.
+    pub auditing: Mutex<()>,
     /// Ends everything.
     pub shutdown: CancellationToken,
 }
@@ -122,6 +130,29 @@ impl Shared {
         draft.decision = refusal.code().parse().ok();
         // A refusal leaves nothing; that it could not be recorded shows as the log being unavailable.
         let _ = self.log.record(draft).await;
+    }
+
+    /// Records that a rule refused what a member of staff wanted to do. What is an alert by itself has its entry.
+    ///
+    /// # Errors
+    /// When it can not be recorded.
+    pub async fn record_refused_act(
+        &self,
+        who: &SignedIn,
+        enquiry: Option<&EnquiryRef>,
+        refusal: &Refusal,
+    ) -> Result<(), Refusal> {
+        let Refusal::Rule { code, .. } = refusal else { return Ok(()) };
+        let reason: Option<Reason> = code.parse().ok();
+        if *code == conflict::CODE || reason.and_then(Alert::of).is_some() {
+            return Ok(());
+        }
+        let mut draft = self.draft(Action::RequestRefused);
+        draft.enquiry = enquiry.cloned();
+        draft.decision = code.parse().ok();
+        draft.reason = reason;
+        self.log.record(who.signs(draft)).await?;
+        Ok(())
     }
 
     /// Tells those who watch. Nobody watching is no error.
@@ -171,7 +202,9 @@ impl Hub {
             &clock,
         )?;
         let options = surroundings.change(options);
-        let (log, replay) = open_log(options, &clock).await?;
+        let watch = SharedWatch::new(&config.oversight);
+        let watching = watch.clone();
+        let (log, replay) = open_log(options, &clock, move |entry| watching.saw(entry)).await?;
         for (stamp, at) in taken_up {
             take_up(&log, &store, stamp, at).await?;
         }
@@ -186,6 +219,8 @@ impl Hub {
         let calls = Semaphore::new(usize::from(config.fan_out.calls_at_once.clamp(1, 1024)));
         let metrics = Metrics::new("brag_hub");
         let linked = LinkedPeople::read(&config)?;
+        let alerts = Alerts::register(&metrics);
+        let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -194,7 +229,7 @@ impl Hub {
             store,
             log,
             replay,
-            alerts: Alerts::register(&metrics),
+            alerts,
             linked,
             screening: nodes.keys().map(|agency| (agency.clone(), RwLock::default())).collect(),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
@@ -207,6 +242,8 @@ impl Hub {
             challenged: Notify::new(),
             notice_locks: Locks::default(),
             enrolling: Mutex::default(),
+            opening: Mutex::default(),
+            auditing: Mutex::default(),
             shutdown,
         });
         Ok(Self { shared, folder, listener, server_tls, metrics, limits: surroundings.limits })
@@ -248,7 +285,8 @@ impl Hub {
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
             .add_service(service::agencies(Arc::clone(&shared)))
-            .add_service(service::coordinators(Arc::clone(&shared)));
+            .add_service(service::coordinators(Arc::clone(&shared)))
+            .add_service(audit_service::auditors(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(watch_agreements(
@@ -269,7 +307,7 @@ impl Hub {
             routes,
             shutdown.clone(),
         )?;
-        let watching = tokio::spawn(watch_readiness(shared.log.clone(), in_force, tell));
+        let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
         tracing::info!(address = %serving.local_addr(), "serving");
         started(admin.local_addr());
         serving.ended().await?;
@@ -357,7 +395,7 @@ fn took(shared: &Arc<Shared>) -> Took {
         let shared = shared.upgrade();
         Box::pin(async move {
             let shared = shared.context("the hub is stopping")?;
-            take_up(&shared.log, &shared.store, stamp, at).await
+            take_up(shared.log.audit(), &shared.store, stamp, at).await
         })
     })
 }

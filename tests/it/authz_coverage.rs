@@ -38,6 +38,8 @@ enum Open {
     Coordinator,
     /// The hub's co-ordinator or auditor.
     CoordinatorOrAuditor,
+    /// The auditor of whichever server is called; both offer it.
+    Auditor,
     /// Whoever has a certificate of the partnership: they say nothing about anyone.
     Anybody,
 }
@@ -79,6 +81,9 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.CoordinatorService/AuthoriseIdentityReview", Open::Coordinator),
     ("brag.v1.CoordinatorService/StandAside", Open::Coordinator),
     ("brag.v1.CoordinatorService/FindPerson", Open::CoordinatorOrAuditor),
+    ("brag.v1.AuditService/ListAlerts", Open::Auditor),
+    ("brag.v1.AuditService/HandleAlert", Open::Auditor),
+    ("brag.v1.AuditService/ListEntries", Open::Auditor),
     ("grpc.health.v1.Health/Check", Open::Anybody),
     ("grpc.health.v1.Health/Watch", Open::Anybody),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Open::Anybody),
@@ -91,6 +96,14 @@ const STREAMS: &[&str] = &["brag.v1.CoordinatorService/Watch", "grpc.health.v1.H
 const HERE: &str = "SMS";
 
 impl Open {
+    /// Who may, at one of the servers.
+    fn at(self, server: Server) -> Self {
+        match (self, server) {
+            (Self::Auditor, Server::Node) => Self::Staff(&["auditor"]),
+            (open, _) => open,
+        }
+    }
+
     /// Everybody else, by name, and the code with which they are refused.
     fn refused(self) -> Vec<(&'static str, &'static str)> {
         let (everybody, code): (&[&str], _) = match self {
@@ -106,6 +119,7 @@ impl Open {
                     "other agency",
                     "no party",
                     "coordinator",
+                    "hub's auditor",
                     "other agency's assessor",
                     "unlisted",
                 ],
@@ -115,19 +129,23 @@ impl Open {
                 &["hub", "no party", "coordinator", "assessor", "approver", "unlisted"],
                 "not_a_party",
             ),
-            Self::Coordinator | Self::CoordinatorOrAuditor => (
+            Self::Coordinator | Self::CoordinatorOrAuditor | Self::Auditor => (
                 &["hub", "own agency", "no party", "assessor", "approver", "unlisted"],
                 "not_staff",
             ),
         };
         let mut refused: Vec<_> = everybody.iter().map(|who| (*who, code)).collect();
         if let Self::Staff(roles) = self {
-            let others =
-                ["assessor", "approver", "deputy"].into_iter().filter(|role| !roles.contains(role));
+            let others = ["assessor", "approver", "deputy", "auditor"]
+                .into_iter()
+                .filter(|role| !roles.contains(role));
             refused.extend(others.map(|role| (role, "role_missing")));
         }
         if self == Self::Coordinator {
-            refused.push(("auditor", "role_missing"));
+            refused.push(("hub's auditor", "role_missing"));
+        }
+        if self == Self::Auditor {
+            refused.push(("coordinator", "role_missing"));
         }
         refused
     }
@@ -139,15 +157,44 @@ impl Open {
             Self::Staff(roles) => roles.to_vec(),
             Self::Agencies => vec!["own agency", "other agency"],
             Self::Coordinator => vec!["coordinator"],
-            Self::CoordinatorOrAuditor => vec!["coordinator", "auditor"],
+            Self::CoordinatorOrAuditor => vec!["coordinator", "hub's auditor"],
+            Self::Auditor => vec!["hub's auditor"],
             Self::Anybody => vec!["hub", "other agency", "no party", "assessor", "unlisted"],
         }
     }
+}
 
-    /// Which server offers it.
-    fn at_node(call: &str) -> bool {
-        call.starts_with("brag.v1.NodeService/") || call.starts_with("brag.v1.DeskService/")
+/// Who is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Hub,
+    Node,
+}
+
+impl Server {
+    /// Those that offer a call.
+    fn offering(call: &str) -> &'static [Self] {
+        match call.split_once('/').unwrap().0 {
+            "brag.v1.NodeService" | "brag.v1.DeskService" => &[Self::Node],
+            "brag.v1.AuditService" => &[Self::Hub, Self::Node],
+            _ => &[Self::Hub],
+        }
     }
+
+    fn channel(self, federation: &Federation, who: &TestCert) -> Channel {
+        match self {
+            Self::Hub => federation.to_hub(who),
+            Self::Node => federation.to_node(who, HERE),
+        }
+    }
+}
+
+/// Every call at every server that offers it, and who may make it there.
+fn calls() -> impl Iterator<Item = (&'static str, Server, Open)> {
+    let everywhere = |(call, open): &'static (&'static str, Open)| {
+        Server::offering(call).iter().map(move |server| (*call, *server, open.at(*server)))
+    };
+    ROWS.iter().flat_map(everywhere)
 }
 
 #[test]
@@ -208,18 +255,18 @@ async fn every_call_refuses_everybody_who_may_not_make_it_before_it_has_any_effe
     let entries =
         |federation: &Federation| (federation.log_of(HERE).len(), federation.hub_log().len());
     let before = entries(&federation);
-    for (call, open) in ROWS {
+    for (call, server, open) in calls() {
         for (who, code) in open.refused() {
-            let refused = make(&federation, &people[who], call).await.unwrap_err();
+            let refused = make(&federation, &people[who], (server, call)).await.unwrap_err();
             assert_eq!(refused.code(), Code::PermissionDenied, "{call} by {who}: {refused:?}");
             assert_eq!(code_of(&refused), Some(code), "{call} by {who}");
         }
     }
     // Nothing was asked, answered or recorded in anybody's name.
     assert_eq!(entries(&federation), before);
-    for (call, open) in ROWS {
+    for (call, server, open) in calls() {
         for who in open.admitted() {
-            if let Err(status) = make(&federation, &people[who], call).await {
+            if let Err(status) = make(&federation, &people[who], (server, call)).await {
                 assert_ne!(status.code(), Code::PermissionDenied, "{call} by {who}: {status:?}");
                 assert_ne!(status.code(), Code::Unauthenticated, "{call} by {who}");
                 assert_ne!(status.code(), Code::Unimplemented, "{call} by {who}");
@@ -236,14 +283,14 @@ async fn nobody_is_heard_without_a_certificate_of_this_partnership() {
     let other = TestCa::new(federation.partnership().ca().trust_domain().clone());
     let strangers =
         [other.hub(), other.agency(&id(HERE)), other.person(&COORDINATOR.parse().unwrap())];
-    for (call, _) in ROWS {
-        let bare = without_certificate(&federation, call);
+    for (call, server, _) in calls() {
+        let bare = without_certificate(&federation, server);
         let refused = make_over(bare, call).await.unwrap_err();
         assert!(is_of_the_network(&refused), "{call}: {refused:?}");
     }
     for stranger in &strangers {
-        for (call, _) in ROWS {
-            let refused = make(&federation, stranger, call).await.unwrap_err();
+        for (call, server, _) in calls() {
+            let refused = make(&federation, stranger, (server, call)).await.unwrap_err();
             assert!(is_of_the_network(&refused), "{call}: {refused:?}");
         }
     }
@@ -275,20 +322,23 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
         ("other agency", ca.agency(&id("POL"))),
         ("no party", ca.agency(&id("ZZZ"))),
         ("coordinator", federation.person(COORDINATOR)),
-        ("auditor", federation.person(AUDITOR)),
+        ("hub's auditor", federation.person(AUDITOR)),
         ("assessor", federation.person("sms.assessor")),
         ("approver", federation.person("sms.approver1")),
         ("deputy", federation.person("sms.deputy")),
+        ("auditor", federation.person("sms.auditor")),
         ("other agency's assessor", federation.person("pol.assessor")),
         ("unlisted", federation.person("j.doe")),
     ])
 }
 
-/// Makes a call with an empty message, at the server that offers it.
-async fn make(federation: &Federation, who: &TestCert, call: &str) -> Result<(), Status> {
-    let channel =
-        if Open::at_node(call) { federation.to_node(who, HERE) } else { federation.to_hub(who) };
-    make_over(channel, call).await
+/// Makes a call with an empty message, at a server that offers it.
+async fn make(
+    federation: &Federation,
+    who: &TestCert,
+    (server, call): (Server, &str),
+) -> Result<(), Status> {
+    make_over(server.channel(federation, who), call).await
 }
 
 async fn make_over(channel: Channel, call: &str) -> Result<(), Status> {
@@ -319,9 +369,11 @@ fn is_of_the_network(status: &Status) -> bool {
 }
 
 /// A channel that shows no certificate.
-fn without_certificate(federation: &Federation, call: &str) -> Channel {
-    let at_node = Open::at_node(call);
-    let address = if at_node { federation.node_address(HERE) } else { federation.hub_address() };
+fn without_certificate(federation: &Federation, server: Server) -> Channel {
+    let address = match server {
+        Server::Hub => federation.hub_address(),
+        Server::Node => federation.node_address(HERE),
+    };
     let mut roots = rustls::RootCertStore::empty();
     let pem = federation.partnership().ca().root_pem().as_bytes().to_vec();
     roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();

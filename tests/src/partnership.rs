@@ -125,6 +125,12 @@ impl Partnership {
         format!("{}.deputy", agency.as_str().to_lowercase())
     }
 
+    /// The auditor of an agency.
+    #[must_use]
+    pub fn auditor(agency: &AgencyId) -> String {
+        format!("{}.auditor", agency.as_str().to_lowercase())
+    }
+
     /// Writes a node's configuration; ports of `0.0.0.0:0` kind are chosen when it starts.
     ///
     /// # Errors
@@ -139,7 +145,7 @@ impl Partnership {
         self.ca.agency(agency).write(&self.ca, &folder, "tls");
         let (assessor, one, two) =
             (Self::assessor(agency), Self::approver(agency, 1), Self::approver(agency, 2));
-        let deputy = Self::deputy(agency);
+        let (deputy, auditor) = (Self::deputy(agency), Self::auditor(agency));
         let text = format!(
             r#"agency = "{agency}"
 data = "data"
@@ -175,6 +181,9 @@ roles = ["approver"]
 [[staff]]
 name = "{deputy}"
 roles = ["deputy"]
+[[staff]]
+name = "{auditor}"
+roles = ["auditor"]
 "#
         );
         write(&folder.join("agency-node.toml"), &text)
