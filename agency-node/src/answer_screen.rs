@@ -44,14 +44,15 @@ impl Answers {
 /// Answers a screening by the hub.
 ///
 /// # Errors
-/// When the request is stale, repeated, under another agreement or of an epoch in which the agency has not enrolled, or
-/// nothing can be recorded.
+/// When the request is stale, repeated, under another agreement, beyond the budget or of an epoch in which the agency has not enrolled,
+/// or nothing can be recorded.
 pub async fn answer_screen(
     shared: &Arc<Shared>,
     query: ScreenQuery,
 ) -> Result<Recorded<Answers>, Refusal> {
     shared.admit(&query.envelope)?;
     shared.under_agreement(&query.envelope)?;
+    let place = shared.screenings.begin(shared.clock.now())?;
     let mut draft = shared.draft(Action::ScreenAnswered);
     draft.exchange = Some(query.envelope.request_id.clone());
     draft.peer = Some(Party::Hub);
@@ -64,7 +65,9 @@ pub async fn answer_screen(
         .map_err(|_| Refusal::Internal)??;
     let now = shared.clock.now();
     shared.remember_screened(request, Screened { valid_until, candidates }, now);
-    Ok(shared.log.record(Answers { draft, slots }).await?)
+    let recorded = shared.log.record(Answers { draft, slots }).await?;
+    place.answered(recorded.seq(), now);
+    Ok(recorded)
 }
 
 type LookedUp = (Vec<Vec<u8>>, Vec<Candidate>);

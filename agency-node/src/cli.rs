@@ -14,6 +14,7 @@ use brag_common::{
     },
     program::{LOG_SHARD, Surroundings},
     time::SystemClock,
+    wire::audit::command::AlertCommand,
 };
 use clap::{Args, Parser};
 use serde::Serialize;
@@ -117,6 +118,13 @@ pub enum Cli {
     /// Example: agency-node erasure report --config /etc/brag/agency-node.toml
     #[command(subcommand, verbatim_doc_comment)]
     Erasure(ErasureCommand),
+    /// List alerts, say how one was handled, and read the log, at a running node; for auditors
+    ///
+    /// Needs your profile and the role auditor.
+    ///
+    /// Example: agency-node alert list --open
+    #[command(subcommand, verbatim_doc_comment)]
+    Alert(AlertCommand),
     /// Verify, show, prove, compare or export the audit log; needs no running node
     ///
     /// Example: agency-node log verify data/log/1
@@ -220,6 +228,7 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
             let log = config.data.as_path().join("log").join(LOG_SHARD);
             Ok(Exit::of(report::run(&log, &config.enquiry_key_folder(), json, stdout)?))
         }
+        Cli::Alert(command) => runtime()?.block_on(desk_command::alert(&command, stdout)),
         Cli::Log(command) => Ok(Exit::of(log_command::run(&command, stdout)?)),
     }
 }

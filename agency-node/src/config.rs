@@ -6,6 +6,7 @@ use std::{
 };
 
 use brag_common::{
+    alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     id::AgencyId,
     profile::TlsPaths,
@@ -56,6 +57,32 @@ pub struct Config {
     /// How long the node waits, at most, before it tries again to deliver to the hub.
     #[serde(default = "default_retry_at_most")]
     pub deliver_retry_at_most: DurationText,
+    /// How much the hub may ask.
+    #[serde(default)]
+    pub budget: Budget,
+    /// What is usual, so that information governance is told of what is not.
+    #[serde(default)]
+    pub oversight: Oversight,
+}
+
+/// How much the hub may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Screenings that are answered within an hour; each asks about the people of one enquiry, at most 24.
+    pub screenings_per_hour: u32,
+    /// … within a day.
+    pub screenings_per_day: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            // Every co-ordinator of a large partnership at their own budget, and as many that are asked again after a failure.
+            screenings_per_hour: 500,
+            screenings_per_day: 3_000,
+        }
+    }
 }
 
 /// Where the hub is.
@@ -97,6 +124,8 @@ pub enum Role {
     Deputy,
     /// Holds and erases enquiries, and sees nothing of what is in them.
     Governance,
+    /// Reads the log and its alerts, and nothing else.
+    Auditor,
 }
 
 impl staff::Role for Role {
@@ -106,6 +135,7 @@ impl staff::Role for Role {
             Self::Approver => "approver",
             Self::Deputy => "deputy",
             Self::Governance => "governance",
+            Self::Auditor => "auditor",
         }
     }
 }

@@ -13,6 +13,7 @@ use brag_common::{
     tls::{ClientTls, connect, with_deadline},
     wire::{
         MAX_MESSAGE_BYTES,
+        audit::command::{self as audit, AlertCommand},
         pb::{self, desk_service_client::DeskServiceClient},
         words,
     },
@@ -476,6 +477,18 @@ impl From<anyhow::Error> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Other(error.into())
+    }
+}
+
+/// Runs an auditor's command at the running node.
+///
+/// # Errors
+/// When a file is wrong, the node can not be reached, or output can not be written.
+pub async fn alert(command: &AlertCommand, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    match command.run(stdout).await {
+        Ok(()) => Ok(Exit::Done),
+        Err(audit::Stop::Failed(error)) => Err(error),
+        Err(audit::Stop::Refused(status)) => refused_or_failed(&status, command.json(), stdout),
     }
 }
 

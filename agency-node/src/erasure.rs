@@ -27,7 +27,7 @@ impl Erasable for Shared {
     }
 
     fn log(&self) -> &AuditLog {
-        &self.log
+        self.log.audit()
     }
 
     fn clock(&self) -> &SharedClock {

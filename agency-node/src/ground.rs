@@ -10,9 +10,10 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     agreement::{NoteError, PartyKeys, SignedAgreement},
+    alert::watched::SharedWatch,
     audit::{
         AuditLog, LogOptions,
-        entry::{Action, EntryDraft, Party},
+        entry::{Action, Entry, EntryDraft, Party},
     },
     durable::StoreError,
     id::AgencyId,
@@ -29,6 +30,7 @@ use brag_common::{
 };
 
 use crate::{
+    budget::Screenings,
     config::Config,
     store::{Change, Store},
 };
@@ -58,6 +60,10 @@ pub struct Ground {
     pub log: AuditLog,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
+    /// What watches the log; it has seen all that is in it.
+    pub watch: SharedWatch,
+    /// Screenings that count against the budget.
+    pub screenings: Arc<Screenings>,
 }
 
 impl Ground {
@@ -94,7 +100,14 @@ impl Ground {
             Party::Agency(config.agency.clone()),
             &clock,
         )?;
-        let (log, replay) = open_log(change_log(options), &clock).await?;
+        let watch = SharedWatch::new(&config.oversight);
+        let screenings = Arc::new(Screenings::new(config.budget));
+        let seeing = (watch.clone(), Arc::clone(&screenings));
+        let see = move |entry: &Entry| {
+            seeing.0.saw(entry);
+            seeing.1.saw(entry);
+        };
+        let (log, replay) = open_log(change_log(options), &clock, see).await?;
         for (stamp, at) in taken_up {
             let mut draft = EntryDraft::new(Action::AgreementLoaded);
             let digest = stamp.digest;
@@ -116,6 +129,8 @@ impl Ground {
             store,
             log,
             replay,
+            watch,
+            screenings,
         })
     }
 

@@ -6,6 +6,8 @@ pub mod analysis;
 pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;
+pub mod audit_service;
+pub mod budget;
 pub mod case;
 pub mod challenge;
 pub mod check_command;

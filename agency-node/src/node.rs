@@ -9,11 +9,8 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
-    alert::Alerts,
-    audit::{
-        AuditLog,
-        entry::{Action, AgreementStamp, EntryDraft, Party},
-    },
+    alert::{Alerts, watched::WatchedLog},
+    audit::entry::{Action, AgreementStamp, EntryDraft, Party},
     erasure::{Erasing, retention},
     id::RequestId,
     peer::TrustDomain,
@@ -40,6 +37,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
+    audit_service,
+    budget::Screenings,
     config::Config,
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
@@ -73,14 +72,16 @@ pub struct Shared {
     pub sealing: SealingNow,
     /// Records, enquiries, outgoing.
     pub store: Store,
-    /// The audit log.
-    pub log: AuditLog,
+    /// The audit log, with a watch over it.
+    pub log: WatchedLog,
     /// How much of the log the hub has seen.
     pub cosigned: Cosigned,
     /// Cosigns the hub's log.
     pub witness: Arc<Witness>,
     /// Whose names count.
     pub trust_domain: TrustDomain,
+    /// Screenings that count against the budget.
+    pub screenings: Arc<Screenings>,
     /// Tokens of the agency's people; takes up what an enrolment writes.
     pub index: HotIndex,
     /// What the hub has told of newer epochs.
@@ -105,6 +106,8 @@ pub struct Shared {
     pub erasing: Erasing,
     /// Held while it is looked at whether something released has to be taken back.
     pub retracting: tokio::sync::Mutex<()>,
+    /// Held while an auditor reads the log or handles an alert: one at a time reads all of it.
+    pub auditing: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
 }
 
@@ -133,6 +136,7 @@ impl Shared {
         draft.exchange = exchange.parse().ok();
         draft.peer = Some(Party::Hub);
         draft.decision = refusal.code().parse().ok();
+        draft.reason = refusal.code().parse().ok();
         // A refusal leaves nothing; that it could not be recorded shows as the log being unavailable.
         let _ = self.log.record(draft).await;
     }
@@ -189,6 +193,8 @@ impl Node {
             store,
             log,
             replay,
+            watch,
+            screenings,
         } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
         let index = HotIndex::open(config.data.as_path())?;
         let views = Views::open(&config)?;
@@ -208,6 +214,8 @@ impl Node {
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let metrics = Metrics::new("brag_node");
+        let alerts = Alerts::register(&metrics);
+        let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -220,10 +228,11 @@ impl Node {
             cosigned,
             witness,
             trust_domain,
+            screenings,
             index,
             told: Told::default(),
             replay,
-            alerts: Alerts::register(&metrics),
+            alerts,
             requests: RequestMetrics::register(
                 &metrics,
                 &["screen", "rate", "release", "receive", "challenge", "notify"],
@@ -235,6 +244,7 @@ impl Node {
             at_desk: tokio::sync::Mutex::default(),
             erasing: Erasing::default(),
             retracting: tokio::sync::Mutex::default(),
+            auditing: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;
@@ -282,7 +292,8 @@ impl Node {
             .add_service(service::node(Arc::clone(&shared)))
             .add_service(service::desk(Arc::clone(&shared)))
             .add_service(witness::grpc::service(Arc::clone(&shared)))
-            .add_service(records(Arc::clone(&shared)));
+            .add_service(records(Arc::clone(&shared)))
+            .add_service(audit_service::auditors(Arc::clone(&shared)));
         let renewing = tokio::spawn(renew::run(
             Arc::clone(&shared),
             Arc::clone(&client_tls),
@@ -311,7 +322,7 @@ impl Node {
             routes,
             shutdown.clone(),
         )?;
-        let watching = tokio::spawn(watch_readiness(shared.log.clone(), in_force, tell));
+        let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
         tracing::info!(agency = %shared.config.agency, address = %serving.local_addr(), "serving");
         started(admin.local_addr());
         serving.ended().await?;

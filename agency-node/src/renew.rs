@@ -52,7 +52,7 @@ pub async fn run(shared: Arc<Shared>, tls: Arc<ClientTls>, shutdown: Cancellatio
         }
         let enrolling = Enrolling {
             store: &shared.store,
-            log: &shared.log,
+            log: shared.log.audit(),
             stamp: shared.stamp(),
             data: shared.config.data.as_path(),
         };

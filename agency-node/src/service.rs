@@ -42,8 +42,13 @@ use crate::{
 mod consent_wire;
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] =
-    &["brag.v1.NodeService", "brag.v1.DeskService", wire::records::NAME, witness::grpc::NAME];
+pub const NAMES: &[&str] = &[
+    "brag.v1.NodeService",
+    "brag.v1.DeskService",
+    "brag.v1.AuditService",
+    wire::records::NAME,
+    witness::grpc::NAME,
+];
 
 /// The service for the hub.
 #[must_use]

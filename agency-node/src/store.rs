@@ -35,8 +35,8 @@ pub mod shapes;
 
 use shapes::{
     AnalysisRecord, ChallengeRecord, ConflictRecord, ConsentRecord, EnquiryPerson, EnquiryRecord,
-    EntryRecord, InboxRecord, KeptStatement, NoticeRecord, PersonRecord, ReleasedRecord, Review,
-    StandingRating,
+    EntryRecord, HandledRecord, InboxRecord, KeptStatement, NoticeRecord, PersonRecord,
+    ReleasedRecord, Review, StandingRating,
 };
 
 /// Kinds of places that belong to the enquiry in their second part.
@@ -449,6 +449,14 @@ impl Store {
         self.get(&format!("conflict/{enquiry}/{staff}"))
     }
 
+    /// How the alert with this number in the log was handled.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn handled(&self, alert: u64) -> Result<Option<HandledRecord>, StoreError> {
+        self.get(&format!("handled/{alert}"))
+    }
+
     /// What this node released in an enquiry, by request and recipient.
     ///
     /// # Errors
@@ -703,6 +711,14 @@ impl Change {
         record: &ConflictRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("conflict/{enquiry}/{staff}"), record)
+    }
+
+    /// How an alert was handled.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn handled(&mut self, alert: u64, record: &HandledRecord) -> Result<(), StoreError> {
+        self.put(&format!("handled/{alert}"), record)
     }
 
     /// A view of the inbox.

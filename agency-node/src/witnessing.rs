@@ -35,7 +35,7 @@ impl WitnessHost for Shared {
 
     fn own_keys(&self) -> Option<LogKeys> {
         let party = Party::Agency(self.config.agency.clone());
-        let (log, witness) = (self.log.note_key().clone(), self.witness.public().clone());
+        let (log, witness) = (self.log.audit().note_key().clone(), self.witness.public().clone());
         Some(LogKeys::sign(&self.trust_domain, &party, log, witness, &self.statements))
     }
 

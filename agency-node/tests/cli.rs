@@ -61,6 +61,9 @@ fn every_command_and_option_has_help() {
         "hold list",
         "erase",
         "erasure report",
+        "alert list",
+        "alert handle",
+        "alert entries",
         "log verify",
         "log show",
     ] {

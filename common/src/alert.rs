@@ -1,5 +1,12 @@
 //! What information governance is told of at once: an entry of its own in the log, and a warning and a metric for whoever watches the
 //! program. It carries references, never identities; a person looks into it.
+//!
+//! Some acts are an alert by themselves, and are refused with it in one write: a purpose or category that can not be, a forgery, one's own
+//! family, an enrolment over its quota. Others only are when they add up or by when they happen: [`watch`] has these rules and looks at
+//! every entry of the log, [`watched`] is the log with that watch over it.
+//!
+//! Reading order: [`window`] counts, [`watch`] judges, [`oversight`] is what the operator says, [`watched`] puts it around the log,
+//! [`docket`] is what became of each alert.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -12,53 +19,65 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What happened that should not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Alert {
+pub mod docket;
+pub mod oversight;
+pub mod watch;
+pub mod watched;
+pub mod window;
+
+macro_rules! alerts {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// What happened that should not, or that a person should look at.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Alert {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Alert {
+            /// Every alert.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word for it, which stands as the decision in its entry and as the code of the metric.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
+}
+
+alerts! {
     /// Somebody wanted information for a purpose that the agreement does not have.
-    Purpose,
+    Purpose = "purpose_not_permitted";
     /// Somebody asked for a category that the exchange never carries.
-    NeverCarried,
+    NeverCarried = "category_never";
     /// Evidence was shown that its signer did not sign, or not for this.
-    Forged,
+    Forged = "evidence_forged";
     /// Somebody worked on an enquiry about a family that they are recorded as linked to.
-    OwnFamily,
+    OwnFamily = "own_family";
     /// A party's log does not continue what it had signed before: it was rewritten, or put back from a copy.
-    LogInconsistent,
+    LogInconsistent = "log_inconsistent";
     /// An agency declared many more people than before in one epoch.
-    DeclaredPeople,
+    DeclaredPeople = "enrolment_declared_people";
     /// An agency wanted more match keys evaluated than its quota of the epoch allows.
-    EpochQuota,
+    EpochQuota = "enrolment_epoch_quota";
     /// … than its quota of the day allows.
-    DailyQuota,
+    DailyQuota = "enrolment_daily_quota";
+    /// A co-ordinator wanted to ask about more people than their budget allows; or the hub, seen from a node.
+    Budget = "budget_exceeded";
+    /// Somebody worked outside of the hours of their work.
+    UnusualHour = "unusual_hour";
+    /// Somebody opened more detail in a day than their work explains.
+    UnusualVolume = "unusual_volume";
+    /// Somebody, or another party, was refused many times within an hour.
+    RepeatedRefusals = "repeated_refusals";
 }
 
 impl Alert {
-    /// Every alert.
-    pub const ALL: [Self; 8] = [
-        Self::Purpose,
-        Self::NeverCarried,
-        Self::Forged,
-        Self::OwnFamily,
-        Self::LogInconsistent,
-        Self::DeclaredPeople,
-        Self::EpochQuota,
-        Self::DailyQuota,
-    ];
-
-    /// The word for it, which stands as the decision in its entry and as the code of the metric.
+    /// The alert with this word.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Purpose => "purpose_not_permitted",
-            Self::NeverCarried => "category_never",
-            Self::Forged => "evidence_forged",
-            Self::OwnFamily => "own_family",
-            Self::LogInconsistent => "log_inconsistent",
-            Self::DeclaredPeople => "enrolment_declared_people",
-            Self::EpochQuota => "enrolment_epoch_quota",
-            Self::DailyQuota => "enrolment_daily_quota",
-        }
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|alert| alert.word() == word)
     }
 
     /// What a refusal for this reason says about whoever asked; `None` for refusals that are everyday work.
@@ -117,6 +136,9 @@ mod tests {
         let words: std::collections::BTreeSet<Word> =
             Alert::ALL.iter().map(|alert| alert.word().parse().unwrap()).collect();
         assert_eq!(words.len(), Alert::ALL.len());
+        for alert in Alert::ALL {
+            assert_eq!(Alert::from_word(alert.word()), Some(*alert));
+        }
     }
 
     #[test]

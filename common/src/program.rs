@@ -140,14 +140,15 @@ pub fn open_witness(
     Ok(Arc::new(Witness::open(dir.clone(), public, key).with_context(failed)?))
 }
 
-/// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart.
-/// Reads the whole log, off the runtime's threads.
+/// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart; shows every entry to
+/// `see`, so that what counts entries does too. Reads the whole log, off the runtime's threads.
 ///
 /// # Errors
 /// When the log can not be opened or read.
 pub async fn open_log(
     options: LogOptions,
     clock: &SharedClock,
+    mut see: impl FnMut(&Entry) + Send + 'static,
 ) -> anyhow::Result<(AuditLog, ReplayGuard)> {
     let now = clock.now();
     let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
@@ -166,7 +167,9 @@ pub async fn open_log(
             entries(&former)?.map_while(Result::ok).for_each(&mut remember);
         }
         for entry in entries(log.dir())? {
-            remember(entry?);
+            let entry = entry?;
+            see(&entry);
+            remember(entry);
         }
         Ok((log, replay))
     });

@@ -9,6 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub mod audit;
 pub mod padding;
 pub mod records;
 pub mod release;

@@ -13,6 +13,7 @@ use brag_common::{
     },
     program::{LOG_SHARD, Surroundings},
     time::SystemClock,
+    wire::audit::command::AlertCommand,
 };
 use clap::Parser;
 
@@ -89,6 +90,13 @@ pub enum Cli {
     /// Example: hub erasure report --config /etc/brag/hub/hub.toml
     #[command(subcommand, verbatim_doc_comment)]
     Erasure(ErasureCommand),
+    /// List alerts, say how one was handled, and read the log, at a running hub; for auditors
+    ///
+    /// Needs a profile, as `enquiry` does, and the role auditor.
+    ///
+    /// Example: hub alert list --open --profile me.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Alert(AlertCommand),
     /// Verify, show, prove, compare or export the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
@@ -134,6 +142,10 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
             let config = Config::load(config)?;
             let log = config.data.as_path().join("log").join(LOG_SHARD);
             return report::run(&log, &config.enquiry_key_folder(), *json, stdout);
+        }
+        Cli::Alert(command) => {
+            let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
+            runtime()?.block_on(enquiry_command::alert(command, &mut output))?
         }
         Cli::Log(command) => return log_command::run(command, stdout),
     };

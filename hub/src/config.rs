@@ -7,6 +7,7 @@ use std::{
 };
 
 use brag_common::{
+    alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     id::AgencyId,
     profile::TlsPaths,
@@ -52,6 +53,12 @@ pub struct Config {
     /// How secrets of enrolment turn.
     #[serde(default)]
     pub matching: Matching,
+    /// How much may be asked.
+    #[serde(default)]
+    pub budget: Budget,
+    /// What is usual, so that information governance is told of what is not.
+    #[serde(default)]
+    pub oversight: Oversight,
 }
 
 /// Paths of the secret keys, each readable by the hub's user only.
@@ -77,7 +84,7 @@ pub type Staff = staff::Staff<Role, ConfigPath>;
 pub enum Role {
     /// Opens enquiries and requests detail.
     Coordinator,
-    /// Finds what was exchanged about a person, for subject access, and nothing else.
+    /// Reads the log and its alerts, and finds what was exchanged about a person, for subject access; nothing else.
     Auditor,
     /// Holds and erases enquiries, and sees nothing of what is in them.
     Governance,
@@ -137,6 +144,44 @@ impl Default for Matching {
             epoch: DurationText::from_secs(30 * 86_400),
             // A new client is found the same day.
             cut: DurationText::from_secs(3600),
+        }
+    }
+}
+
+/// How much co-ordinators may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Enquiries that one co-ordinator may open within an hour.
+    pub enquiries_per_hour: u32,
+    /// … within a day.
+    pub enquiries_per_day: u32,
+    /// People whom one co-ordinator may ask about within an hour.
+    pub people_per_hour: u32,
+    /// … within a day.
+    pub people_per_day: u32,
+    /// People who may be asked about within a day under one reference of a referral, whoever asks; and by one co-ordinator under
+    /// references that are none.
+    pub people_per_referral: u32,
+    /// How long an enquiry about somebody is recent: another one needs a reason until then.
+    pub recent: DurationText,
+    /// Enquiries about the same person while they are recent, whoever asks.
+    pub enquiries_per_person: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            // A busy front door takes in a handful of families an hour, for each person who works there.
+            enquiries_per_hour: 20,
+            enquiries_per_day: 80,
+            people_per_hour: 80,
+            people_per_day: 320,
+            // One family and those around them: as many as fit into one enquiry.
+            people_per_referral: 24,
+            // A month and its end: what is asked again after it is a new matter.
+            recent: DurationText::from_secs(30 * 86_400),
+            enquiries_per_person: 6,
         }
     }
 }

@@ -28,6 +28,9 @@ use crate::{
     },
 };
 
+/// The code of the refusal; the alert is its entry.
+pub const CODE: &str = "conflict_of_interest";
+
 /// People whom each member of staff is linked to.
 #[derive(Debug, Clone, Default)]
 pub struct LinkedPeople(BTreeMap<StaffName, Vec<CanonicalIdentity>>);
@@ -133,10 +136,7 @@ async fn refuse(
     let mut draft = who.signs(shared.draft(Action::AlertRaised));
     draft.enquiry = enquiry.cloned();
     shared.log.record(shared.alerts.raise(Alert::OwnFamily, draft)).await?;
-    Ok(Refusal::rule(
-        "conflict_of_interest",
-        "you are recorded as linked to this family; a colleague has to do this",
-    ))
+    Ok(Refusal::rule(CODE, "you are recorded as linked to this family; a colleague has to do this"))
 }
 
 /// Keeps that somebody is linked to the family of an enquiry: from now on they do not work on it.

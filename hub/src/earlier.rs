@@ -52,6 +52,14 @@ pub struct Found {
     posterior: f64,
 }
 
+impl Found {
+    /// Likely by the keys, or the same by comparison: anything less would show a stranger's level.
+    #[must_use]
+    pub fn is_linked(&self, bounds: Bounds) -> bool {
+        !self.unclear || self.posterior >= bounds.linked
+    }
+}
+
 /// Everybody of any enquiry who is, or may be, this person; newest first.
 ///
 /// # Errors
@@ -102,8 +110,7 @@ pub fn link(
     for person in &record.people {
         let Ok(identity) = Identity::from_canonical_bytes(&person.identity) else { continue };
         for found in find(store, &identity, bounds)? {
-            // Likely by the keys, or the same by comparison: anything less would show a stranger's level.
-            if !found.unclear || found.posterior >= bounds.linked {
+            if found.is_linked(bounds) {
                 earlier.push(EarlierRecord {
                     person: person.person.clone(),
                     enquiry: found.name,

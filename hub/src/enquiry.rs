@@ -8,7 +8,7 @@ use std::{
 use brag_common::{
     agreement::{LinkKind, Purpose},
     alert::Alert,
-    audit::entry::Action,
+    audit::entry::{Action, EntryDraft},
     durable::StoreError,
     id::{EnquiryRef, PersonRef},
     matching::identity::{CanonicalIdentity, commit},
@@ -19,6 +19,7 @@ use brag_common::{
 };
 
 use crate::{
+    budget::{self, Recent},
     conflict, earlier,
     guard::{Refusal, SignedIn},
     hub::Shared,
@@ -35,10 +36,14 @@ use crate::{
 /// The longest a round may be open: 30 days.
 const MAX_ANSWER_WITHIN_S: u32 = 30 * 86_400;
 
+/// The longest reason why somebody is asked about again, in characters.
+pub const MAX_REASON_CHARS: usize = 600;
+
 /// Opens an enquiry: recorded and kept, then every agency is asked.
 ///
 /// # Errors
-/// When it is not well-formed, its purpose is not in the agreement, or it can not be recorded.
+/// When it is not well-formed, its purpose is not in the agreement, it is beyond a budget or asks again without a reason, or it can not
+/// be recorded.
 pub async fn open(
     shared: &Arc<Shared>,
     who: &SignedIn,
@@ -54,15 +59,26 @@ pub async fn open(
     }
     let record = parse(shared, who, message)?;
     conflict::may_open(shared, who, &record).await?;
+    // Until it is kept: enquiries that are opened at the same time count for each other.
+    let _one_at_a_time = shared.opening.lock().await;
+    let n_recent = within_budget(shared, &record).await?;
     let name = random_bytes().map(EnquiryRef::from_random).map_err(|_| Refusal::Internal)?;
     let mut draft = shared.draft(Action::EnquiryOpened);
     draft.enquiry = Some(name.clone());
     draft.purpose = record.purpose.parse().ok();
     draft.count = u64::try_from(record.people.len()).ok();
-    shared.log.record(who.signs(draft)).await?;
+    let mut drafts = vec![who.signs(draft)];
+    if n_recent > 0 {
+        let mut again = shared.draft(Action::SecondEnquiry);
+        again.enquiry = Some(name.clone());
+        again.count = u64::try_from(n_recent).ok();
+        drafts.push(who.signs(again));
+    }
+    shared.log.record_all::<EntryDraft>(drafts).await?;
 
     let mut change = Change::new();
     change.enquiry(&name, &record)?;
+    change.opening(&name, &budget::opening(&record))?;
     for agency in shared.nodes.keys() {
         for person in &record.people {
             let cell = take::not_asked_yet(record.opened_at);
@@ -81,6 +97,23 @@ pub async fn open(
     Ok(name)
 }
 
+/// Refuses an enquiry beyond the budgets, or about somebody who was asked about a short time before without a reason; gives in how many
+/// recent enquiries its people are.
+async fn within_budget(shared: &Arc<Shared>, record: &EnquiryRecord) -> Result<usize, Refusal> {
+    let (budget, bounds) = (shared.config.budget, earlier::Bounds::agreement(&shared.agreement));
+    let asked = record.clone();
+    let (openings, recent) = shared
+        .store
+        .run(move |store| {
+            let at = asked.opened_at;
+            Ok((store.openings(at)?, Recent::find(store, &asked, bounds, (at, &budget))?))
+        })
+        .await?;
+    budget::allows(&budget, &openings, &budget::opening(record))?;
+    recent.allows(record.again_because.as_deref(), &budget)?;
+    Ok(recent.enquiries.len())
+}
+
 fn parse(
     shared: &Shared,
     who: &SignedIn,
@@ -95,6 +128,10 @@ fn parse(
         s if s <= MAX_ANSWER_WITHIN_S => SignedDuration::from_secs(i64::from(s)),
         _ => return Err(WireError::invalid("answer_within_s", "at most 30 days").into()),
     };
+    let again_because = message.again_because.trim();
+    if again_because.chars().count() > MAX_REASON_CHARS {
+        return Err(WireError::invalid("again_because", "at most 600 characters").into());
+    }
     let mut people = Vec::with_capacity(message.people.len());
     for person in &message.people {
         people.push(parse_person(person)?);
@@ -127,6 +164,7 @@ fn parse(
         referral: parse_referral(shared, message.referral, now)?,
         people,
         links,
+        again_because: (!again_because.is_empty()).then(|| again_because.to_owned()),
     })
 }
 

@@ -10,9 +10,12 @@ use brag_common::{
     status::code_of,
     time::SystemClock,
     tls::{ClientTls, connect, with_deadline},
-    wire::pb::{
-        self, coordinator_service_client::CoordinatorServiceClient,
-        watch_response::Event as Happened,
+    wire::{
+        audit::command::{self as audit, AlertCommand},
+        pb::{
+            self, coordinator_service_client::CoordinatorServiceClient,
+            watch_response::Event as Happened,
+        },
     },
 };
 use clap::{Args, Subcommand};
@@ -233,6 +236,18 @@ pub async fn run(command: &EnquiryCommand, output: &mut Output<'_>) -> anyhow::R
         Stop::Failed(error) => Err(error),
         Stop::Ended(exit) => Ok(exit),
         Stop::Refused(status) => refused(&status, output),
+    }
+}
+
+/// Runs an auditor's command. What the hub refuses is said on `err`.
+///
+/// # Errors
+/// When a file is wrong, the hub can not be reached, or output can not be written.
+pub async fn alert(command: &AlertCommand, output: &mut Output<'_>) -> anyhow::Result<Exit> {
+    match command.run(output.out).await {
+        Ok(()) => Ok(Exit::Done),
+        Err(audit::Stop::Failed(error)) => Err(error),
+        Err(audit::Stop::Refused(status)) => refused(&status, output),
     }
 }
 

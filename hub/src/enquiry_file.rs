@@ -22,7 +22,10 @@ use brag_common::{
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::file_problems::{self, FileProblems, Found};
+use crate::{
+    enquiry::MAX_REASON_CHARS,
+    file_problems::{self, FileProblems, Found},
+};
 
 /// The longest that a round may be open, in seconds: 30 days.
 const MAX_ANSWER_WITHIN_S: u64 = 30 * 86_400;
@@ -34,6 +37,8 @@ struct RawEnquiry {
     #[serde(default)]
     domestic_abuse: bool,
     answer_within: Option<String>,
+    #[serde(default)]
+    again_because: String,
     referral: RawReferral,
     #[serde(default)]
     person: Vec<RawPerson>,
@@ -200,7 +205,16 @@ fn request(raw: &RawEnquiry, found: &mut Found) -> pb::OpenRequest {
         links,
         domestic_abuse: raw.domestic_abuse,
         answer_within_s: answer_within(raw.answer_within.as_deref(), found),
+        again_because: again_because(&raw.again_because, found),
     }
+}
+
+fn again_because(text: &str, found: &mut Found) -> String {
+    let text = text.trim();
+    if text.chars().count() > MAX_REASON_CHARS {
+        found.add("again_because", format!("at most {MAX_REASON_CHARS} characters"));
+    }
+    text.to_owned()
 }
 
 fn to_referral(raw: &RawReferral, found: &mut Found) -> pb::Referral {

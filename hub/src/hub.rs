@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use brag_common::{
     admin::{Admin, Readiness},
     agreement::{Former, NoteError, SignedAgreement},
-    alert::Alerts,
+    alert::{
+        Alert, Alerts,
+        watched::{SharedWatch, WatchedLog},
+    },
     audit::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
@@ -19,6 +22,7 @@ use brag_common::{
         Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, realm,
         stamp, watch_agreements, watch_readiness,
     },
+    reason::Reason,
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
@@ -45,11 +49,11 @@ use tonic::{
 };
 
 use crate::{
-    challenges,
+    audit_service, challenges,
     config::Config,
-    conflict::LinkedPeople,
+    conflict::{self, LinkedPeople},
     epochs,
-    guard::Refusal,
+    guard::{Refusal, SignedIn},
     locks::Locks,
     mismatches::Mismatches,
     notify, round, service,
@@ -73,8 +77,8 @@ pub struct Shared {
     pub realm: RealmNow<()>,
     /// Enquiries, matrix, releases.
     pub store: Store,
-    /// The audit log.
-    pub log: AuditLog,
+    /// The audit log, with a watch over it.
+    pub log: WatchedLog,
     /// How much of the log the nodes have seen.
     pub cosigned: Cosigned,
     /// Cosigns the nodes' logs.
@@ -112,6 +116,10 @@ pub struct Shared {
     pub enrolling: Mutex<()>,
     /// The state of erasing enquiries.
     pub erasing: Erasing,
+    /// Held while an enquiry is counted and opened.
+    pub opening: Mutex<()>,
+    /// Held while an auditor reads the log or handles an alert: one at a time reads all of it.
+    pub auditing: Mutex<()>,
     /// Ends everything.
     pub shutdown: CancellationToken,
 }
@@ -164,6 +172,29 @@ impl Shared {
         Ok(())
     }
 
+    /// Records that a rule refused what a member of staff wanted to do. What is an alert by itself has its entry.
+    ///
+    /// # Errors
+    /// When it can not be recorded.
+    pub async fn record_refused_act(
+        &self,
+        who: &SignedIn,
+        enquiry: Option<&EnquiryRef>,
+        refusal: &Refusal,
+    ) -> Result<(), Refusal> {
+        let Refusal::Rule { code, .. } = refusal else { return Ok(()) };
+        let reason: Option<Reason> = code.parse().ok();
+        if *code == conflict::CODE || reason.and_then(Alert::of).is_some() {
+            return Ok(());
+        }
+        let mut draft = self.draft(Action::RequestRefused);
+        draft.enquiry = enquiry.cloned();
+        draft.decision = code.parse().ok();
+        draft.reason = reason;
+        self.log.record(who.signs(draft)).await?;
+        Ok(())
+    }
+
     /// Tells those who watch. Nobody watching is no error.
     pub fn tell(&self, enquiry: &EnquiryRef, event: WatchResponse) {
         let _ = self.events.send((enquiry.clone(), event));
@@ -211,7 +242,9 @@ impl Hub {
             &clock,
         )?;
         let options = surroundings.change(options);
-        let (log, replay) = open_log(options, &clock).await?;
+        let watch = SharedWatch::new(&config.oversight);
+        let watching = watch.clone();
+        let (log, replay) = open_log(options, &clock, move |entry| watching.saw(entry)).await?;
         for (stamp, at) in taken_up {
             take_up(&log, &store, stamp, at).await?;
         }
@@ -233,6 +266,8 @@ impl Hub {
             &Party::Hub,
         )?;
         let cosigned = Cosigned::new(log.clone(), Quorum::Majority);
+        let alerts = Alerts::register(&metrics);
+        let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -244,7 +279,7 @@ impl Hub {
             witness,
             trust_domain,
             replay,
-            alerts: Alerts::register(&metrics),
+            alerts,
             linked,
             screening: nodes.keys().map(|agency| (agency.clone(), RwLock::default())).collect(),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
@@ -258,6 +293,8 @@ impl Hub {
             notice_locks: Locks::default(),
             enrolling: Mutex::default(),
             erasing: Erasing::default(),
+            opening: Mutex::default(),
+            auditing: Mutex::default(),
             shutdown,
         });
         Ok(Self { shared, folder, listener, server_tls, metrics, limits: surroundings.limits })
@@ -301,7 +338,8 @@ impl Hub {
             .add_service(service::agencies(Arc::clone(&shared)))
             .add_service(service::coordinators(Arc::clone(&shared)))
             .add_service(witness::grpc::service(Arc::clone(&shared)))
-            .add_service(records(Arc::clone(&shared)));
+            .add_service(records(Arc::clone(&shared)))
+            .add_service(audit_service::auditors(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(watch_agreements(
@@ -324,7 +362,7 @@ impl Hub {
             routes,
             shutdown.clone(),
         )?;
-        let watching = tokio::spawn(watch_readiness(shared.log.clone(), in_force, tell));
+        let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
         tracing::info!(address = %serving.local_addr(), "serving");
         started(admin.local_addr());
         serving.ended().await?;
@@ -412,7 +450,7 @@ fn took(shared: &Arc<Shared>) -> Took {
         let shared = shared.upgrade();
         Box::pin(async move {
             let shared = shared.context("the hub is stopping")?;
-            take_up(&shared.log, &shared.store, stamp, at).await
+            take_up(shared.log.audit(), &shared.store, stamp, at).await
         })
     })
 }

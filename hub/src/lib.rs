@@ -2,8 +2,10 @@
 //! not read.
 
 pub mod agreement_command;
+pub mod audit_service;
 pub mod backlog;
 pub mod basis_file;
+pub mod budget;
 pub mod challenges;
 pub mod changes;
 pub mod check_command;

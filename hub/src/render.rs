@@ -82,6 +82,9 @@ pub fn show_text(show: &pb::ShowResponse, analyses: Analyses, paint: Paint) -> S
         time(show.opened_at_unix_ms),
         time(show.answer_by_unix_ms),
     );
+    if !show.again_because.is_empty() {
+        let _ = writeln!(out, "Asked again because: {}", safe(&show.again_because));
+    }
     out.push('\n');
     out.push_str(&people_lines(show, paint));
     out.push_str(&found::earlier_lines(show, paint));
@@ -406,6 +409,12 @@ fn status_piece(status: pb::AnswerStatus, cell: &pb::MatrixCell, before: &str) -
     let words = match status {
         pb::AnswerStatus::Rated => {
             return match colour(cell.colour) {
+                // Nobody has judged anew: without its day, two enquiries would seem to confirm each other.
+                Some(colour) if cell.repeated => {
+                    let mut piece = Piece::coloured(colour, before);
+                    let _ = write!(piece.text, ", as rated on {}", day(cell.rated_at_unix_ms));
+                    piece
+                }
                 Some(colour) => Piece::coloured(colour, before),
                 // Never shown as any colour: the hub sends none without.
                 None => Piece::plain(format!("{before}! rated without a colour")),
@@ -473,6 +482,11 @@ fn time(unix_ms: i64) -> String {
         Ok(at) if unix_ms != 0 => format!("{at:.0}"),
         Ok(_) | Err(_) => "-".to_owned(),
     }
+}
+
+/// A day by UTC; `-` when it is absent.
+fn day(unix_ms: i64) -> String {
+    time(unix_ms).split('T').next().unwrap_or("-").to_owned()
 }
 
 /// Text of others without control characters or marks that turn the direction of text.

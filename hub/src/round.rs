@@ -168,6 +168,7 @@ impl Missed {
             Some("agreement_expired") => Self::Unable("AGREEMENT_EXPIRED"),
             Some("party_withdrawn") => Self::Unable("PARTY_WITHDRAWN"),
             Some("request_expired" | "request_too_far_ahead") => Self::NoResponse("CLOCKS_DIFFER"),
+            Some("BUDGET_EXCEEDED") => Self::NoResponse("BUDGET_EXCEEDED"),
             Some(_) => Self::NoResponse("REFUSED"),
             None if status.code() == Code::DeadlineExceeded => Self::NoResponse("DEADLINE"),
             None if status.code() == Code::Cancelled => Self::NoResponse("DEADLINE"),

@@ -31,8 +31,13 @@ use crate::{
 };
 
 /// The services, by their full names, for gRPC health.
-pub const NAMES: &[&str] =
-    &["brag.v1.HubService", "brag.v1.CoordinatorService", wire::records::NAME, witness::grpc::NAME];
+pub const NAMES: &[&str] = &[
+    "brag.v1.HubService",
+    "brag.v1.CoordinatorService",
+    "brag.v1.AuditService",
+    wire::records::NAME,
+    witness::grpc::NAME,
+];
 
 /// The longest answer to a co-ordinator, in bytes: 24 people, every agency, an analysis in each cell, and the
 /// requests for detail with their traces. Requests keep the bound of every other message.
@@ -145,6 +150,19 @@ impl ForCoordinators {
         Ok(enquiry)
     }
 
+    /// How an act ended; what a rule refused is recorded before it is told.
+    async fn told<T>(
+        &self,
+        who: &SignedIn,
+        enquiry: Option<&EnquiryRef>,
+        outcome: Result<T, Refusal>,
+    ) -> Result<T, Status> {
+        if let Err(refusal) = &outcome {
+            self.0.record_refused_act(who, enquiry, refusal).await.map_err(refused)?;
+        }
+        outcome.map_err(refused)
+    }
+
     /// That somebody looked is itself recorded, before anything is shown.
     async fn looked(&self, who: &SignedIn, enquiry: Option<&EnquiryRef>) -> Result<(), Status> {
         let mut draft: EntryDraft = self.0.draft(Action::ReportRead);
@@ -161,7 +179,8 @@ impl CoordinatorService for ForCoordinators {
         request: Request<pb::OpenRequest>,
     ) -> Result<Response<pb::OpenResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
-        let enquiry = enquiry::open(&self.0, &who, message).await.map_err(refused)?;
+        let opened = enquiry::open(&self.0, &who, message).await;
+        let enquiry = self.told(&who, None, opened).await?;
         Ok(Response::new(pb::OpenResponse { enquiry: enquiry.to_string() }))
     }
 
@@ -233,9 +252,10 @@ impl CoordinatorService for ForCoordinators {
         request: Request<pb::RequestReleaseRequest>,
     ) -> Result<Response<pb::RequestReleaseResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
-        self.free(&who, &message.enquiry).await?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
         let wanted = wanted(message).map_err(refused)?;
-        let releases = release::request(&self.0, &who, wanted).await.map_err(refused)?;
+        let releases = release::request(&self.0, &who, wanted).await;
+        let releases = self.told(&who, Some(&enquiry), releases).await?;
         Ok(Response::new(pb::RequestReleaseResponse { releases }))
     }
 
@@ -266,9 +286,10 @@ impl CoordinatorService for ForCoordinators {
         request: Request<pb::AuthoriseIdentityReviewRequest>,
     ) -> Result<Response<pb::AuthoriseIdentityReviewResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
-        self.free(&who, &message.enquiry).await?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
         let wanted = wanted_review(message).map_err(refused)?;
-        identity_review::authorise(&self.0, &who, wanted).await.map_err(refused)?;
+        let authorised = identity_review::authorise(&self.0, &who, wanted).await;
+        self.told(&who, Some(&enquiry), authorised).await?;
         Ok(Response::new(pb::AuthoriseIdentityReviewResponse {}))
     }
 }

@@ -21,8 +21,8 @@ pub mod shapes;
 use findable::{Blinded, Findable};
 use shapes::{
     CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
-    FindableRecord, IdentityReviewRecord, NoticeRecord, RatingChangeRecord, ReleaseRecord,
-    StatementRecord,
+    FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
+    RatingChangeRecord, ReleaseRecord, StatementRecord,
 };
 
 /// Kinds of places that belong to the enquiry in their second part.
@@ -367,6 +367,27 @@ impl Store {
         Ok(self.get(&format!("earlier/{enquiry}"))?.unwrap_or_default())
     }
 
+    /// Enquiries that were opened on the day of `now` by UTC or on the day before: all that a budget of 24 hours counts.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn openings(&self, now: Timestamp) -> Result<Vec<OpeningRecord>, StoreError> {
+        let today = day(now);
+        let mut found = Vec::new();
+        for day in [today.saturating_sub(1), today] {
+            found.extend(self.scan(&format!("opening/{day}/"))?.into_iter().map(|(_, one)| one));
+        }
+        Ok(found)
+    }
+
+    /// How the alert with this number in the log was handled.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn handled(&self, alert: u64) -> Result<Option<HandledRecord>, StoreError> {
+        self.get(&format!("handled/{alert}"))
+    }
+
     /// Notices that wait for an agency in an enquiry, each with its place, in the order in which they came.
     ///
     /// # Errors
@@ -416,6 +437,11 @@ impl Store {
     }
 }
 
+/// The day of a moment by UTC, counted from 1970.
+fn day(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(86_400)
+}
+
 /// A record that does not have its shape: damage, or a later version's.
 const fn shape() -> StoreError {
     StoreError::Corrupt { what: "a record does not have its shape" }
@@ -447,6 +473,22 @@ impl Change {
     /// When it can not be encoded.
     pub fn enquiry(&mut self, name: &EnquiryRef, record: &EnquiryRecord) -> Result<(), StoreError> {
         self.put(&format!("enquiry/{name}"), record)
+    }
+
+    /// That an enquiry was opened, for the budgets.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn opening(&mut self, name: &EnquiryRef, record: &OpeningRecord) -> Result<(), StoreError> {
+        self.put(&format!("opening/{}/{name}", day(record.at)), record)
+    }
+
+    /// How an alert was handled.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn handled(&mut self, alert: u64, record: &HandledRecord) -> Result<(), StoreError> {
+        self.put(&format!("handled/{alert}"), record)
     }
 
     /// One cell.

@@ -259,7 +259,7 @@ pub async fn take_with(
         shared.tell(enquiry, event);
     }
     for (person, next) in told {
-        let cell = view::matrix_cell(agency, &person, &cell(&next), now, record.answer_by);
+        let cell = view::matrix_cell(agency, &person, &cell(&next), now, &record);
         shared.tell(enquiry, view::cell_event(now, cell));
     }
     Ok(())

@@ -105,12 +105,11 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
         people,
         cells: matrix
             .iter()
-            .map(|((agency, person), cell)| {
-                matrix_cell(agency, person, cell, now, record.answer_by)
-            })
+            .map(|((agency, person), cell)| matrix_cell(agency, person, cell, now, record))
             .collect(),
         releases: whole.releases.iter().map(|(name, record)| release(name, record)).collect(),
         family_level: optional(family),
+        again_because: record.again_because.clone().unwrap_or_default(),
         referral: Some(pb::Referral {
             agency: record.referral.agency.to_string(),
             reference: record.referral.reference.clone(),
@@ -235,7 +234,7 @@ pub fn matrix_cell(
     person: &PersonRef,
     cell: &Cell,
     now: Timestamp,
-    answer_by: Timestamp,
+    enquiry: &EnquiryRecord,
 ) -> pb::MatrixCell {
     let mut message = pb::MatrixCell {
         agency: agency.to_string(),
@@ -243,14 +242,14 @@ pub fn matrix_cell(
         since_unix_ms: cell.since.as_millisecond(),
         ..pb::MatrixCell::default()
     };
-    match cell.shown(now, answer_by) {
+    match cell.shown(now, enquiry.answer_by) {
         State::Pending => message.set_status(pb::AnswerStatus::Pending),
         State::NoResponse(why) => {
             message.set_status(pb::AnswerStatus::NoResponse);
             message.reason = why.as_str().to_owned();
         }
         State::Answered { said, late } => {
-            let status = fill(&mut message, &said);
+            let status = fill(&mut message, &said, enquiry.opened_at);
             if late {
                 message.set_status(pb::AnswerStatus::Late);
                 message.set_late_status(status);
@@ -262,13 +261,15 @@ pub fn matrix_cell(
     message
 }
 
-fn fill(message: &mut pb::MatrixCell, said: &Said) -> pb::AnswerStatus {
+fn fill(message: &mut pb::MatrixCell, said: &Said, opened_at: Timestamp) -> pb::AnswerStatus {
     match said {
         Said::Rated(rated) => {
             message.set_colour(words::colour(rated.colour));
             message.analysis.clone_from(&rated.analysis);
             message.topics = rated.topics.iter().map(|topic| topic.word().to_owned()).collect();
             message.via = rated.via.as_ref().map(ToString::to_string).unwrap_or_default();
+            message.rated_at_unix_ms = rated.rated_at.as_millisecond();
+            message.repeated = rated.rated_at < opened_at;
             message.rated_by = rated.by.as_ref().map(ToString::to_string).unwrap_or_default();
             pb::AnswerStatus::Rated
         }

@@ -112,7 +112,7 @@ pub async fn withdraw(
         round::start_one(shared, enquiry, agency);
     }
     if let Some(next) = next {
-        let cell = view::matrix_cell(agency, person, &take::cell(&next), now, record.answer_by);
+        let cell = view::matrix_cell(agency, person, &take::cell(&next), now, &record);
         shared.tell(enquiry, view::cell_event(now, cell));
     }
     Ok(())

@@ -37,7 +37,7 @@ impl WitnessHost for Shared {
         let named = self.agreement.agreement().hub()?.signing;
         let ring = keyfile::read_signing_ring(self.config.keys.statements.as_path()).ok()?;
         let key = ring.into_iter().find(|key| key.verifying_key() == named)?;
-        let (log, witness) = (self.log.note_key().clone(), self.witness.public().clone());
+        let (log, witness) = (self.log.audit().note_key().clone(), self.witness.public().clone());
         Some(LogKeys::sign(&self.trust_domain, &Party::Hub, log, witness, &key))
     }
 

@@ -38,13 +38,17 @@ enum Open {
     Coordinator,
     /// The hub's co-ordinator or auditor.
     CoordinatorOrAuditor,
-    /// The people who govern what a program keeps, at both programs.
+    /// Each program for the logs of the others: the hub for any agency that is a party, a node for the hub.
+    Witnessed,
+    /// The people who govern what a program keeps, of whichever server is called.
     Governance,
+    /// The auditor of whichever server is called.
+    Auditor,
     /// Whoever has a certificate of the partnership: they say nothing about anyone.
     Anybody,
 }
 
-/// Every call, and who may make it. A call that both servers offer has a second row, marked [`AT_NODE`].
+/// Every call, and who may make it.
 const ROWS: &[(&str, Open)] = &[
     ("brag.v1.NodeService/Screen", Open::Hub),
     ("brag.v1.NodeService/Rate", Open::Hub),
@@ -81,20 +85,19 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.CoordinatorService/AuthoriseIdentityReview", Open::Coordinator),
     ("brag.v1.CoordinatorService/StandAside", Open::Coordinator),
     ("brag.v1.CoordinatorService/FindPerson", Open::CoordinatorOrAuditor),
-    ("brag.v1.WitnessService/AddCheckpoint", Open::Agencies),
-    ("brag.v1.WitnessService/AddCheckpoint@node", Open::Hub),
+    ("brag.v1.WitnessService/AddCheckpoint", Open::Witnessed),
     ("brag.v1.RecordsService/SetHold", Open::Governance),
     ("brag.v1.RecordsService/LiftHold", Open::Governance),
     ("brag.v1.RecordsService/ListHolds", Open::Governance),
     ("brag.v1.RecordsService/AskErasure", Open::Governance),
     ("brag.v1.RecordsService/ConfirmErasure", Open::Governance),
+    ("brag.v1.AuditService/ListAlerts", Open::Auditor),
+    ("brag.v1.AuditService/HandleAlert", Open::Auditor),
+    ("brag.v1.AuditService/ListEntries", Open::Auditor),
     ("grpc.health.v1.Health/Check", Open::Anybody),
     ("grpc.health.v1.Health/Watch", Open::Anybody),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Open::Anybody),
 ];
-
-/// Marks the row for the node of a call that the hub offers too.
-const AT_NODE: &str = "@node";
 
 /// Calls whose answer is a stream.
 const STREAMS: &[&str] = &["brag.v1.CoordinatorService/Watch", "grpc.health.v1.Health/Watch"];
@@ -103,6 +106,17 @@ const STREAMS: &[&str] = &["brag.v1.CoordinatorService/Watch", "grpc.health.v1.H
 const HERE: &str = "SMS";
 
 impl Open {
+    /// Who may, at one of the servers.
+    fn at(self, server: Server) -> Self {
+        match (self, server) {
+            (Self::Auditor, Server::Node) => Self::Staff(&["auditor"]),
+            (Self::Governance, Server::Node) => Self::Staff(&["governance"]),
+            (Self::Witnessed, Server::Node) => Self::Hub,
+            (Self::Witnessed, Server::Hub) => Self::Agencies,
+            (open, _) => open,
+        }
+    }
+
     /// Everybody else, by name, and the code with which they are refused.
     fn refused(self) -> Vec<(&'static str, &'static str)> {
         let (everybody, code): (&[&str], _) = match self {
@@ -118,6 +132,7 @@ impl Open {
                     "other agency",
                     "no party",
                     "coordinator",
+                    "hub's auditor",
                     "other agency's assessor",
                     "unlisted",
                 ],
@@ -127,38 +142,30 @@ impl Open {
                 &["hub", "no party", "coordinator", "assessor", "approver", "unlisted"],
                 "not_a_party",
             ),
-            // At the node; at the hub, see `records_are_governed_at_the_hub_by_the_hubs_own_people`.
-            Self::Governance => (
-                &[
-                    "hub",
-                    "own agency",
-                    "other agency",
-                    "no party",
-                    "coordinator",
-                    "hub's governance",
-                    "unlisted",
-                ],
-                "not_staff",
-            ),
-            Self::Coordinator | Self::CoordinatorOrAuditor => (
+            // Of either server by another way: see `Open::at`.
+            Self::Witnessed => return Vec::new(),
+            Self::Coordinator | Self::CoordinatorOrAuditor | Self::Auditor | Self::Governance => (
                 &["hub", "own agency", "no party", "assessor", "approver", "unlisted"],
                 "not_staff",
             ),
         };
         let mut refused: Vec<_> = everybody.iter().map(|who| (*who, code)).collect();
         if let Self::Staff(roles) = self {
-            let others = ["assessor", "approver", "deputy", "governance"];
-            let others = others.into_iter().filter(|role| !roles.contains(role));
-            refused.extend(others.map(|role| (role, "role_missing")));
-        }
-        if self == Self::Governance {
-            let others = ["assessor", "approver", "deputy"];
+            let others = ["assessor", "approver", "deputy", "auditor", "governance"]
+                .into_iter()
+                .filter(|role| !roles.contains(role));
             refused.extend(others.map(|role| (role, "role_missing")));
         }
         if self == Self::Coordinator {
-            refused.push(("auditor", "role_missing"));
+            refused.push(("hub's auditor", "role_missing"));
         }
-        if matches!(self, Self::Coordinator | Self::CoordinatorOrAuditor) {
+        if matches!(self, Self::Auditor | Self::Governance) {
+            refused.push(("coordinator", "role_missing"));
+        }
+        if self == Self::Governance {
+            refused.extend([("hub's auditor", "role_missing"), ("governance", "not_staff")]);
+        }
+        if matches!(self, Self::Coordinator | Self::CoordinatorOrAuditor | Self::Auditor) {
             refused.push(("hub's governance", "role_missing"));
         }
         refused
@@ -171,19 +178,48 @@ impl Open {
             Self::Staff(roles) => roles.to_vec(),
             Self::Agencies => vec!["own agency", "other agency"],
             Self::Coordinator => vec!["coordinator"],
-            Self::CoordinatorOrAuditor => vec!["coordinator", "auditor"],
-            Self::Governance => vec!["governance"],
+            Self::CoordinatorOrAuditor => vec!["coordinator", "hub's auditor"],
+            Self::Auditor => vec!["hub's auditor"],
+            Self::Governance => vec!["hub's governance"],
+            Self::Witnessed => Vec::new(),
             Self::Anybody => vec!["hub", "other agency", "no party", "assessor", "unlisted"],
         }
     }
+}
 
-    /// Which server offers it.
-    fn at_node(call: &str) -> bool {
-        ["brag.v1.NodeService/", "brag.v1.DeskService/", "brag.v1.RecordsService/"]
-            .iter()
-            .any(|service| call.starts_with(service))
-            || call.ends_with(AT_NODE)
+/// Who is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Hub,
+    Node,
+}
+
+impl Server {
+    /// Those that offer a call.
+    fn offering(call: &str) -> &'static [Self] {
+        match call.split_once('/').unwrap().0 {
+            "brag.v1.NodeService" | "brag.v1.DeskService" => &[Self::Node],
+            "brag.v1.AuditService" | "brag.v1.RecordsService" | "brag.v1.WitnessService" => {
+                &[Self::Hub, Self::Node]
+            }
+            _ => &[Self::Hub],
+        }
     }
+
+    fn channel(self, federation: &Federation, who: &TestCert) -> Channel {
+        match self {
+            Self::Hub => federation.to_hub(who),
+            Self::Node => federation.to_node(who, HERE),
+        }
+    }
+}
+
+/// Every call at every server that offers it, and who may make it there.
+fn calls() -> impl Iterator<Item = (&'static str, Server, Open)> {
+    let everywhere = |(call, open): &'static (&'static str, Open)| {
+        Server::offering(call).iter().map(move |server| (*call, *server, open.at(*server)))
+    };
+    ROWS.iter().flat_map(everywhere)
 }
 
 #[test]
@@ -204,8 +240,7 @@ fn every_call_of_the_descriptor_set_has_a_row_and_every_row_is_a_call() {
         assert_eq!(*streams, STREAMS.contains(&call.as_str()), "{call}");
     }
     for (row, _) in ROWS.iter().filter(|(row, _)| row.starts_with("brag.")) {
-        let call = row.strip_suffix(AT_NODE).unwrap_or(row);
-        assert!(calls.contains_key(call), "{row} is no call");
+        assert!(calls.contains_key(*row), "{row} is no call");
     }
 }
 
@@ -245,49 +280,22 @@ async fn every_call_refuses_everybody_who_may_not_make_it_before_it_has_any_effe
     let entries =
         |federation: &Federation| (federation.log_of(HERE).len(), federation.hub_log().len());
     let before = entries(&federation);
-    for (call, open) in ROWS {
+    for (call, server, open) in calls() {
         for (who, code) in open.refused() {
-            let refused = make(&federation, &people[who], call).await.unwrap_err();
+            let refused = make(&federation, &people[who], (server, call)).await.unwrap_err();
             assert_eq!(refused.code(), Code::PermissionDenied, "{call} by {who}: {refused:?}");
             assert_eq!(code_of(&refused), Some(code), "{call} by {who}");
         }
     }
     // Nothing was asked, answered or recorded in anybody's name.
     assert_eq!(entries(&federation), before);
-    for (call, open) in ROWS {
+    for (call, server, open) in calls() {
         for who in open.admitted() {
-            if let Err(status) = make(&federation, &people[who], call).await {
+            if let Err(status) = make(&federation, &people[who], (server, call)).await {
                 assert_ne!(status.code(), Code::PermissionDenied, "{call} by {who}: {status:?}");
                 assert_ne!(status.code(), Code::Unauthenticated, "{call} by {who}");
                 assert_ne!(status.code(), Code::Unimplemented, "{call} by {who}");
             }
-        }
-    }
-    federation.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_are_governed_at_the_hub_by_the_hubs_own_people() {
-    let federation = start().await;
-    let people = people(&federation);
-    let calls = ROWS.iter().filter(|(_, open)| *open == Open::Governance);
-    for (call, _) in calls {
-        for (who, code) in [
-            ("own agency", "not_staff"),
-            ("governance", "not_staff"),
-            ("assessor", "not_staff"),
-            ("unlisted", "not_staff"),
-            ("coordinator", "role_missing"),
-            ("auditor", "role_missing"),
-        ] {
-            let refused = make_over(federation.to_hub(&people[who]), call).await.unwrap_err();
-            assert_eq!(refused.code(), Code::PermissionDenied, "{call} by {who}: {refused:?}");
-            assert_eq!(code_of(&refused), Some(code), "{call} by {who}");
-        }
-        let channel = federation.to_hub(&people["hub's governance"]);
-        if let Err(status) = make_over(channel, call).await {
-            assert_ne!(status.code(), Code::PermissionDenied, "{call}: {status:?}");
-            assert_ne!(status.code(), Code::Unimplemented, "{call}");
         }
     }
     federation.finish().await;
@@ -300,14 +308,14 @@ async fn nobody_is_heard_without_a_certificate_of_this_partnership() {
     let other = TestCa::new(federation.partnership().ca().trust_domain().clone());
     let strangers =
         [other.hub(), other.agency(&id(HERE)), other.person(&COORDINATOR.parse().unwrap())];
-    for (call, _) in ROWS {
-        let bare = without_certificate(&federation, call);
+    for (call, server, _) in calls() {
+        let bare = without_certificate(&federation, server);
         let refused = make_over(bare, call).await.unwrap_err();
         assert!(is_of_the_network(&refused), "{call}: {refused:?}");
     }
     for stranger in &strangers {
-        for (call, _) in ROWS {
-            let refused = make(&federation, stranger, call).await.unwrap_err();
+        for (call, server, _) in calls() {
+            let refused = make(&federation, stranger, (server, call)).await.unwrap_err();
             assert!(is_of_the_network(&refused), "{call}: {refused:?}");
         }
     }
@@ -339,10 +347,11 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
         ("other agency", ca.agency(&id("POL"))),
         ("no party", ca.agency(&id("ZZZ"))),
         ("coordinator", federation.person(COORDINATOR)),
-        ("auditor", federation.person(AUDITOR)),
+        ("hub's auditor", federation.person(AUDITOR)),
         ("assessor", federation.person("sms.assessor")),
         ("approver", federation.person("sms.approver1")),
         ("deputy", federation.person("sms.deputy")),
+        ("auditor", federation.person("sms.auditor")),
         ("governance", federation.person("sms.governance1")),
         ("hub's governance", federation.person(HUB_GOVERNANCE[0])),
         ("other agency's assessor", federation.person("pol.assessor")),
@@ -350,18 +359,19 @@ fn people(federation: &Federation) -> BTreeMap<&'static str, TestCert> {
     ])
 }
 
-/// Makes a call with an empty message, at the server that offers it.
-async fn make(federation: &Federation, who: &TestCert, call: &str) -> Result<(), Status> {
-    let channel =
-        if Open::at_node(call) { federation.to_node(who, HERE) } else { federation.to_hub(who) };
-    make_over(channel, call).await
+/// Makes a call with an empty message, at a server that offers it.
+async fn make(
+    federation: &Federation,
+    who: &TestCert,
+    (server, call): (Server, &str),
+) -> Result<(), Status> {
+    make_over(server.channel(federation, who), call).await
 }
 
 async fn make_over(channel: Channel, call: &str) -> Result<(), Status> {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.map_err(|error| Status::from_error(error.into()))?;
-    let path = call.strip_suffix(AT_NODE).unwrap_or(call);
-    let path = format!("/{path}").parse().unwrap();
+    let path = format!("/{call}").parse().unwrap();
     // An empty message is one of any kind.
     let codec: ProstCodec<(), ()> = ProstCodec::default();
     if STREAMS.contains(&call) {
@@ -386,9 +396,11 @@ fn is_of_the_network(status: &Status) -> bool {
 }
 
 /// A channel that shows no certificate.
-fn without_certificate(federation: &Federation, call: &str) -> Channel {
-    let at_node = Open::at_node(call);
-    let address = if at_node { federation.node_address(HERE) } else { federation.hub_address() };
+fn without_certificate(federation: &Federation, server: Server) -> Channel {
+    let address = match server {
+        Server::Hub => federation.hub_address(),
+        Server::Node => federation.node_address(HERE),
+    };
     let mut roots = rustls::RootCertStore::empty();
     let pem = federation.partnership().ca().root_pem().as_bytes().to_vec();
     roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();

@@ -27,6 +27,8 @@
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
+//! - [`budgets`]: how much may be asked, of how many people and how often
+//! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
 //! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
 //! - [`existence`]: below the threshold nothing tells whether anything is held
@@ -36,6 +38,7 @@
 mod agreement_change;
 mod alerts;
 mod authz_coverage;
+mod budgets;
 mod change_of_evidence;
 mod clocks;
 mod conflict;

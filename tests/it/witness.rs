@@ -46,7 +46,7 @@ async fn start() -> Federation {
 
 /// The hub's memory of a node's log.
 fn memory_of(federation: &Federation, agency: &str) -> std::path::PathBuf {
-    let origin = federation.inside(agency).log.origin().to_string();
+    let origin = federation.inside(agency).log.audit().origin().to_string();
     federation.partnership().hub_folder().join("data/witness").join(file_name(&origin))
 }
 
@@ -68,7 +68,7 @@ async fn detail_does_not_leave_while_nobody_has_seen_that_the_log_tells_of_it() 
     until_inbox(&federation, "CSC", |_| true).await;
     let sealed = federation.log_of("SMS");
     let sealed = sealed.iter().find(|entry| entry.action == Action::DetailSealed).unwrap().seq;
-    let seen = federation.inside("SMS").log.latest_checkpoint().unwrap();
+    let seen = federation.inside("SMS").log.audit().latest_checkpoint().unwrap();
     assert!(seen.checkpoint().head.size > sealed);
     federation.finish().await;
 }
@@ -118,7 +118,7 @@ async fn x6_a_node_that_was_put_back_from_a_copy_answers_nothing() {
     federation.start_node("SMS").await;
     let sms = federation.inside("SMS");
     sms.cosigned.everything(LONG).await.unwrap();
-    let first = entries(sms.log.dir()).unwrap().next().unwrap().unwrap();
+    let first = entries(sms.log.audit().dir()).unwrap().next().unwrap().unwrap();
     assert_eq!((first.action, first.count), (Action::ShardBegun, Some(1)));
     drop(sms);
     let enquiry = federation.open(&[("P1", &father)]).await;
@@ -134,10 +134,10 @@ async fn the_nodes_see_the_hubs_log_and_a_policy_of_their_keys_accepts_it() {
     let witnesses = ["SMS", "CSC"].map(|agency| federation.inside(agency).witness.public().clone());
     // POL is a party too, and silent: two of three are more than half.
     hub.cosigned.everything(LONG).await.unwrap();
-    let seen = hub.log.latest_checkpoint().unwrap();
-    let policy = Policy::of(hub.log.note_key(), &witnesses, 2).unwrap();
+    let seen = hub.log.audit().latest_checkpoint().unwrap();
+    let policy = Policy::of(hub.log.audit().note_key(), &witnesses, 2).unwrap();
     assert!(policy.accept(&seen).is_ok());
-    let dir = hub.log.dir().to_owned();
+    let dir = hub.log.audit().dir().to_owned();
     drop(hub);
     let file = federation.partnership().hub_folder().join("policy");
     fs::write(&file, policy.to_string()).unwrap();
@@ -152,7 +152,7 @@ async fn nobody_has_another_partys_log_witnessed_in_its_name() {
     let federation = start().await;
     let sms = federation.inside("SMS");
     let own = brag_common::witness::grpc::WitnessHost::own_keys(&*sms).unwrap();
-    let checkpoint = sms.log.sign(&sms.log.tree()).unwrap().to_bytes().unwrap();
+    let checkpoint = sms.log.audit().sign(&sms.log.audit().tree()).unwrap().to_bytes().unwrap();
     drop(sms);
     let ask = async |channel, keys: &brag_common::witness::keys::LogKeys, checkpoint: &[u8]| {
         let request = pb::AddCheckpointRequest {
@@ -198,7 +198,7 @@ async fn a_log_that_does_not_continue_what_it_signed_raises_an_alert_where_it_wa
     let sms = federation.inside("SMS");
     sms.cosigned.everything(LONG).await.unwrap();
     let own = brag_common::witness::grpc::WitnessHost::own_keys(&*sms).unwrap();
-    let size = sms.log.latest_checkpoint().unwrap().checkpoint().head.size;
+    let size = sms.log.audit().latest_checkpoint().unwrap().checkpoint().head.size;
     // The same key signs another history of the same length.
     let key = brag_common::keyfile::read_signing_key(
         &federation.partnership().node_folder(&id("SMS")).join("keys/log.key"),
@@ -206,10 +206,10 @@ async fn a_log_that_does_not_continue_what_it_signed_raises_an_alert_where_it_wa
     .unwrap();
     let root = brag_common::tlog::Hash::of_leaf(b"another history");
     let checkpoint = brag_common::tlog::Checkpoint {
-        origin: sms.log.origin().as_str().into(),
+        origin: sms.log.audit().origin().as_str().into(),
         head: brag_common::tlog::TreeHead { size, root },
     };
-    let forged = checkpoint.sign(sms.log.note_key(), &key).unwrap();
+    let forged = checkpoint.sign(sms.log.audit().note_key(), &key).unwrap();
     drop(sms);
     let request = pb::AddCheckpointRequest {
         keys: Some((&own).into()),

@@ -43,7 +43,7 @@ mod records;
 
 pub use asking::{ANALYSIS, Enquiry, cell, lawful_basis, level, person_of, status_of};
 pub use builder::Builder;
-pub use clients::{Coordinator, Desk, HubClient, NodeClient};
+pub use clients::{Auditor, Coordinator, Desk, HubClient, NodeClient};
 pub use ports::ReservedPort;
 pub use records::Holding;
 
@@ -229,6 +229,12 @@ impl Federation {
     #[must_use]
     pub fn node_settings(&self, agency: &str) -> agency_node::Config {
         self.node_config(&id(agency))
+    }
+
+    /// A node's configuration file, read whenever it starts.
+    #[must_use]
+    pub fn node_config_file(&self, agency: &str) -> PathBuf {
+        self.program(agency).config.clone()
     }
 
     /// The clock that everybody has.

@@ -133,6 +133,12 @@ impl Partnership {
         format!("{}.governance{n}", agency.as_str().to_lowercase())
     }
 
+    /// The auditor of an agency.
+    #[must_use]
+    pub fn auditor(agency: &AgencyId) -> String {
+        format!("{}.auditor", agency.as_str().to_lowercase())
+    }
+
     /// Writes a node's configuration; ports of `0.0.0.0:0` kind are chosen when it starts.
     ///
     /// # Errors
@@ -147,7 +153,7 @@ impl Partnership {
         self.ca.agency(agency).write(&self.ca, &folder, "tls");
         let (assessor, one, two) =
             (Self::assessor(agency), Self::approver(agency, 1), Self::approver(agency, 2));
-        let deputy = Self::deputy(agency);
+        let (deputy, auditor) = (Self::deputy(agency), Self::auditor(agency));
         let (governance, governance_too) =
             (Self::governance(agency, 1), Self::governance(agency, 2));
         let text = format!(
@@ -192,6 +198,9 @@ roles = ["governance"]
 [[staff]]
 name = "{governance_too}"
 roles = ["governance"]
+[[staff]]
+name = "{auditor}"
+roles = ["auditor"]
 "#
         );
         write(&folder.join("agency-node.toml"), &text)

@@ -457,8 +457,20 @@ no_debug!(
     InboxRecord,
     ReleasedRecord,
     RetractedRecord,
-    NoticeRecord
+    NoticeRecord,
+    HandledRecord
 );
+
+/// How an alert was handled.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandledRecord {
+    /// By whom.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+    /// What they found and did.
+    pub note: String,
+}
 
 /// That a member of staff is linked to the family of an enquiry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -83,6 +83,14 @@ impl WorkingHours {
         }
     }
 
+    /// Whether a moment is within the hours. Where local time can not be told, nothing is.
+    #[must_use]
+    pub fn cover(&self, at: Timestamp) -> bool {
+        let Some(zone) = united_kingdom() else { return false };
+        let open = self.on(zone.to_datetime(at).date(), &zone);
+        open.is_some_and(|(opens, closes)| opens <= at && at < closes)
+    }
+
     /// From when to when there is work on a day.
     fn on(&self, day: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         let place = usize::try_from(day.weekday().to_monday_zero_offset()).ok()?;

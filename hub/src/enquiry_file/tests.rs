@@ -139,3 +139,13 @@ fn json_of_the_same_shape_is_the_same_enquiry() {
     let identity = Identity::from_canonical_bytes(&request.people[0].identity).unwrap();
     assert_eq!(identity.current_name().unwrap().full(), "Ann");
 }
+
+#[test]
+fn a_reason_to_ask_again_is_taken_without_its_edges_and_not_longer_than_it_may_be() {
+    let sample = std::fs::read_to_string(sample()).unwrap();
+    let with = |reason: &str| format!("again_because = \"{reason}\"\n{sample}");
+    assert_eq!(loaded("e.toml", &sample).unwrap().again_because, "");
+    let request = loaded("e.toml", &with(" A second incident. ")).unwrap();
+    assert_eq!(request.again_because, "A second incident.");
+    assert_eq!(places(&with(&"x".repeat(601))), ["again_because"]);
+}

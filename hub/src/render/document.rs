@@ -20,6 +20,9 @@ struct Enquiry<'a> {
     answer_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     referral: Option<Referral<'a>>,
+    /// Why somebody was asked about again a short time after.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    again_because: &'a str,
     /// For display only.
     #[serde(skip_serializing_if = "Option::is_none")]
     family_level: Option<Colour>,
@@ -169,6 +172,11 @@ struct Cell<'a> {
     since: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     rated_by: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rated_at: Option<String>,
+    /// The colour is from before this enquiry.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
 }
 
 #[derive(Serialize)]
@@ -280,6 +288,7 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
             incident_at: time(referral.incident_at_unix_ms),
             received_at: time(referral.received_at_unix_ms),
         }),
+        again_because: &show.again_because,
         family_level: colour(show.family_level),
         people: people.collect(),
         cells: show.cells.iter().map(|c| cell(c, label(&c.person))).collect(),
@@ -428,6 +437,8 @@ fn cell<'a>(cell: &'a pb::MatrixCell, label: Option<&'a str>) -> Cell<'a> {
         reason: &cell.reason,
         since: time(cell.since_unix_ms),
         rated_by: &cell.rated_by,
+        rated_at: time(cell.rated_at_unix_ms),
+        repeated: cell.repeated,
     }
 }
 

@@ -96,6 +96,30 @@ fn every_status_has_its_own_words_and_none_is_read_as_another() {
 }
 
 #[test]
+fn a_colour_from_before_the_enquiry_says_from_when_it_is() {
+    let mut show = sample();
+    let mut repeated = rated("SMS", "r1", pb::Colour::Amber, "Known for long.");
+    repeated.rated_at_unix_ms = 1_767_225_600_000 - 86_400_000;
+    repeated.repeated = true;
+    show.cells = vec![repeated, rated("SMS", "r2", pb::Colour::Green, "Seen today.")];
+    let table = matrix_table(&show, Paint::Plain);
+    assert!(table.contains("A amber, as rated on 2025-12-31  G green\n"), "{table}");
+    let document = show_json(&show);
+    assert_eq!(document["cells"][0]["repeated"], true);
+    assert_eq!(document["cells"][0]["rated_at"], "2025-12-31T00:00:00Z");
+    assert_eq!(document["cells"][1].get("repeated"), None);
+}
+
+#[test]
+fn why_somebody_is_asked_about_again_is_shown_without_tricks() {
+    let mut show = sample();
+    assert!(!show_text(&show, Analyses::Hidden, Paint::Plain).contains("again"));
+    show.again_because = "A second\x1b[2J incident.".to_owned();
+    let text = show_text(&show, Analyses::Hidden, Paint::Plain);
+    assert!(text.contains("Asked again because: A second\u{fffd}[2J incident.\n"), "{text}");
+}
+
+#[test]
 fn plain_text_has_no_escape_and_colour_keeps_the_words() {
     assert!(!show_text(&sample(), Analyses::Shown, Paint::Plain).contains('\x1b'));
     let coloured = matrix_table(&sample(), Paint::Colour);

@@ -33,6 +33,9 @@ pub struct EnquiryRecord {
     pub people: Vec<PersonRecord>,
     /// Links between them, as the co-ordinator entered them.
     pub links: Vec<Link>,
+    /// Why somebody was asked about again a short time after; absent where nobody was, or none was given.
+    #[serde(default)]
+    pub again_because: Option<String>,
 }
 
 impl EnquiryRecord {
@@ -41,6 +44,30 @@ impl EnquiryRecord {
     pub fn person(&self, person: &PersonRef) -> Option<&PersonRecord> {
         self.people.iter().find(|known| known.person == *person)
     }
+}
+
+/// That an enquiry was opened, as far as budgets count it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpeningRecord {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: StaffName,
+    /// About how many people.
+    pub people: u32,
+    /// Agency and reference of its referral, in one form; absent where the reference is none.
+    pub referral: Option<String>,
+}
+
+/// How an alert was handled.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandledRecord {
+    /// By whom.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+    /// What they found and did.
+    pub note: String,
 }
 
 /// Where an enquiry came from.
@@ -448,7 +475,8 @@ no_debug!(
     EpochRecord,
     IdentityReviewRecord,
     FindableRecord,
-    EpochsRecord
+    EpochsRecord,
+    HandledRecord
 );
 
 /// That a member of staff is linked to the family of an enquiry.

@@ -73,7 +73,8 @@ pub fn level(show: &ShowResponse, person: &str) -> Colour {
 }
 
 impl Federation {
-    /// A request that opens an enquiry about people, by label; the first poses risk to all others.
+    /// A request that opens an enquiry about people, by label; the first poses risk to all others. It says why they are asked about
+    /// again, should they be.
     #[must_use]
     pub fn opening(people: &[(&str, &Identity)]) -> pb::OpenRequest {
         let named = people.iter().enumerate().map(|(n, (label, identity))| pb::EnquiryPerson {
@@ -101,6 +102,7 @@ impl Federation {
             links: links.collect(),
             domestic_abuse: true,
             answer_within_s: 0,
+            again_because: "There is news of them.".to_owned(),
         }
     }
 

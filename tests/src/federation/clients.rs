@@ -8,6 +8,7 @@ use brag_common::{
     testing::TestCert,
     tls::{ClientTls, connect},
     wire::pb::{
+        audit_service_client::AuditServiceClient,
         coordinator_service_client::CoordinatorServiceClient,
         desk_service_client::DeskServiceClient, hub_service_client::HubServiceClient,
         node_service_client::NodeServiceClient,
@@ -16,12 +17,14 @@ use brag_common::{
 use tonic::transport::{Channel, Endpoint};
 
 use super::{Federation, id};
-use crate::partnership::{COORDINATOR, Partnership};
+use crate::partnership::{AUDITOR, COORDINATOR, Partnership};
 
 /// A client of the co-ordinator's calls.
 pub type Coordinator = CoordinatorServiceClient<Channel>;
 /// A client of a node's desk.
 pub type Desk = DeskServiceClient<Channel>;
+/// A client of the auditors' calls.
+pub type Auditor = AuditServiceClient<Channel>;
 /// A client of the calls that the hub makes.
 pub type NodeClient = NodeServiceClient<Channel>;
 /// A client of the calls that nodes make.
@@ -83,6 +86,36 @@ impl Federation {
     #[must_use]
     pub fn coordinator(&self) -> Coordinator {
         CoordinatorServiceClient::new(self.to_hub(&self.person(COORDINATOR)))
+    }
+
+    /// A client of the co-ordinator's calls, for somebody else.
+    #[must_use]
+    pub fn coordinator_as(&self, person: &str) -> Coordinator {
+        CoordinatorServiceClient::new(self.to_hub(&self.person(person)))
+    }
+
+    /// The client of the hub's auditor.
+    #[must_use]
+    pub fn hub_auditor(&self) -> Auditor {
+        self.hub_auditor_as(AUDITOR)
+    }
+
+    /// A client of the auditors' calls at the hub, for anybody.
+    #[must_use]
+    pub fn hub_auditor_as(&self, person: &str) -> Auditor {
+        AuditServiceClient::new(self.to_hub(&self.person(person)))
+    }
+
+    /// The client of a node's auditor.
+    #[must_use]
+    pub fn auditor(&self, agency: &str) -> Auditor {
+        self.auditor_as(agency, &Partnership::auditor(&id(agency)))
+    }
+
+    /// A client of the auditors' calls at a node, for anybody.
+    #[must_use]
+    pub fn auditor_as(&self, agency: &str, person: &str) -> Auditor {
+        AuditServiceClient::new(self.to_node(&self.person(person), agency))
     }
 
     /// A node's desk, for one of its staff.

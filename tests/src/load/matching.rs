@@ -115,7 +115,8 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
     for (id, share) in AGENCIES {
         let id: AgencyId = id.parse()?;
         let listen = *nodes.get(&id).context("not a party")?;
-        stage.partnership.write_node_config(&id, listen, hub)?;
+        let config = stage.partnership.write_node_config(&id, listen, hub)?;
+        allow_any_number(&config)?;
         let n_people = (n_people / share).max(5);
         let n_evaluated = options.n_evaluated.min(n_people);
         agencies.push(Agency { id, n_people, n_evaluated, listen });
@@ -292,6 +293,14 @@ async fn make_up(stage: &Stage, agency: &Agency) -> anyhow::Result<()> {
     let n_people = tokio::task::spawn_blocking(keep).await??;
     anyhow::ensure!(n_people > 0, "everybody had tokens");
     Ok(())
+}
+
+/// A measurement asks more in a minute than a partnership in a year.
+fn allow_any_number(config: &Path) -> anyhow::Result<()> {
+    let most = u32::MAX;
+    let text = std::fs::read_to_string(config)?;
+    let budget = format!("[budget]\nscreenings_per_hour = {most}\nscreenings_per_day = {most}\n");
+    Ok(std::fs::write(config, format!("{text}\n{budget}"))?)
 }
 
 /// The hub's secrets of these agencies, read from its store while it is stopped.

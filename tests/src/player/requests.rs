@@ -56,6 +56,8 @@ pub(super) fn open_request(
         answer_within_s: scenario
             .answer_within
             .map_or(Ok(0), |within| u32::try_from(within.get().as_secs()))?,
+        // A partnership that stays up plays its scenario more than once.
+        again_because: "The scenario is played again.".to_owned(),
     })
 }
 

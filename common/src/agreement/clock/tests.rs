@@ -49,6 +49,23 @@ fn working_hours_pass_on_weekdays_from_nine_to_five_of_local_time() {
 }
 
 #[test]
+fn hours_cover_their_first_moment_and_not_their_last_by_local_time() {
+    let hours = WorkingHours::default();
+    for (moment, covered) in [
+        ("2027-02-09T08:59:59Z", false),
+        ("2027-02-09T09:00:00Z", true),
+        ("2027-02-09T17:00:00Z", false),
+        // In summer nine o'clock is 08:00 UTC.
+        ("2027-07-06T08:00:00Z", true),
+        ("2027-07-06T16:00:00Z", false),
+        // A Saturday.
+        ("2027-02-13T12:00:00Z", false),
+    ] {
+        assert_eq!(hours.cover(at(moment)), covered, "{moment}");
+    }
+}
+
+#[test]
 fn elapsed_hours_pass_by_night_on_weekends_and_over_clock_changes() {
     let clocks = sample().clocks();
     let end = clocks.end(ClockName::Section47, at("2027-03-05T23:00:00Z"));

@@ -28,6 +28,8 @@ macro_rules! actions {
 actions! {
     /// The hub opened an enquiry.
     EnquiryOpened = "enquiry_opened";
+    /// An enquiry asked again, with a reason, about somebody who was asked about a short time before; `count` is in how many enquiries.
+    SecondEnquiry = "second_enquiry";
     /// The hub closed an enquiry.
     EnquiryClosed = "enquiry_closed";
     /// The hub asked a node, by tokens, whether it knows a person.
@@ -96,6 +98,8 @@ actions! {
     EnrolmentCompleted = "enrolment_completed";
     /// Something that information governance should look into; `decision` is the alert's word.
     AlertRaised = "alert_raised";
+    /// A person looked into an alert; `count` is the number of the alert's entry.
+    AlertHandled = "alert_handled";
     /// The hub made the secret of an agency's next epoch; `count` is the epoch's number.
     EpochPrepared = "epoch_prepared";
     /// The hub destroyed the secret of an epoch that is over; `count` is the epoch's number.
@@ -115,7 +119,7 @@ actions! {
     PlanChanged = "plan_changed";
     /// A member of staff said that an enquiry concerns their own family or friends.
     ConflictDeclared = "conflict_declared";
-    /// A request was refused before any decision: unknown peer, replay, past its deadline.
+    /// A request was refused before any decision: unknown peer, replay, past its deadline, over its budget, against a rule.
     RequestRefused = "request_refused";
     /// A call came to nothing: nobody answered in time, or it was refused; never read as a colour.
     NoResponse = "no_response";
