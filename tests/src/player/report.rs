@@ -28,6 +28,8 @@ pub struct Report {
     pub inboxes: Vec<Row>,
     /// That each decision stands once in the holder's log and once, in the same exchange, in the hub's.
     pub receipts: Vec<Row>,
+    /// The agreement that everybody signed, in the play's folder.
+    pub agreement: PathBuf,
     /// The logs.
     pub logs: Vec<LogRow>,
     /// The sweeps for leaks.
@@ -189,6 +191,8 @@ pub struct LogRow {
     pub party: String,
     /// Whether it is in order.
     pub ok: bool,
+    /// The folder of the log, for whoever reads it after a play whose data is kept.
+    pub dir: PathBuf,
     /// Entries.
     pub n_entries: u64,
     /// What is wrong; absent when nothing is.

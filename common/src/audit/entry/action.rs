@@ -50,6 +50,8 @@ actions! {
     RatingKept = "rating_kept";
     /// A rating given later reached the hub.
     RatingDelivered = "rating_delivered";
+    /// An answer came after its round had closed: recorded by the hub beside the answer itself, whose word is in `decision`.
+    AnswerLate = "answer_late";
     /// A person authorised, confirmed or refused a match of identities.
     IdentityReviewed = "identity_reviewed";
     /// A person at an agency confirmed a link between two people.
@@ -94,6 +96,8 @@ actions! {
     EnrolmentCompleted = "enrolment_completed";
     /// Something that information governance should look into; `decision` is the alert's word.
     AlertRaised = "alert_raised";
+    /// Somebody of information governance looked into an alert; `decision` is the alert's word.
+    AlertHandled = "alert_handled";
     /// The hub made the secret of an agency's next epoch; `count` is the epoch's number.
     EpochPrepared = "epoch_prepared";
     /// The hub destroyed the secret of an epoch that is over; `count` is the epoch's number.
