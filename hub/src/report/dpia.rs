@@ -1,8 +1,10 @@
 //! The evidence pack for a data protection impact assessment: the seven steps of the Information Commissioner's Office, with what
 //! the log and the agreement tell, and places for what only people can write.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
-    count::{Figure, FigureId, Figures, Measure},
+    count::{Figure, FigureId, Figures, Measure, Unit},
     document::{Block, Cell, Document, Row, Section, Table},
     logs::{Log, Verdict},
     measures as m,
@@ -10,7 +12,7 @@ use super::{
     signed::{Signed, SignedBy},
     terms, texts,
     waiting::Times,
-    withhold::withhold,
+    withhold::{SMALL, withhold},
 };
 
 /// What the pack is made from.
@@ -276,7 +278,8 @@ impl<'a> Tables<'a> {
         if shared {
             let all: Vec<(&FigureId, &Figure)> = evidence.figures.iter().collect();
             let sets: Vec<_> = all.iter().map(|(_, figure)| &figure.in_period).collect();
-            let found = withhold(&sets);
+            let asked = asked_about(evidence.figures);
+            let found = withhold(&sets, &asked.iter().collect::<Vec<_>>());
             withheld.extend(
                 all.iter().zip(found).filter(|(_, w)| *w).map(|((id, _), _)| (*id).clone()),
             );
@@ -400,4 +403,19 @@ impl<'a> Tables<'a> {
         let count = |what: &str| self.in_period(&FigureId::new(&m::TOTALS, [what])).text();
         format!("{} : {} (totals.requests : totals.released)", count("requests"), count("released"))
     }
+}
+
+/// What each agency was asked about. How many people an enquiry has is how many answers each agency owes, so a reader who knows the
+/// one knows the other, and what one answer leaves for another.
+fn asked_about(figures: &Figures) -> Vec<BTreeSet<Unit>> {
+    let people = figures.get(&FigureId::new(&m::TOTALS, ["people"]));
+    if people.is_none_or(|people| SMALL.contains(&people.in_period.len())) {
+        return Vec::new();
+    }
+    let mut by_agency: BTreeMap<&str, BTreeSet<Unit>> = BTreeMap::new();
+    for (id, figure) in figures.of(&m::ANSWERS) {
+        let agency = id.by().first().map_or("", String::as_str);
+        by_agency.entry(agency).or_default().extend(figure.in_period.iter().cloned());
+    }
+    by_agency.into_values().filter(|asked| !asked.is_empty()).collect()
 }

@@ -40,11 +40,9 @@ pub fn count(entry: &Entry, period: &Period, figures: &mut Figures) {
     match entry.action {
         Action::AlertRaised => {
             add(&ALERTS, &[&entry.node, &word(&entry.decision), &"raised"]);
-            add(&TOTALS, &[&"alerts"]);
         }
         Action::AlertHandled => {
             add(&ALERTS, &[&entry.node, &word(&entry.decision), &"handled"]);
-            add(&TOTALS, &[&"alerts_handled"]);
         }
         Action::RequestRefused => add(&CALLS_REFUSED, &[&entry.node]),
         Action::ReviewApproved => {
@@ -90,6 +88,9 @@ fn count_hub(entry: &Entry, unit: &Unit, now: bool, figures: &mut Figures) {
             add(&CLOSED, &[&word(&entry.decision)]);
             add(&TOTALS, &[&"closed"]);
         }
+        // Those of holders would count the same request again.
+        Action::AlertRaised => add(&TOTALS, &[&"alerts"]),
+        Action::AlertHandled => add(&TOTALS, &[&"alerts_handled"]),
         Action::RatingChanged => add(&CHANGES, &[&peer(), &word(&entry.decision)]),
         Action::RatingChallenged => add(&CHANGES, &[&peer(), &"challenged"]),
         Action::RatingKept => add(&CHANGES, &[&peer(), &"kept"]),

@@ -35,12 +35,12 @@ pub fn html(document: &Document) -> String {
 }
 
 fn contents(document: &Document, out: &mut String) {
-    out.push_str("<nav aria-label=\"Contents\">\n<ol>\n");
+    out.push_str("<nav aria-label=\"Contents\">\n<ul>\n");
     for section in &document.sections {
         let (id, title) = (anchor(&section.id), escape(&section.title));
         let _ = writeln!(out, "<li><a href=\"#{id}\">{title}</a></li>");
     }
-    out.push_str("</ol>\n</nav>\n");
+    out.push_str("</ul>\n</nav>\n");
 }
 
 fn section_html(section: &Section, out: &mut String) {
@@ -48,13 +48,13 @@ fn section_html(section: &Section, out: &mut String) {
     let _ = writeln!(out, "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>");
     for block in &section.blocks {
         match block {
-            Block::Text(text) => _ = writeln!(out, "<p>{}</p>", escape(text)),
+            Block::Text(text) => _ = writeln!(out, "<p>{}</p>", with_code(text)),
             Block::Warning(text) => {
                 _ = writeln!(out, "<p class=\"warning\"><strong>{}</strong></p>", escape(text));
             }
             Block::List(items) => {
                 out.push_str("<ul>\n");
-                items.iter().for_each(|item| _ = writeln!(out, "<li>{}</li>", escape(item)));
+                items.iter().for_each(|item| _ = writeln!(out, "<li>{}</li>", with_code(item)));
                 out.push_str("</ul>\n");
             }
             Block::Facts(pairs) => facts(pairs, out),
@@ -87,8 +87,11 @@ fn table_html(table: &Table, out: &mut String) {
     let figure = has_figures.then(|| "figure".to_owned());
     let columns: Vec<&String> = table.columns.iter().chain(&figure).collect();
     out.push_str("<thead role=\"rowgroup\"><tr role=\"row\">");
-    for column in &columns {
-        let _ = write!(out, "<th role=\"columnheader\" scope=\"col\">{}</th>", escape(column));
+    for (n, column) in columns.iter().enumerate() {
+        let of_figures = table.rows.iter().any(|row| row.cells.get(n).is_some_and(Cell::is_figure));
+        let class = if of_figures { " class=\"figure\"" } else { "" };
+        let column = escape(column);
+        let _ = write!(out, "<th role=\"columnheader\" scope=\"col\"{class}>{column}</th>");
     }
     out.push_str("</tr></thead>\n<tbody role=\"rowgroup\">\n");
     for row in &table.rows {
@@ -100,7 +103,7 @@ fn table_html(table: &Table, out: &mut String) {
     }
     out.push_str("</tbody>\n</table>\n");
     if !table.note.is_empty() {
-        let _ = writeln!(out, "<p class=\"note\">{}</p>", escape(&table.note));
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", with_code(&table.note));
     }
 }
 
@@ -145,6 +148,19 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// As [`escape`], with what stands between grave accents set as code.
+fn with_code(text: &str) -> String {
+    let pieces: Vec<&str> = text.split('`').collect();
+    if pieces.len() % 2 == 0 {
+        return escape(text);
+    }
+    let piece = |(n, piece): (usize, &&str)| {
+        let piece = escape(piece);
+        if n % 2 == 1 { format!("<code>{piece}</code>") } else { piece }
+    };
+    pieces.iter().enumerate().map(piece).collect()
 }
 
 /// A name for links: letters, digits, `-`, `_` and `.`, whatever it was made from.
@@ -192,7 +208,8 @@ mod tests {
             let plain = html(&hostile_document("x"));
             let page = html(&hostile_document(&text));
             let names = |page: &str| -> Vec<String> {
-                tags(page).iter().map(|tag| tag.split(' ').next().unwrap_or_default().to_owned()).collect()
+                let names = tags(page).into_iter().map(|tag| tag.split(' ').next().unwrap_or_default());
+                names.filter(|name| !name.ends_with("code")).map(str::to_owned).collect()
             };
             prop_assert_eq!(names(&page), names(&plain));
             // Every attribute is closed: an even number of quotes in each tag.

@@ -8,7 +8,7 @@ pub const TOTALS: Measure = Measure {
     caption: "In all",
     by: &["what"],
     means: "Each thing once. A request for detail counts once for each recipient, in the period in which it was asked for, with what had become of it by the end of \
-            the period.",
+            the period. Alerts are those in the hub's log.",
 };
 
 /// Enquiries.

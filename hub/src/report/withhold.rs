@@ -23,12 +23,13 @@ use std::{
 /// Counts that are withheld for themselves.
 pub const SMALL: RangeInclusive<usize> = 1..=4;
 
-/// For each figure, given as the set of what it counts, whether it is withheld.
+/// For each figure, given as the set of what it counts, whether it is withheld. Of the sets in `known` a reader knows how many they
+/// are whatever is withheld, because something else tells.
 #[must_use]
-pub fn withhold<U: Ord>(figures: &[&BTreeSet<U>]) -> Vec<bool> {
-    let mut problem = Problem::new(figures);
+pub fn withhold<U: Ord>(figures: &[&BTreeSet<U>], known: &[&BTreeSet<U>]) -> Vec<bool> {
+    let mut problem = Problem::new(figures, known);
     while problem.withhold_more() {}
-    problem.figures.into_iter().map(|figure| figure.withheld).collect()
+    problem.figures.into_iter().take(figures.len()).map(|figure| figure.withheld).collect()
 }
 
 /// A prime: equations are solved in whole numbers modulo it, and what is found is checked in plain whole numbers.
@@ -39,6 +40,8 @@ struct Figure {
     groups: Vec<usize>,
     size: usize,
     withheld: bool,
+    /// To withhold it would hide nothing.
+    is_known: bool,
 }
 
 struct Problem {
@@ -48,10 +51,12 @@ struct Problem {
 }
 
 impl Problem {
-    fn new<U: Ord>(sets: &[&BTreeSet<U>]) -> Self {
+    fn new<U: Ord>(figures: &[&BTreeSet<U>], known: &[&BTreeSet<U>]) -> Self {
+        let sets: Vec<&BTreeSet<U>> = figures.iter().chain(known).copied().collect();
+        let n_figures = figures.len();
         let mut counted_by: BTreeMap<&U, Vec<usize>> = BTreeMap::new();
         for (n, set) in sets.iter().enumerate() {
-            for thing in *set {
+            for thing in set.iter() {
                 counted_by.entry(thing).or_default().push(n);
             }
         }
@@ -61,9 +66,11 @@ impl Problem {
         }
         let mut figures: Vec<Figure> = sets
             .iter()
-            .map(|set| {
-                let size = set.len();
-                Figure { groups: Vec::new(), size, withheld: SMALL.contains(&size) }
+            .enumerate()
+            .map(|(n, set)| {
+                let (size, is_known) = (set.len(), n >= n_figures);
+                let withheld = !is_known && SMALL.contains(&size);
+                Figure { groups: Vec::new(), size, withheld, is_known }
             })
             .collect();
         let mut sizes = Vec::with_capacity(groups.len());
@@ -75,7 +82,20 @@ impl Problem {
                 }
             }
         }
-        Self { sizes, figures }
+        let mut problem = Self { sizes, figures };
+        problem.find_what_is_known();
+        problem
+    }
+
+    /// Marks figures that follow from what is known anyway.
+    fn find_what_is_known(&mut self) {
+        let known: Vec<usize> =
+            self.figures.iter().enumerate().filter(|(_, f)| f.is_known).map(|(n, _)| n).collect();
+        let equations = Equations::of(self, &known);
+        let n_groups = self.sizes.len();
+        for figure in self.figures.iter_mut().filter(|figure| !figure.withheld) {
+            figure.is_known |= !equations.what_gives_away(&figure.groups, n_groups).is_empty();
+        }
     }
 
     /// Withholds what gives a withheld figure away; `false` when nothing does.
@@ -101,26 +121,38 @@ impl Problem {
         }
         // One at a time, the smallest first: what hides it often hides the others too.
         let size = |n: &usize| self.figure(*n).map_or(usize::MAX, |figure| figure.size);
-        let Some(open) = open.iter().min_by_key(|n| size(n)).and_then(|n| self.figure(*n)) else {
-            return false;
-        };
-        let mut from = equations.what_gives_away(&open.groups, self.sizes.len());
-        let counts_the_same = |n: &usize| {
-            self.figure(*n)
-                .is_some_and(|f| f.groups.iter().any(|group| open.groups.contains(group)))
-        };
-        if from.is_empty() {
-            // No sum gives it away, yet nothing else is possible: whatever counts the same things says too much.
-            from = shown;
-            from.retain(counts_the_same);
-        }
-        // Rather another count than a total in which it is.
-        let smallest = from.into_iter().min_by_key(|n| (counts_the_same(n), size(n)));
-        match smallest.and_then(|n| self.figures.get_mut(n)) {
+        let mut open: Vec<usize> = open.into_iter().collect();
+        open.sort_by_key(size);
+        let next = open.iter().find_map(|n| self.what_to_withhold_for(*n, &shown, &equations));
+        match next.and_then(|n| self.figures.get_mut(n)) {
             Some(figure) => figure.withheld = true,
             None => return false,
         }
         true
+    }
+
+    /// What is withheld next, so that a figure is not given away.
+    fn what_to_withhold_for(
+        &self,
+        open: usize,
+        shown: &[usize],
+        equations: &Equations,
+    ) -> Option<usize> {
+        let open = self.figure(open)?;
+        let counts_the_same = |n: &usize| {
+            self.figure(*n)
+                .is_some_and(|f| f.groups.iter().any(|group| open.groups.contains(group)))
+        };
+        let can_be_withheld = |n: &usize| self.figure(*n).is_some_and(|figure| !figure.is_known);
+        let mut from = equations.what_gives_away(&open.groups, self.sizes.len());
+        from.retain(can_be_withheld);
+        if from.is_empty() {
+            // No sum gives it away, yet nothing else is possible: whatever counts the same things says too much.
+            from = shown.iter().copied().filter(counts_the_same).filter(can_be_withheld).collect();
+        }
+        // Rather another count than a total in which it is.
+        let size = |n: &usize| self.figure(*n).map_or(usize::MAX, |figure| figure.size);
+        from.into_iter().min_by_key(|n| (counts_the_same(n), size(n)))
     }
 
     /// Takes out of `open` what a move of the sizes would change, when it is a possible one.
