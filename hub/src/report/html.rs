@@ -153,7 +153,7 @@ fn escape(text: &str) -> String {
 /// As [`escape`], with what stands between grave accents set as code.
 fn with_code(text: &str) -> String {
     let pieces: Vec<&str> = text.split('`').collect();
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return escape(text);
     }
     let piece = |(n, piece): (usize, &&str)| {

@@ -90,7 +90,7 @@ fn without_digests(text: &str) -> String {
     for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
         let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         out.push_str(if is_digest(word) { "DIGEST" } else { word });
-        out.push_str(&piece[word.len()..]);
+        out.push_str(piece.strip_prefix(word).unwrap_or_default());
     }
     out
 }
