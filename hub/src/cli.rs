@@ -25,6 +25,7 @@ use crate::{
     init_command::{self, InitArgs},
     key_command::{self, KeyCommand},
     render::Paint,
+    report::command::{self as report_command, ReportCommand},
     serve_command::{self, ServeArgs},
 };
 
@@ -102,6 +103,9 @@ pub enum Cli {
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
     #[command(subcommand, verbatim_doc_comment)]
     Log(LogCommand),
+    /// Make the documents of information governance from logs and agreement; needs no running hub
+    #[command(subcommand)]
+    Report(ReportCommand),
 }
 
 /// Runs a command to its end, on this machine's clock.
@@ -147,6 +151,7 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::alert(command, &mut output))?
         }
+        Cli::Report(command) => report_command::run(command, stdout)?,
         Cli::Log(command) => return log_command::run(command, stdout),
     };
     Ok(exit.code())

@@ -33,6 +33,7 @@ pub mod mismatches;
 pub mod notify;
 pub mod release;
 pub mod render;
+pub mod report;
 pub mod round;
 pub mod screening;
 pub mod serve_command;

@@ -490,7 +490,7 @@ fn day(unix_ms: i64) -> String {
 }
 
 /// Text of others without control characters or marks that turn the direction of text.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let tricks = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -223,6 +223,7 @@ pub async fn take_with(
     let withdrawn = withdrawn(&statements);
     let mut told = Vec::new();
     let mut changed = Vec::new();
+    let mut late_answers = Vec::new();
     for Taken { person, state, rating } in taken {
         let mut cause = None;
         if let Some((statement, signed)) = rating {
@@ -245,6 +246,7 @@ pub async fn take_with(
             continue;
         }
         change.cell(enquiry, agency, &person, &next)?;
+        late_answers.extend(late_entry(shared, enquiry, agency, exchange, &person, &next.state));
         let before = known.and_then(|known| changes::rating_in(&known.state)).cloned();
         if let (Some(before), Some((cause, evidence))) = (before, cause) {
             let after = changes::rating_in(&next.state).cloned();
@@ -252,6 +254,9 @@ pub async fn take_with(
             changed.push(Changed { agency, person, cause, evidence, before, after, withdrawn });
         }
         told.push((person, next));
+    }
+    if !late_answers.is_empty() {
+        shared.log.record_all::<EntryDraft>(late_answers).await?;
     }
     let news = changes::keep(shared, enquiry, exchange, changed, &mut change).await?;
     shared.store.run(move |store| store.commit(change)).await?;
@@ -360,6 +365,32 @@ fn entry(
     draft.decision = word.parse().ok();
     draft.evidence = taken.rating.iter().map(|(_, signed)| Digest::of(&signed.payload)).collect();
     draft
+}
+
+/// That an answer came after its round had closed, which the entry of the answer does not say; `None` when it did not.
+fn late_entry(
+    shared: &Shared,
+    enquiry: &EnquiryRef,
+    agency: &AgencyId,
+    exchange: &RequestId,
+    person: &PersonRef,
+    state: &CellState,
+) -> Option<EntryDraft> {
+    let CellState::Answered { said, late: true } = state else { return None };
+    let word = match said {
+        SaidRecord::Rated { .. } => "rated",
+        SaidRecord::NotKnown => "not_known",
+        SaidRecord::Declined(_) => "declined",
+        // Nobody has said anything yet that could be late.
+        SaidRecord::Possible | SaidRecord::IdentityReview | SaidRecord::Unable(_) => return None,
+    };
+    let mut draft = shared.draft(Action::AnswerLate);
+    draft.enquiry = Some(enquiry.clone());
+    draft.person = Some(person.clone());
+    draft.exchange = Some(exchange.clone());
+    draft.peer = Some(Party::Agency(agency.clone()));
+    draft.decision = word.parse().ok();
+    Some(draft)
 }
 
 fn stored(state: NewState, late: bool) -> CellState {

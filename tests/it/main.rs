@@ -7,6 +7,7 @@
 //! - [`demo`]: the demo, as the program it is, on real processes
 //! - [`load`]: the load benchmark, as the program it is, at a size at which its figures mean nothing
 //! - [`scenarios`]: what the demo makes of each scenario, beside the tables it was written from
+//! - [`reports`]: the documents of information governance, beside the tables of the scenarios whose logs they count
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`plan`]: actions that agencies accept
@@ -61,6 +62,7 @@ mod partial_failure;
 mod plan;
 mod reconcile;
 mod release;
+mod reports;
 mod retraction;
 mod review;
 mod round;

@@ -11,11 +11,16 @@ use std::{
 use serde_json::Value;
 
 /// What came of a play that ended as expected.
-struct Played(Value);
+pub(crate) struct Played(pub(crate) Value);
 
 impl Played {
     fn new(scenario: &str) -> Self {
         Self::with(scenario, &[])
+    }
+
+    /// A play whose data stays in a folder, so that its logs can be read.
+    pub(crate) fn keeping(scenario: &str, folder: &Path) -> Self {
+        Self::with(scenario, &["--data", folder.to_str().unwrap()])
     }
 
     fn with(scenario: &str, args: &[&str]) -> Self {
@@ -60,7 +65,7 @@ impl Played {
         assert!(reconciled["agreed"].as_u64().unwrap() > 50, "{reconciled}");
     }
 
-    fn rows(&self) -> &[Value] {
+    pub(crate) fn rows(&self) -> &[Value] {
         self.0["releases"].as_array().unwrap()
     }
 

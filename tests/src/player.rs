@@ -163,6 +163,7 @@ impl Played {
         }
         work.done();
         self.report.logs = logs;
+        self.report.agreement = partnership.agreement_path();
         self.report.receipts = receipts::compare(&self.report, partnership)?;
         self.report.reconciled = self.reconcile(narrator).await?;
         let work = narrator.begin("Sweeping for leaks", 2);
@@ -206,8 +207,8 @@ impl Played {
     async fn verify(&self, party: &str, program: &str, folder: &Path) -> anyhow::Result<LogRow> {
         let key = brag_common::keyfile::read_signing_key(&folder.join("keys/log.key"))?;
         let (key, log) = (key.verifying_key().to_string(), folder.join("data/log").join(LOG_SHARD));
-        let log = log.display().to_string();
-        let args = ["log", "verify", &log, "--key", &key, "--json"];
+        let shown = log.display().to_string();
+        let args = ["log", "verify", &shown, "--key", &key, "--json"];
         let ended = self.stage.programs.run(&format!("{party}.verify"), program, &args).await?;
         let said: Value = serde_json::from_str(&ended.stdout)
             .with_context(|| format!("`{program} log verify` of {party} gave no JSON"))?;
@@ -216,6 +217,7 @@ impl Played {
         Ok(LogRow {
             party: party.to_owned(),
             ok,
+            dir: log,
             n_entries: said["n_entries"].as_u64().unwrap_or_default(),
             fault: (!ok).then(|| fault.unwrap_or("not in order").to_owned()),
         })

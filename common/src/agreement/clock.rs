@@ -27,7 +27,8 @@ use crate::{
 const UNITED_KINGDOM: &str = "GMT0BST,M3.5.0/1,M10.5.0";
 
 /// Local time in the United Kingdom; `None` can not come about, as the rule is a constant.
-pub(super) fn united_kingdom() -> Option<TimeZone> {
+#[must_use]
+pub fn united_kingdom() -> Option<TimeZone> {
     TimeZone::posix(UNITED_KINGDOM).ok()
 }
 

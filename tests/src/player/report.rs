@@ -30,6 +30,8 @@ pub struct Report {
     pub receipts: Vec<Row>,
     /// What `log reconcile` says of the hub's log and every node's.
     pub reconciled: Reconciled,
+    /// The agreement that everybody signed, in the play's folder.
+    pub agreement: PathBuf,
     /// The logs.
     pub logs: Vec<LogRow>,
     /// The sweeps for leaks.
@@ -210,6 +212,8 @@ pub struct LogRow {
     pub party: String,
     /// Whether it is in order.
     pub ok: bool,
+    /// The folder of the log, for whoever reads it after a play whose data is kept.
+    pub dir: PathBuf,
     /// Entries.
     pub n_entries: u64,
     /// What is wrong; absent when nothing is.

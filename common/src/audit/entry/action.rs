@@ -52,6 +52,8 @@ actions! {
     RatingKept = "rating_kept";
     /// The hub has what an agency delivered of its own accord; `decision`: `taken`, or `refused` for good.
     Delivered = "delivered";
+    /// An answer came after its round had closed: recorded by the hub beside the answer itself, whose word is in `decision`.
+    AnswerLate = "answer_late";
     /// A person authorised, confirmed or refused a match of identities.
     IdentityReviewed = "identity_reviewed";
     /// A person at an agency confirmed a link between two people.
@@ -98,7 +100,7 @@ actions! {
     EnrolmentCompleted = "enrolment_completed";
     /// Something that information governance should look into; `decision` is the alert's word.
     AlertRaised = "alert_raised";
-    /// A person looked into an alert; `count` is the number of the alert's entry.
+    /// A person looked into an alert; `count` is the number of the alert's entry, `decision` its word.
     AlertHandled = "alert_handled";
     /// The hub made the secret of an agency's next epoch; `count` is the epoch's number.
     EpochPrepared = "epoch_prepared";

@@ -1,0 +1,36 @@
+//! Documents for information governance, made from copies of the audit logs and the signed agreement.
+//!
+//! They are made by a command that reads files, not by the running hub: the files are copies in the hands of information
+//! governance, which may count them on any machine. Making one is therefore no entry in a log; reading enquiries and reports
+//! through the running programs is.
+//!
+//! Reading order: [`count`] is what a figure is, [`measures`] which figures there are; [`exchanges`], [`answers`], [`happened`]
+//! and [`waiting`] count the entries of logs; [`withhold`] says which figures others may not see; [`document`] is a document as
+//! data, made by [`dpia`], [`article_30`], [`policy`] and [`nfa_audit`] from [`terms`] of the agreement and shipped [`texts`];
+//! [`text`], [`html`], [`csv`] and [`json`] are its forms; [`command`] puts it together.
+
+pub mod answers;
+pub mod article_30;
+pub mod command;
+pub mod count;
+pub mod csv;
+pub mod document;
+pub mod dpia;
+pub mod exchanges;
+pub mod explain;
+pub mod happened;
+pub mod html;
+pub mod json;
+pub mod logs;
+pub mod measures;
+pub mod nfa_audit;
+pub mod period;
+pub mod policy;
+pub mod signed;
+pub mod terms;
+#[cfg(test)]
+pub(crate) mod testkit;
+pub mod text;
+pub mod texts;
+pub mod waiting;
+pub mod withhold;
