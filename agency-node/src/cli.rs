@@ -12,7 +12,7 @@ use brag_common::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
         report,
     },
-    program::{LOG_SHARD, Surroundings},
+    program::{LOG_FOLDER, Surroundings},
     time::SystemClock,
     wire::audit::command::AlertCommand,
 };
@@ -225,8 +225,8 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
         }
         Cli::Erasure(ErasureCommand::Report { config, json }) => {
             let config = Config::load(&config)?;
-            let log = config.data.as_path().join("log").join(LOG_SHARD);
-            Ok(Exit::of(report::run(&log, &config.enquiry_key_folder(), json, stdout)?))
+            let logs = config.data.as_path().join(LOG_FOLDER);
+            Ok(Exit::of(report::run(&logs, &config.enquiry_key_folder(), json, stdout)?))
         }
         Cli::Alert(command) => runtime()?.block_on(desk_command::alert(&command, stdout)),
         Cli::Log(command) => Ok(Exit::of(log_command::run(&command, stdout)?)),

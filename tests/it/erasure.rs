@@ -141,8 +141,8 @@ fn keys(federation: &Federation, party: &str) -> PathBuf {
 }
 
 fn report(federation: &Federation, party: &str) -> Report {
-    let log = folder(federation, party).join("data/log").join(LOG_SHARD);
-    Report::read(&log, &keys(federation, party)).unwrap()
+    let logs = folder(federation, party).join("data/log");
+    Report::read(&logs, &keys(federation, party)).unwrap()
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -69,6 +69,14 @@ pub fn current(logs: &Path) -> io::Result<String> {
     Ok(newest.unwrap_or_else(|| LOG_SHARD.to_owned()))
 }
 
+/// Every shard in the folder `logs`, oldest first.
+///
+/// # Errors
+/// When the folder can not be read.
+pub fn every(logs: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(numbers(logs)?.into_iter().map(|number| logs.join(number.to_string())).collect())
+}
+
 /// The shard before the one in `dir`, if there is one.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::{
     audit::{
         Action, Actor,
         command::{DONE, NOT_VERIFIED},
-        entries,
+        entries, shard,
     },
     durable::KeyFolder,
     id::{EnquiryRef, StaffName},
@@ -54,18 +54,21 @@ impl Report {
         self.erased.iter().all(|erased| !erased.key_exists)
     }
 
-    /// Reads the log in `log` and the keys in `keys`.
+    /// Reads every shard of the log in the folder `logs`, and the keys in `keys`.
     ///
     /// # Errors
     /// When one of them can not be read.
-    pub fn read(log: &Path, keys: &Path) -> anyhow::Result<Self> {
+    pub fn read(logs: &Path, keys: &Path) -> anyhow::Result<Self> {
         let keys = KeyFolder::<EnquiryRef>::open(keys)
             .with_context(|| format!("can not read the enquiry keys in `{}`", keys.display()))?;
         let mut asked: BTreeMap<EnquiryRef, StaffName> = BTreeMap::new();
         let mut erased: BTreeMap<EnquiryRef, Erased> = BTreeMap::new();
-        let read =
-            entries(log).with_context(|| format!("can not read the log in `{}`", log.display()))?;
-        for entry in read {
+        let unreadable = || format!("can not read the log in `{}`", logs.display());
+        let mut read = Vec::new();
+        for shard in shard::every(logs).with_context(unreadable)? {
+            read.push(entries(&shard).with_context(unreadable)?);
+        }
+        for entry in read.into_iter().flatten() {
             let entry = entry?;
             let Some(enquiry) = entry.enquiry else { continue };
             let by = match entry.actor {
@@ -112,8 +115,8 @@ impl Report {
 ///
 /// # Errors
 /// When something can not be read or written.
-pub fn run(log: &Path, keys: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let report = Report::read(log, keys)?;
+pub fn run(logs: &Path, keys: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let report = Report::read(logs, keys)?;
     if json {
         writeln!(out, "{:#}", serde_json::to_value(&report)?)?;
     } else {

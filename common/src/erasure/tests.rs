@@ -113,8 +113,12 @@ impl Site {
         self.folder.path().join("keys")
     }
 
+    fn logs(&self) -> std::path::PathBuf {
+        self.folder.path().join("data/log")
+    }
+
     fn log(&self) -> std::path::PathBuf {
-        self.folder.path().join("data/log/1")
+        self.logs().join("1")
     }
 
     fn origin() -> Origin {
@@ -261,7 +265,7 @@ async fn the_rule_erases_what_is_due_and_nothing_else() {
     site.clock.advance(SignedDuration::from_secs(1));
     look(&of).await.unwrap();
     assert!(gone(&of, "e1") && !gone(&of, "e2"));
-    let report = report::Report::read(&site.log(), &site.keys()).unwrap();
+    let report = report::Report::read(&site.logs(), &site.keys()).unwrap();
     assert!(report.holds());
     assert_eq!(report.n_keys, 1);
     let counts = BTreeMap::from([("enquiry".to_owned(), 1)]);
@@ -293,7 +297,7 @@ async fn without_a_log_nothing_is_destroyed_and_what_was_begun_is_done_after_a_r
         site.recorded().into_iter().filter(|entry| entry.0 == "records_erased").collect();
     assert!(erased.iter().all(|entry| entry.2 == "ben"), "by whom is not forgotten: {erased:?}");
     // What a failed sync has left in the file may stand there as well.
-    let report = report::Report::read(&site.log(), &site.keys()).unwrap();
+    let report = report::Report::read(&site.logs(), &site.keys()).unwrap();
     assert!(report.holds());
     let counts = [("enquiry".to_owned(), 1), ("erasure".to_owned(), 1)];
     assert_eq!(report.erased[0].counts, BTreeMap::from(counts));
@@ -313,18 +317,18 @@ async fn killed_between_the_entry_and_the_destruction_it_is_done_after_a_restart
     };
     of.durable.begin_erasure(&enquiry("e1"), &serde_json::to_vec(&plan).unwrap()).unwrap();
     of.log.record_all::<EntryDraft>(plan.entries(&*of, &enquiry("e1"))).await.unwrap();
-    let not_yet = report::Report::read(&site.log(), &site.keys()).unwrap();
+    let not_yet = report::Report::read(&site.logs(), &site.keys()).unwrap();
     assert!(!not_yet.holds(), "a report in between says so");
     drop(of);
     let of = site.open();
     look(&of).await.unwrap();
     assert!(gone(&of, "e1"));
-    let report = report::Report::read(&site.log(), &site.keys()).unwrap();
+    let report = report::Report::read(&site.logs(), &site.keys()).unwrap();
     assert!(report.holds());
     assert_eq!(report.erased.len(), 1, "recorded twice, erased once");
     assert_eq!(report.erased[0].counts.values().sum::<u64>(), 1);
     let mut out = Vec::new();
-    assert_eq!(report::run(&site.log(), &site.keys(), true, &mut out).unwrap(), 0);
+    assert_eq!(report::run(&site.logs(), &site.keys(), true, &mut out).unwrap(), 0);
     site.verify();
 }
 
@@ -339,7 +343,7 @@ async fn a_key_that_is_put_back_shows_in_the_report() {
     confirm(&of, &ben, &enquiry("e1")).await.unwrap();
     put_back(&site.keys(), &secret);
     let mut out = Vec::new();
-    assert_eq!(report::run(&site.log(), &site.keys(), false, &mut out).unwrap(), 4);
+    assert_eq!(report::run(&site.logs(), &site.keys(), false, &mut out).unwrap(), 4);
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("STILL EXISTS"), "{text}");
     assert!(text.contains("asked ann, confirmed ben"), "{text}");
