@@ -9,7 +9,10 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{DONE, FAILED, NOT_VERIFIED, terms};
+use super::{
+    DONE, FAILED, NOT_VERIFIED,
+    verify::{read_text, terms},
+};
 use crate::{
     audit::{
         Entry, checkpoints,
@@ -67,7 +70,7 @@ pub struct TilesArgs {
 /// # Errors
 /// When it can not be read or is none; the error says where.
 pub(super) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = super::read_text(path)?;
+    let text = read_text(path)?;
     text.parse().with_context(|| format!("`{}` is not a policy", path.display()))
 }
 

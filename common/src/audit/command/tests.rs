@@ -1,3 +1,5 @@
+use std::{fs, path::Path};
+
 use clap::Parser as _;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! What checkpoints and their witnesses add to the commands.
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use super::*;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     id::RequestId,
     keys::SigningKey,
     secret::SecretBytes,
-    tlog::{KeyKind, NoteKey},
+    tlog::{KeyKind, NoteKey, Policy},
     witness::Witness,
 };
 
