@@ -219,3 +219,29 @@ pub fn watch_readiness(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{
+        checkpoints::Contradiction,
+        fixtures::{clock, key, origin},
+    };
+
+    #[tokio::test]
+    async fn whether_a_program_is_ready_is_told_before_anything_is_polled() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = AuditLog::open(LogOptions::new(dir.path(), origin(), key(), clock())).unwrap();
+        let told_of = |in_force: Option<&str>| {
+            let in_force = in_force.map(str::to_owned);
+            let (tell, told) = watch::channel(Readiness::starting());
+            drop(watch_readiness(log.clone(), move || in_force.clone(), tell));
+            told.borrow().reasons().to_vec()
+        };
+        assert_eq!(told_of(None), [] as [&str; 0]);
+        assert_eq!(told_of(Some("no agreement")), ["no agreement"]);
+        log.condemn(Contradiction::Rewritten { size: 7 });
+        let reasons = told_of(None);
+        assert!(reasons.iter().any(|reason| reason.contains("first 7 entries")), "{reasons:?}");
+    }
+}

@@ -7,6 +7,7 @@
 
 mod agreements;
 mod imports;
+mod logs;
 mod people;
 mod sealed;
 pub mod seeds;
@@ -18,7 +19,7 @@ pub use seeds::Ground;
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by name. The last has a fault on purpose, to show that the search finds one.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("wire", wires::wire),
     ("agreement", agreements::agreement),
     ("note", agreements::note),
@@ -27,6 +28,8 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("identity", people::identity),
     ("import_csv", imports::csv),
     ("import_jsonl", imports::jsonl),
+    ("receipt", logs::receipt),
+    ("policy", logs::policy),
     (PLANTED, planted),
 ];
 

@@ -160,6 +160,12 @@ pub fn all() -> Vec<Seed> {
     seed("import_csv", "unknown-column", PEOPLE_CSV.replace("given,", "forename,").as_bytes());
     seed("import_jsonl", "people", PEOPLE_JSONL.as_bytes());
     seed("import_jsonl", "unknown-key", PEOPLE_JSONL.replace("\"sex\"", "\"sax\"").as_bytes());
+    let receipt = &crate::logs::LOG.receipt;
+    seed("receipt", "third-of-five", receipt.as_bytes());
+    seed("receipt", "extra", receipt.replace("index", "extra AAAA\nindex").as_bytes());
+    let policy = crate::logs::LOG.policy.to_string();
+    seed("policy", "one-witness", policy.as_bytes());
+    seed("policy", "unknown-word", format!("{policy}if_moon_full yes\n").as_bytes());
     seed("planted", "start", b"B");
     seeds
 }

@@ -54,6 +54,8 @@ fn what_the_product_makes_now_breaks_no_promise_and_is_understood() {
         "import_csv/people",
         "import_jsonl/people",
         "note/signed",
+        "policy/one-witness",
+        "receipt/third-of-five",
         "sealed/sealed",
         "wire/answer",
         "wire/deliver",
