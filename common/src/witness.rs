@@ -33,6 +33,8 @@ use crate::{
 
 /// The folder of a witness, within a program's data.
 pub const FOLDER: &str = "witness";
+/// In it: the witness's verifier key, for whoever writes a policy.
+pub const KEY_FILE: &str = "witness.pub";
 /// Below it: what was refused.
 const REFUSED: &str = "refused";
 /// The most refused checkpoints that are kept; whoever signs more of them is in breach already.
@@ -85,6 +87,7 @@ impl Witness {
     /// When the disk fails.
     pub fn open(dir: PathBuf, public: NoteKey, key: SigningKey) -> io::Result<Self> {
         dirs::create_dirs(&dir.join(REFUSED))?;
+        fs::write(dir.join(KEY_FILE), format!("{public}\n"))?;
         Ok(Self { dir, public, key, turn: Mutex::default() })
     }
 

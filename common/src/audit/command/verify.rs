@@ -67,6 +67,9 @@ struct Verified<'a> {
     origin: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// The same as policies write it (C2SP).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note_key: Option<String>,
     /// Whether the key came from the log's own directory, where who changed the log could change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_from_log: Option<bool>,
@@ -122,6 +125,7 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u
         dir: &args.dir,
         origin: None,
         key: None,
+        note_key: None,
         key_from_log: None,
         summary: None,
         witnessed: None,
@@ -142,6 +146,7 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u
         }
         Ok((policy, (key, key_from_log, origin))) => {
             document.key = Some(key.to_string());
+            document.note_key = Some(origin.key(key).to_string());
             document.key_from_log = Some(key_from_log);
             document.origin = Some(origin.to_string());
             let checked = check(args, &key, &origin, policy.as_ref());
@@ -262,6 +267,9 @@ fn print_verified(document: &Verified<'_>, out: &mut dyn Write) -> std::io::Resu
     }
     if let Some(origin) = &document.origin {
         writeln!(out, "log      {origin}")?;
+    }
+    if let Some(key) = &document.note_key {
+        writeln!(out, "key      {key}")?;
     }
     if let Some(fault) = &document.fault {
         let FoundFault { seq, segment, offset, text, .. } = fault;
