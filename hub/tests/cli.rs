@@ -143,7 +143,7 @@ fn init_never_overwrites_and_makes_private_keys() {
         keys.chain([dir.join("hub.toml")]).map(|p| (p.clone(), fs::read(p).unwrap())).collect()
     };
     let before = read();
-    assert_eq!(before.len(), 4);
+    assert_eq!(before.len(), 5);
     for path in before.keys().filter(|path| path.extension().is_some_and(|end| end == "key")) {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
