@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// How long an opening is kept for the budgets: twice the longest time that one looks back, so that a clock which is set right forgets nothing.
+pub const KEPT: SignedDuration = SignedDuration::from_hours(48);
+
 /// The fewest letters and digits of a reference that leads back to a referral.
 const REFERENCE_CHARS: usize = 3;
 

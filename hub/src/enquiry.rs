@@ -27,7 +27,7 @@ use crate::{
     round,
     store::{
         Change, Store,
-        shapes::{EnquiryRecord, Link, PersonRecord, Referral},
+        shapes::{EnquiryRecord, Link, OpeningRecord, PersonRecord, Referral},
     },
     take,
     view::{Linked, Whole},
@@ -61,7 +61,7 @@ pub async fn open(
     conflict::may_open(shared, who, &record).await?;
     // Until it is kept: enquiries that are opened at the same time count for each other.
     let _one_at_a_time = shared.opening.lock().await;
-    let n_recent = within_budget(shared, &record).await?;
+    let Within { n_recent, over } = within_budget(shared, &record).await?;
     let name = random_bytes().map(EnquiryRef::from_random).map_err(|_| Refusal::Internal)?;
     let mut draft = shared.draft(Action::EnquiryOpened);
     draft.enquiry = Some(name.clone());
@@ -79,6 +79,7 @@ pub async fn open(
     let mut change = Change::new();
     change.enquiry(&name, &record)?;
     change.opening(&name, &budget::opening(&record))?;
+    over.iter().for_each(|old| change.opening_is_over(old));
     for agency in shared.nodes.keys() {
         for person in &record.people {
             let cell = take::not_asked_yet(record.opened_at);
@@ -97,21 +98,33 @@ pub async fn open(
     Ok(name)
 }
 
-/// Refuses an enquiry beyond the budgets, or about somebody who was asked about a short time before without a reason; gives in how many
-/// recent enquiries its people are.
-async fn within_budget(shared: &Arc<Shared>, record: &EnquiryRecord) -> Result<usize, Refusal> {
+/// What was found of an enquiry that is within the budgets.
+struct Within {
+    /// In how many recent enquiries its people are.
+    n_recent: usize,
+    /// Openings that no budget counts any more.
+    over: Vec<EnquiryRef>,
+}
+
+/// Refuses an enquiry beyond the budgets, or about somebody who was asked about a short time before without a reason.
+async fn within_budget(shared: &Arc<Shared>, record: &EnquiryRecord) -> Result<Within, Refusal> {
     let (budget, bounds) = (shared.config.budget, earlier::Bounds::agreement(&shared.agreement));
     let asked = record.clone();
     let (openings, recent) = shared
         .store
         .run(move |store| {
             let at = asked.opened_at;
-            Ok((store.openings(at)?, Recent::find(store, &asked, bounds, (at, &budget))?))
+            Ok((store.openings()?, Recent::find(store, &asked, bounds, (at, &budget))?))
         })
         .await?;
+    let counts = |one: &OpeningRecord| record.opened_at.duration_since(one.at) < budget::KEPT;
+    let (openings, over): (Vec<_>, Vec<_>) =
+        openings.into_iter().partition(|(_, opening)| counts(opening));
+    let openings: Vec<OpeningRecord> = openings.into_iter().map(|(_, opening)| opening).collect();
     budget::allows(&budget, &openings, &budget::opening(record))?;
     recent.allows(record.again_because.as_deref(), &budget)?;
-    Ok(recent.enquiries.len())
+    let over = over.into_iter().map(|(name, _)| name).collect();
+    Ok(Within { n_recent: recent.enquiries.len(), over })
 }
 
 fn parse(

@@ -38,6 +38,7 @@ pub const KINDS: &[&str] = &[
     "identity",
     "match",
     "notice",
+    "opening",
     "release",
     "statement",
 ];
@@ -367,17 +368,15 @@ impl Store {
         Ok(self.get(&format!("earlier/{enquiry}"))?.unwrap_or_default())
     }
 
-    /// Enquiries that were opened on the day of `now` by UTC or on the day before: all that a budget of 24 hours counts.
+    /// Enquiries as the budgets count them: those of the last days, for what is older is forgotten with the next opening.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn openings(&self, now: Timestamp) -> Result<Vec<OpeningRecord>, StoreError> {
-        let today = day(now);
-        let mut found = Vec::new();
-        for day in [today.saturating_sub(1), today] {
-            found.extend(self.scan(&format!("opening/{day}/"))?.into_iter().map(|(_, one)| one));
-        }
-        Ok(found)
+    pub fn openings(&self) -> Result<Vec<(EnquiryRef, OpeningRecord)>, StoreError> {
+        let named = |(name, record): (String, OpeningRecord)| {
+            Ok((name.parse().map_err(|_| shape())?, record))
+        };
+        self.scan("opening/")?.into_iter().map(named).collect()
     }
 
     /// How the alert with this number in the log was handled.
@@ -437,11 +436,6 @@ impl Store {
     }
 }
 
-/// The day of a moment by UTC, counted from 1970.
-fn day(at: Timestamp) -> i64 {
-    at.as_second().div_euclid(86_400)
-}
-
 /// A record that does not have its shape: damage, or a later version's.
 const fn shape() -> StoreError {
     StoreError::Corrupt { what: "a record does not have its shape" }
@@ -480,7 +474,12 @@ impl Change {
     /// # Errors
     /// When it can not be encoded.
     pub fn opening(&mut self, name: &EnquiryRef, record: &OpeningRecord) -> Result<(), StoreError> {
-        self.put(&format!("opening/{}/{name}", day(record.at)), record)
+        self.put(&format!("opening/{name}"), record)
+    }
+
+    /// An opening is so long ago that no budget counts it.
+    pub fn opening_is_over(&mut self, name: &EnquiryRef) {
+        self.batch.remove(format!("opening/{name}"));
     }
 
     /// How an alert was handled.

@@ -300,12 +300,15 @@ async fn an_epoch_turns_without_a_gap_and_the_old_secret_is_destroyed() {
     // The screening tells the node, which enrols by itself. Whoever is asked about meanwhile is found.
     let mut n_meanwhile = 0;
     eventually("the next epoch is screened with", async || {
-        let enquiry = federation.open(&[("P1", &person_of(0)), ("P2", &person_of(1))]).await;
-        federation.until_asked(HOLDER, &enquiry, "P1").await;
-        federation.until_status(&enquiry, HOLDER, "P2", AnswerStatus::NotKnown).await;
-        let show = federation.show(&enquiry.name).await;
-        assert_eq!(status_of(&show, HOLDER, &enquiry.person("P1")), AnswerStatus::Pending);
-        n_meanwhile += 1;
+        // Not more often than one person may be asked about.
+        if n_meanwhile < 5 {
+            let enquiry = federation.open(&[("P1", &person_of(0)), ("P2", &person_of(1))]).await;
+            federation.until_asked(HOLDER, &enquiry, "P1").await;
+            federation.until_status(&enquiry, HOLDER, "P2", AnswerStatus::NotKnown).await;
+            let show = federation.show(&enquiry.name).await;
+            assert_eq!(status_of(&show, HOLDER, &enquiry.person("P1")), AnswerStatus::Pending);
+            n_meanwhile += 1;
+        }
         let epochs = epochs_of(federation, HOLDER);
         (epochs.screening.unwrap().epoch == 2).then_some(())
     })
