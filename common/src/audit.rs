@@ -15,9 +15,12 @@
 //! running program, [`reconcile`] the comparison of both sides of every exchange, [`export`] the log as a table,
 //! [`command`] the words for them on the command line.
 //!
-//! What this form does not show: entries cut from the very end, at the border of a frame, leave a
-//! shorter log that still verifies. Comparing with the logs of the other parties shows them, for
-//! every exchange has the same id on both sides.
+//! [`checkpoints`] are what the log has signed of itself and others have seen; [`shard`] is how a log that can not go on is followed
+//! by another.
+//!
+//! What the segments alone do not show: entries cut from the very end, at the border of a frame, leave a shorter log that is in order, and who
+//! has the key can write another. Checkpoints that somebody else has cosigned show both ([`verify::witnessed`]), and so does
+//! comparing both sides of every exchange.
 
 pub mod chain;
 pub mod checkpoints;
