@@ -16,7 +16,7 @@ pub mod grpc;
 pub mod keys;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -111,19 +111,13 @@ impl Witness {
         now: Timestamp,
     ) -> Result<Vec<u8>, NotCosigned> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        match note.signed_by(log) {
-            Ok(()) => {}
-            Err(error) => {
-                let known = self.kept(log)?.is_some_and(|kept| kept.signed_by(log).is_err());
-                return Err(if known { NotCosigned::AnotherKey } else { error.into() });
-            }
-        }
         let kept = self.kept(log)?;
         if let Some(kept) = &kept
             && kept.signed_by(log).is_err()
         {
             return Err(NotCosigned::AnotherKey);
         }
+        note.signed_by(log)?;
         let earlier = kept.as_ref().map_or(TreeHead::EMPTY, |kept| kept.checkpoint().head);
         if earlier.size != old_size {
             return Err(NotCosigned::Conflict { kept: kept.map(Box::new) });
@@ -233,7 +227,7 @@ pub fn kept_in(dir: &Path, origin: &str) -> io::Result<Vec<CheckpointNote>> {
     }
     let mut notes = Vec::new();
     for path in paths {
-        match File::open(&path).and_then(|_| fs::read(&path)) {
+        match fs::read(&path) {
             Ok(bytes) => notes.push(CheckpointNote::parse(&bytes).map_err(io::Error::other)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),

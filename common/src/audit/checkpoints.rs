@@ -149,7 +149,7 @@ impl Checkpoints {
     ) -> io::Result<Result<Self, Contradiction>> {
         let path = dir.join(CHECKPOINTS_FILE);
         let is_new = !path.exists();
-        let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path)?;
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let bytes = fs::read(&path)?;
         let (notes, n_bytes) = match notes(&bytes) {
             Ok(read) => read,
@@ -170,7 +170,6 @@ impl Checkpoints {
             return Ok(Err(Contradiction::NotOurs { offset: *offset }));
         }
         file.set_len(n_bytes)?;
-        file.flush()?;
         file.sync_all()?;
         if is_new {
             dirs::sync_dir(dir)?;

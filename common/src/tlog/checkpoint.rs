@@ -237,7 +237,6 @@ impl CheckpointNote {
         if !is_theirs {
             return Err(CheckpointError::OtherKey);
         }
-        use signed_note::Verifier as _;
         if !witness.verify(&self.text, line.signature()) {
             return Err(CheckpointError::BadSignature);
         }

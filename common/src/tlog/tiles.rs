@@ -61,7 +61,7 @@ impl<'a> Bundles<'a> {
         let n = (self.n_entries - width) / TILE_ENTRIES;
         let width = u32::try_from(width).map_err(io::Error::other)?;
         let tile = Tile::new(TILE_HEIGHT, 0, n, width, true);
-        write(self.folder, &path(&tile, true)?, &self.bundle)?;
+        write(self.folder, &path(&tile)?, &self.bundle)?;
         self.bundle.clear();
         Ok(())
     }
@@ -74,21 +74,20 @@ impl<'a> Bundles<'a> {
 pub fn write_tiles(folder: &Path, tree: &TreeReader, size: u64) -> io::Result<()> {
     for tile in Tile::new_tiles(TILE_HEIGHT, 0, size) {
         let hashes = tile.read_data(&tree.stored()).map_err(failed)?;
-        write(folder, &path(&tile, false)?, &hashes)?;
+        write(folder, &path(&tile)?, &hashes)?;
     }
     Ok(())
 }
 
 /// The library writes the height into the path, as the format did once, and says `data` for entries.
-fn path(tile: &Tile, entries: bool) -> io::Result<String> {
+fn path(tile: &Tile) -> io::Result<String> {
+    let level = tile.level().to_string();
+    let (theirs, ours) =
+        if tile.is_data() { ("data", "entries") } else { (level.as_str(), level.as_str()) };
     let path = tile.path();
-    let level =
-        if entries { "tile/8/data/".to_owned() } else { format!("tile/8/{}/", tile.level()) };
-    let path = if entries { path.replacen("tile/8/0/", &level, 1) } else { path };
-    let rest =
-        path.strip_prefix(&level).ok_or_else(|| io::Error::other("a tile of another height"))?;
-    let kind = if entries { "entries".to_owned() } else { tile.level().to_string() };
-    Ok(format!("tile/{kind}/{rest}"))
+    let rest = path.strip_prefix(&format!("tile/{TILE_HEIGHT}/{theirs}/"));
+    let rest = rest.ok_or_else(|| io::Error::other("a tile of another height"))?;
+    Ok(format!("tile/{ours}/{rest}"))
 }
 
 fn write(folder: &Path, path: &str, bytes: &[u8]) -> io::Result<()> {

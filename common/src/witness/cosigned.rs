@@ -150,7 +150,7 @@ impl Cosigned {
             })
             .collect();
         let mut by = Vec::new();
-        let mut kept = false;
+        let mut n_kept = 0;
         // The quorum is believed as soon as it is met: one witness that hangs must not hold up a release.
         while let Some((party, answer)) = answers.next().await {
             match answer {
@@ -161,11 +161,11 @@ impl Cosigned {
                 }
                 None => continue,
             }
-            if !kept && self.quorum.is_met(asked, &by) {
-                kept = self.keep(&note).await;
+            if n_kept == 0 && self.quorum.is_met(asked, &by) && self.keep(&note).await {
+                n_kept = by.len();
             }
         }
-        if kept && by.len() > 1 {
+        if n_kept > 0 && by.len() > n_kept {
             // Those that came after the quorum are evidence too.
             self.keep(&note).await;
         }
