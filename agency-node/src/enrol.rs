@@ -8,7 +8,7 @@
 //! key within that epoch is refused, because with a key of its own for one batch a hub could tell people apart later.
 //! A later epoch starts everything again.
 //!
-//! Memory: a few batches under way, 32 bytes for each person, and the index itself (40 bytes a token) while it is
+//! Memory: a few batches under way, 32 bytes for each person, and a thirty-second of the index (40 bytes a token) while it is
 //! sorted. A running node takes up a new index by itself; the command needs the store, so it works while the node is
 //! stopped.
 

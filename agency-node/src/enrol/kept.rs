@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use brag_common::{
     durable::{self, StoreError},
     matching::{
-        index::{Entry, write_index as write_file},
+        index::{Entry, IndexWriter},
         token::{ElementBytes, Epoch, Output},
     },
     secret::SecretBytes,
@@ -259,18 +259,16 @@ pub(super) fn write_index(store: &Store, path: &Path, epoch: Epoch) -> anyhow::R
     }
     // The store gives people by record number, so they are in order.
     let present = Done(present);
-    let mut entries = Vec::new();
+    let mut index = IndexWriter::new(path, epoch).context("the token index")?;
     for batch in batches(store, epoch) {
         let (_, enrolled) = batch?;
         for person in enrolled.0 {
             if present.contains(person.record, &person.digest) {
-                entries.extend(person.tokens.iter().map(|token| Entry::new(token, person.record)));
+                for token in &person.tokens {
+                    index.push(&Entry::new(token, person.record)).context("the token index")?;
+                }
             }
         }
     }
-    entries.sort_unstable();
-    entries.dedup();
-    let n_tokens = entries.len() as u64;
-    write_file(path, epoch, entries).context("the token index")?;
-    Ok(n_tokens)
+    index.finish().context("the token index")
 }

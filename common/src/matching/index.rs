@@ -17,15 +17,21 @@
 
 use std::{
     fmt,
-    fs::{File, OpenOptions},
-    io::{self, BufWriter, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use ring::digest::{Context, SHA256};
 
 use super::token::{Epoch, Output, Tag};
+
+mod write;
+
+pub use write::IndexWriter;
+#[cfg(any(test, feature = "test-util"))]
+pub use write::write_index;
 
 /// Most records that one tag gives. More than this share a key only when data are bad.
 pub const MAX_RECORDS_PER_TAG: usize = 64;
@@ -82,59 +88,22 @@ impl Entry {
     pub fn new(output: &Output, record: u64) -> Self {
         Self { tag: output.tag, record, secret: *output.secret.expose() }
     }
+
+    fn encode(&self) -> [u8; ENTRY_BYTES] {
+        let mut bytes = [0; ENTRY_BYTES];
+        let record = self.record.to_le_bytes();
+        let fields = self.tag.iter().chain(&self.secret).chain(&record);
+        for (byte, field) in bytes.iter_mut().zip(fields) {
+            *byte = *field;
+        }
+        bytes
+    }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Entry([secret])")
     }
-}
-
-/// Writes the index of an epoch in one step: whoever opens `path` sees the old file or the new one, also after a power
-/// cut. `entries` may come in any order and twice; one process writes at a time.
-///
-/// # Errors
-/// When the file can not be written; then the old one is still there.
-pub fn write_index(path: &Path, epoch: Epoch, mut entries: Vec<Entry>) -> Result<(), IndexFailure> {
-    let failed = |source| IndexFailure::Io { path: path.into(), source };
-    entries.sort_unstable();
-    entries.dedup();
-    let mut body = Context::new(&SHA256);
-    for entry in &entries {
-        update(&mut body, entry);
-    }
-    let mut new = path.to_path_buf().into_os_string();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    write_file(&new, &header(epoch, entries.len() as u64, body), &entries).map_err(failed)?;
-    std::fs::rename(&new, path).map_err(failed)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed)
-}
-
-fn write_file(path: &Path, header: &[u8; HEADER_BYTES], entries: &[Entry]) -> io::Result<()> {
-    // A file left by a crash may have another mode.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    out.write_all(header)?;
-    for entry in entries {
-        out.write_all(&entry.tag)?;
-        out.write_all(&entry.secret)?;
-        out.write_all(&entry.record.to_le_bytes())?;
-    }
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-}
-
-fn update(body: &mut Context, entry: &Entry) {
-    body.update(&entry.tag);
-    body.update(&entry.secret);
-    body.update(&entry.record.to_le_bytes());
 }
 
 fn header(epoch: Epoch, count: u64, body: Context) -> [u8; HEADER_BYTES] {
@@ -331,6 +300,16 @@ mod tests {
             assert!(index.lookup(&[tag; 16]).unwrap().is_empty());
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_new_index_replaces_the_old_one_and_leaves_nothing_else() {
+        let (folder, path) = written((0..=255).map(|tag| entry(tag, 1)).collect());
+        assert_eq!(write_index(&path, Epoch(8), vec![entry(9, 2), entry(9, 2)]).unwrap(), 1);
+        let index = TokenIndex::open(&path).unwrap();
+        assert_eq!((index.epoch(), index.n_tokens()), (Epoch(8), 1));
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+        assert_eq!(names.collect::<Vec<_>>(), [path]);
     }
 
     #[test]

@@ -174,7 +174,7 @@ mod tests {
             Entry::new(&Output { tag: [tag; 16], secret: SecretBytes::new([tag; 16]) }, record)
         };
         let path = folder.join("tokens");
-        write_index(&path, Epoch(1), tokens.iter().map(entry).collect()).unwrap();
+        write_index(&path, Epoch(1), tokens.iter().map(entry)).unwrap();
         TokenIndex::open(&path).unwrap()
     }
 

@@ -51,8 +51,11 @@ const AGENCIES: [(&str, usize); 3] = [("DAS", 100), ("CSC", 10), ("HLT", 1)];
 /// People whom nobody knows, to ask about.
 const STRANGERS: usize = 2_000;
 
-/// How long programs run between two samples of the floor.
+/// How long programs run between two samples of the floor, at least.
 const FLOOR_EVERY: Duration = Duration::from_secs(5);
+
+/// Samples of the floor in a run so far, at most, so that an hour of them does not become a second hour.
+const FLOORS: u32 = 50;
 
 /// How often each node is started to time it.
 const STARTS: usize = 5;
@@ -226,9 +229,10 @@ async fn import(
 async fn enrol(stage: &Stage, agency: &Agency, hub: u32) -> anyhow::Result<Enrolment> {
     let mut floors = vec![tokio::task::spawn_blocking(floor::sample).await??];
     let (hub_before, _) = process::cpu(hub)?;
+    let started = Instant::now();
     let mut last = Instant::now();
     let between = async |node| {
-        if last.elapsed() < FLOOR_EVERY {
+        if last.elapsed() < FLOOR_EVERY.max(started.elapsed() / FLOORS) {
             return Ok(Duration::ZERO);
         }
         let began = Instant::now();
