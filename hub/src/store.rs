@@ -16,9 +16,11 @@ use brag_common::{
 use serde::{Serialize, de::DeserializeOwned};
 
 mod findable;
+pub mod life;
 pub mod shapes;
 
 use findable::{Blinded, Findable};
+use life::{FlagRecord, StepRecord};
 use shapes::{
     CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
     FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
@@ -34,6 +36,7 @@ pub const KINDS: &[&str] = &[
     "earlier",
     "enquiry",
     "erasure",
+    "flags",
     "hold",
     "identity",
     "match",
@@ -41,6 +44,7 @@ pub const KINDS: &[&str] = &[
     "opening",
     "release",
     "statement",
+    "step",
 ];
 
 /// Memory that the store may use for pages, in bytes.
@@ -368,6 +372,22 @@ impl Store {
         Ok(self.get(&format!("earlier/{enquiry}"))?.unwrap_or_default())
     }
 
+    /// The steps of an enquiry's life, in the order in which they were recorded.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn steps(&self, enquiry: &EnquiryRef) -> Result<Vec<StepRecord>, StoreError> {
+        Ok(self.scan(&format!("step/{enquiry}/"))?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// The flags of an enquiry, in the order in which they were raised.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn flags(&self, enquiry: &EnquiryRef) -> Result<Vec<FlagRecord>, StoreError> {
+        Ok(self.get(&format!("flags/{enquiry}"))?.unwrap_or_default())
+    }
+
     /// Enquiries as the budgets count them: those of the last days, for what is older is forgotten with the next opening.
     ///
     /// # Errors
@@ -598,6 +618,33 @@ impl Change {
         records: &[EarlierRecord],
     ) -> Result<(), StoreError> {
         self.put(&format!("earlier/{enquiry}"), &records)
+    }
+
+    /// The next step of an enquiry's life; the change fails when there is one with this number.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn step(
+        &mut self,
+        enquiry: &EnquiryRef,
+        number: usize,
+        record: &StepRecord,
+    ) -> Result<(), StoreError> {
+        let place = format!("step/{enquiry}/{number:08}");
+        self.batch.require_absent(place.as_bytes());
+        self.put(&place, record)
+    }
+
+    /// The flags of an enquiry, all of them.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn flags(
+        &mut self,
+        enquiry: &EnquiryRef,
+        records: &[FlagRecord],
+    ) -> Result<(), StoreError> {
+        self.put(&format!("flags/{enquiry}"), &records)
     }
 
     /// An identity review that was authorised.
