@@ -56,9 +56,7 @@ async fn invariant_10_a_rating_given_later_is_delivered_shown_and_carries_who_ga
     let event = eventually("the rating is told to whoever watches", async || {
         match watching.message().await.unwrap().unwrap().event.unwrap() {
             Event::Cell(cell) => (cell.status() == AnswerStatus::Rated).then_some(cell),
-            Event::Release(_) | Event::Fact(_) | Event::RatingChanged(_) | Event::Challenge(_) => {
-                None
-            }
+            _ => None,
         }
     })
     .await;
