@@ -50,14 +50,17 @@ pub async fn free(
 /// Keeps that somebody is linked to the family of an enquiry: from now on they do not work on it.
 ///
 /// # Errors
-/// When the node was not asked in the enquiry, or it can not be recorded.
+/// When the node was not asked in the enquiry and was told nothing of it, or it can not be recorded.
 pub async fn declare(
     shared: &Arc<Shared>,
     who: &SignedIn,
     enquiry: EnquiryRef,
 ) -> Result<(), Refusal> {
     let asked = enquiry.clone();
-    if shared.store.run(move |store| store.enquiry(&asked)).await?.is_none() {
+    let known = move |store: &Store| {
+        Ok(store.enquiry(&asked)?.is_some() || !store.news_places_of(&asked)?.is_empty())
+    };
+    if !shared.store.run(known).await? {
         return Err(Refusal::NotFound("enquiry"));
     }
     let mut draft = by(shared, Action::ConflictDeclared, who);

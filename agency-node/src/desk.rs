@@ -134,10 +134,11 @@ pub async fn rate(
     let (about, known) = settled(shared, &enquiry, &person).await?;
     let terms = shared.agreement.agreement().rating();
     if colour == Colour::Blue && about.domestic_abuse && terms.forbid_blue_with_domestic_abuse {
-        return Err(Refusal::rule(
-            Reason::BlueNotPermittedDa.code(),
-            Reason::BlueNotPermittedDa.text(),
-        ));
+        let reason = Reason::BlueNotPermittedDa;
+        if known.standing == Standing::ToRate {
+            unable(shared, who, &enquiry, person, reason).await?;
+        }
+        return Err(Refusal::rule(reason.code(), reason.text()));
     }
     let name = enquiry.clone();
     let named = shared.store.run(move |store| Named::in_enquiry(store, &name)).await?;
@@ -194,6 +195,29 @@ pub async fn rate(
     outbox::put_answer(shared, &id, &enquiry, &answer, &mut change);
     send(shared, change).await?;
     Ok(id)
+}
+
+/// Tells the hub why a person still has no rating of this agency's although somebody wanted to give one: the rule that refused it.
+/// The person stays on the worklist, and the rating that is given then takes its place.
+async fn unable(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    enquiry: &EnquiryRef,
+    person: PersonRef,
+    reason: Reason,
+) -> Result<(), Refusal> {
+    let answer = Answer::Unable(Why::parse(reason.code()).ok_or(Refusal::Internal)?);
+    let mut draft = by(shared, Action::RatingGiven, who);
+    draft.enquiry = Some(enquiry.clone());
+    draft.person = Some(person.clone());
+    draft.decision = answer.word().parse().ok();
+    draft.reason = Some(reason);
+    let exchange = outbox::new_exchange()?;
+    draft.exchange = Some(exchange.clone());
+    shared.log.record(draft).await?;
+    let mut change = Change::new();
+    outbox::put_answer(shared, &exchange, enquiry, &PersonAnswer { person, answer }, &mut change);
+    send(shared, change).await
 }
 
 /// Declines to rate, for a reason that the hub is told as a word.

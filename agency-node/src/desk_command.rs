@@ -136,6 +136,14 @@ pub enum DeskCommand {
     /// Example: agency-node inbox
     #[command(verbatim_doc_comment)]
     Inbox(PlainArgs),
+    /// Show news of enquiries that your agency has a part in, those that came last first
+    ///
+    /// That an enquiry is closed, who leads it, who answered late, a clock that ran out, an action of the plan for your agency, and
+    /// that somebody is in another enquiry too. News hold no name, no colour and no detail.
+    ///
+    /// Example: agency-node news --limit 20
+    #[command(verbatim_doc_comment)]
+    News(NewsArgs),
     /// Open one item of the inbox; every opening is recorded with your name
     ///
     /// Prints the obligations that come with it. Without --accept-obligations nothing is opened and the exit
@@ -180,6 +188,16 @@ pub struct PlainArgs {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+}
+
+/// Which news.
+#[derive(Debug, Args)]
+pub struct NewsArgs {
+    /// At most this many, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    #[command(flatten)]
+    plain: PlainArgs,
 }
 
 /// A judgement.
@@ -393,6 +411,7 @@ impl DeskCommand {
     const fn plain(&self) -> &PlainArgs {
         match self {
             Self::Worklist(plain) | Self::Inbox(plain) => plain,
+            Self::News(args) => &args.plain,
             Self::Rate(args) => &args.plain,
             Self::Identity(args) => &args.plain,
             Self::WithdrawRating(args) => &args.plain,
@@ -618,6 +637,10 @@ async fn call(
         DeskCommand::Inbox(_) => {
             let request = with_deadline(pb::InboxRequest {}, CALL_WITHIN);
             show::inbox(stdout, &desk.inbox(request).await?.into_inner(), json)?;
+        }
+        DeskCommand::News(args) => {
+            let request = with_deadline(pb::NewsRequest { limit: args.limit }, CALL_WITHIN);
+            show::news(stdout, &desk.news(request).await?.into_inner(), json)?;
         }
         DeskCommand::Acknowledge(args) => {
             let request = pb::AcknowledgeRequest { notice: args.notice };

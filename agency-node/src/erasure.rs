@@ -86,7 +86,7 @@ pub fn not_erased(shared: &Shared, enquiry: &EnquiryRef) -> Result<(), Refusal> 
 }
 
 /// The moment from which the retention of an enquiry counts: the last statement that this node signed or verified, the last
-/// decision about an identity, the last review, challenge, notice or detail that came, and at the earliest the close of its
+/// decision about an identity, the last review, challenge, notice, news or detail that came, and at the earliest the close of its
 /// round. When enquiries can be closed, it is their close. `None` when nothing of it is kept.
 fn counts_from(store: &Store, enquiry: &EnquiryRef) -> Result<Option<Timestamp>, StoreError> {
     let round = store.enquiry(enquiry)?.map(|record| record.answer_by);
@@ -97,7 +97,8 @@ fn counts_from(store: &Store, enquiry: &EnquiryRef) -> Result<Option<Timestamp>,
     let reviews = store.reviews_in(enquiry)?.into_iter().map(|(_, review)| review.decide_by);
     let challenges = store.challenges_in(enquiry)?.into_iter().map(|(_, one)| one.made_at);
     let notices = store.notices_in(enquiry)?.into_iter().map(|(_, notice)| notice.received_at);
+    let news = store.news_in(enquiry)?.into_iter().map(|told| told.received_at);
     let arrived = store.inbox_in(enquiry)?.into_iter().map(|(_, view)| view.received_at);
     let all = round.into_iter().chain(statements.map(|statement| statement.made_at));
-    Ok(all.chain(decisions).chain(reviews).chain(challenges).chain(notices).chain(arrived).max())
+    Ok(all.chain(decisions).chain(reviews).chain(challenges).chain(notices).chain(news).chain(arrived).max())
 }

@@ -24,6 +24,7 @@ pub mod guard;
 pub mod hot_index;
 pub mod identity;
 pub mod import;
+pub mod inform;
 pub mod init_command;
 pub mod key_command;
 pub mod match_command;

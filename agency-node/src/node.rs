@@ -235,7 +235,7 @@ impl Node {
             alerts,
             requests: RequestMetrics::register(
                 &metrics,
-                &["screen", "rate", "release", "receive", "challenge", "notify"],
+                &["screen", "rate", "release", "receive", "challenge", "notify", "inform"],
             ),
             views,
             order: Order::default(),

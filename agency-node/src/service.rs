@@ -6,11 +6,12 @@ use brag_common::{
     agreement::Obligation,
     enquiry::{RateQuery, ReleaseQuery, ScreenQuery, Why},
     id::EnquiryRef,
+    news::InformQuery,
     release::RedactedText,
     status::{PeerFacing as _, to_status},
     tls::peer_of,
     wire::{
-        self, MAX_MESSAGE_BYTES, WireError, id, optional_id, padding, pb,
+        self, MAX_MESSAGE_BYTES, WireError, id, news, optional_id, padding, pb,
         pb::{
             desk_service_server::{DeskService, DeskServiceServer},
             node_service_server::{NodeService, NodeServiceServer},
@@ -30,7 +31,7 @@ use crate::{
     config::Role,
     conflict, consent, desk,
     guard::{Refusal, SignedIn},
-    identity,
+    identity, inform,
     node::Shared,
     notices, plan, receive,
     review::{self, Approving, waiting},
@@ -195,6 +196,15 @@ impl ForHub {
         notices::notified(&self.0, &envelope, notice.try_into()?).await?;
         Ok(pb::NotifyResponse {})
     }
+
+    async fn answer_inform(
+        &self,
+        request: Request<pb::InformRequest>,
+    ) -> Result<pb::InformResponse, Refusal> {
+        let query: InformQuery = self.asked_by_hub(request)?.try_into()?;
+        inform::informed(&self.0, query).await?;
+        Ok(pb::InformResponse {})
+    }
 }
 
 #[tonic::async_trait]
@@ -251,6 +261,15 @@ impl NodeService for ForHub {
         let exchange = request.get_ref().request_id.clone();
         let outcome = self.answer_notify(request).await;
         self.ended("notify", &exchange, outcome).await
+    }
+
+    async fn inform(
+        &self,
+        request: Request<pb::InformRequest>,
+    ) -> Result<Response<pb::InformResponse>, Status> {
+        let exchange = request.get_ref().request_id.clone();
+        let outcome = self.answer_inform(request).await;
+        self.ended("inform", &exchange, outcome).await
     }
 }
 
@@ -506,6 +525,23 @@ impl DeskService for ForStaff {
         let notice = id("notice", &message.notice).map_err(refused)?;
         let id = notices::acknowledge(&self.0, &who, notice).await.map_err(refused)?;
         Ok(Response::new(pb::AcknowledgeResponse { statement_id: id.to_string() }))
+    }
+
+    async fn news(
+        &self,
+        request: Request<pb::NewsRequest>,
+    ) -> Result<Response<pb::NewsResponse>, Status> {
+        let peer = peer_of(&request)?;
+        let who = self.0.staff(peer, Role::Approver);
+        let who = who.or_else(|_| self.0.staff(peer, Role::Assessor)).map_err(refused)?;
+        let limit = news::limit(request.get_ref().limit).map_err(refused)?;
+        let listed = inform::list(&self.0, who.name(), limit).await.map_err(refused)?;
+        let agreement = self.0.agreement.agreement();
+        let items = listed.iter().map(|(enquiry, record)| {
+            let text = inform::sentence(&agreement, enquiry, &record.news);
+            news::item(enquiry, &record.news, record.received_at, text)
+        });
+        Ok(Response::new(pb::NewsResponse { items: items.collect() }))
     }
 
     async fn declare_conflict(

@@ -35,7 +35,7 @@ pub mod shapes;
 
 use shapes::{
     AnalysisRecord, ChallengeRecord, ConflictRecord, ConsentRecord, EnquiryPerson, EnquiryRecord,
-    EntryRecord, HandledRecord, InboxRecord, KeptStatement, NoticeRecord, PersonRecord,
+    EntryRecord, HandledRecord, InboxRecord, KeptStatement, NewsRecord, NoticeRecord, PersonRecord,
     ReleasedRecord, Review, StandingRating,
 };
 
@@ -51,6 +51,7 @@ pub const KINDS: &[&str] = &[
     "hold",
     "in",
     "inbox",
+    "news",
     "notice",
     "released",
     "review",
@@ -499,6 +500,47 @@ impl Store {
         parse_last(self.scan("notice/")?)
     }
 
+    /// All news, with their enquiries.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn news(&self) -> Result<Vec<(EnquiryRef, NewsRecord)>, StoreError> {
+        let enquiry = |rest: &str| rest.split_once('/')?.0.parse().ok();
+        let all = self.scan("news/")?.into_iter();
+        all.map(|(rest, record)| Ok((enquiry(&rest).ok_or_else(shape)?, record))).collect()
+    }
+
+    /// News of one enquiry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn news_in(&self, enquiry: &EnquiryRef) -> Result<Vec<NewsRecord>, StoreError> {
+        let found = self.scan(&format!("news/{enquiry}/"))?;
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// Where all news are, with their enquiries.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn news_places(&self) -> Result<Vec<(EnquiryRef, String)>, StoreError> {
+        let places = self.db.keys(b"news/").map(|place| {
+            let place = String::from_utf8(place?).map_err(|_| shape())?;
+            let enquiry = place.split('/').nth(1).and_then(|name| name.parse().ok());
+            Ok((enquiry.ok_or_else(shape)?, place))
+        });
+        places.collect()
+    }
+
+    /// Where the news of one enquiry are, those that came first first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn news_places_of(&self, enquiry: &EnquiryRef) -> Result<Vec<String>, StoreError> {
+        let places = self.db.keys(format!("news/{enquiry}/").as_bytes());
+        places.map(|place| String::from_utf8(place?).map_err(|_| shape())).collect()
+    }
+
     /// The place of the record number of a person by the agency's own id.
     #[must_use]
     pub fn source_place(&self, source_id: &str) -> String {
@@ -759,5 +801,19 @@ impl Change {
         record: &NoticeRecord,
     ) -> Result<(), StoreError> {
         self.put(&format!("notice/{enquiry}/{notice}"), record)
+    }
+
+    /// News that the hub has told. Their place says when they came, and tells them from others of the enquiry.
+    ///
+    /// # Errors
+    /// When they can not be encoded.
+    pub fn news(&mut self, enquiry: &EnquiryRef, record: &NewsRecord) -> Result<(), StoreError> {
+        let (came, name) = (record.received_at.as_nanosecond(), record.news.name());
+        self.put(&format!("news/{enquiry}/{came:020}-{name}"), record)
+    }
+
+    /// News that are kept no longer, by their place.
+    pub fn forget_news(&mut self, place: &str) {
+        self.0.remove(place.as_bytes());
     }
 }

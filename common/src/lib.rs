@@ -23,6 +23,7 @@ pub mod keys;
 pub mod lifecycle;
 pub mod lint;
 pub mod matching;
+pub mod news;
 pub mod peer;
 pub mod profile;
 pub mod program;

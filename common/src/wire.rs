@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub mod audit;
+pub mod news;
 pub mod padding;
 pub mod records;
 pub mod release;

@@ -9,6 +9,7 @@ use brag_common::{
     enquiry::Why,
     id::{AgencyId, PersonRef, StaffName},
     rating::{Colour, Topic},
+    reason::Reason,
     time::Timestamp,
 };
 
@@ -103,11 +104,23 @@ impl Cell {
         }
     }
 
-    /// Whether the hub should ask again: nothing came back, or the agency could not answer.
+    /// Whether the hub should ask again: nothing came back, or the agency could not answer. What only a person can answer is
+    /// not asked again.
     #[must_use]
-    pub const fn ask_again(&self) -> bool {
-        matches!(&self.state, State::NoResponse(_) | State::Answered { said: Said::Unable(_), .. })
+    pub fn ask_again(&self) -> bool {
+        match &self.state {
+            State::NoResponse(_) => true,
+            State::Answered { said: Said::Unable(why), .. } => !waits_for_a_person(why.as_str()),
+            State::Answered { .. } | State::Pending => false,
+        }
     }
+}
+
+/// Whether an agency is unable to answer for this reason until one of its people acts: its node has refused the colour that its
+/// assessor wanted to give, and would answer the hub only that it has an assessor.
+#[must_use]
+pub fn waits_for_a_person(why: &str) -> bool {
+    why == Reason::BlueNotPermittedDa.code()
 }
 
 /// The word for a cell that waits although the round has closed.
@@ -208,6 +221,20 @@ mod tests {
         let waiting = cell(State::Pending);
         assert_eq!(waiting.shown(early, early), State::Pending);
         assert!(matches!(waiting.shown(late, early), State::NoResponse(_)));
+    }
+
+    #[test]
+    fn an_agency_is_asked_again_unless_one_of_its_people_has_to_act() {
+        let unable = |why| {
+            let said = Said::Unable(Why::parse(why).unwrap());
+            cell(State::Answered { said, late: false })
+        };
+        assert!(unable("AUDIT_UNAVAILABLE").ask_again());
+        assert!(!unable("BLUE_NOT_PERMITTED_DA").ask_again());
+        assert!(unable("BLUE_NOT_PERMITTED_DA").waits());
+        // It was signed all the same, so it was refused here, and its node may say something else when it is asked.
+        let why = Why::parse("BLUE_NOT_PERMITTED_DA").unwrap();
+        assert!(cell(State::NoResponse(why)).ask_again());
     }
 
     #[test]

@@ -1,25 +1,32 @@
-//! Signed notices that one agency's statement makes necessary at another: kept until the agency has taken them, and passed
-//! on as they were signed. The hub adds nothing and can alter nothing.
+//! What agencies are to be told of an enquiry: kept until the agency has taken it, told once and in the order in which it came.
+//!
+//! Signed notices that one agency's statement makes necessary at another are passed on as they were signed; the hub adds nothing
+//! and can alter nothing:
 //!
 //! - A person's refusal or withdrawal goes to every holder that was asked for detail about the person.
 //! - A retraction goes to the recipient of the detail, its acknowledgement to the holder.
+//!
+//! News ([`brag_common::news`]) are the hub's own word and hold no detail.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use brag_common::{
     audit::entry::{Action, Digest, EntryDraft, Party},
     durable::StoreError,
-    enquiry::ReleaseQuery,
+    enquiry::{Envelope, ReleaseQuery},
     id::{AgencyId, EnquiryRef},
+    news::{InformQuery, News},
     statement::{Body, ConsentState, SignedStatement, Statement},
     status::code_of,
+    time::Timestamp,
     tls::with_deadline,
     wire::pb,
 };
-use tonic::Code;
+use tonic::{Code, Status, transport::Channel};
 
 use crate::{
     backlog::{Backlog, Place},
@@ -178,22 +185,16 @@ async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<
         }
         let within = shared.config.fan_out.call_within.get();
         let head = envelope(shared, within)?;
-        let mut draft = draft(shared, enquiry, &record.signed);
+        let mut draft = draft(shared, enquiry, &record);
         draft.exchange = Some(head.request_id.clone());
         draft.peer = Some(Party::Agency(agency.clone()));
         shared.log.record(draft.clone()).await?;
-        let request = pb::NotifyRequest {
-            request_id: head.request_id.to_string(),
-            agreement_digest: head.agreement.as_bytes().to_vec(),
-            valid_until_unix_ms: head.valid_until.as_millisecond(),
-            notice: Some((&record.signed).into()),
-        };
-        let mut client = client(channel.clone());
-        let call = client.notify(with_deadline(request, within));
+        let is_news = matches!(record, NoticeRecord::News { .. });
+        let call = call(channel.clone(), enquiry, record, head, within);
         match shared.unless_stopping(call).await {
-            Ok(_) => {}
+            Ok(()) => {}
             // It will never take it: it does not know the person, for example. Others in the queue may concern it.
-            Err(status) if is_final(&status) => {
+            Err(status) if is_final(&status, is_news) => {
                 let code = code_of(&status).unwrap_or("none");
                 tracing::error!(code, %agency, "an agency refused a notice for good");
                 shared.record_no_response(draft, code).await?;
@@ -211,18 +212,62 @@ async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<
     Ok(())
 }
 
-fn is_final(status: &tonic::Status) -> bool {
+/// Tells one thing, by the call that is for it.
+async fn call(
+    channel: Channel,
+    enquiry: &EnquiryRef,
+    record: NoticeRecord,
+    head: Envelope,
+    within: Duration,
+) -> Result<(), Status> {
+    let mut client = client(channel);
+    match record {
+        NoticeRecord::Signed { signed } => {
+            let request = pb::NotifyRequest {
+                request_id: head.request_id.to_string(),
+                agreement_digest: head.agreement.as_bytes().to_vec(),
+                valid_until_unix_ms: head.valid_until.as_millisecond(),
+                notice: Some((&signed).into()),
+            };
+            client.notify(with_deadline(request, within)).await?;
+        }
+        NoticeRecord::News { news } => {
+            let query = InformQuery { envelope: head, enquiry: enquiry.clone(), news };
+            let request = pb::InformRequest::from(&query);
+            client.inform(with_deadline(request, within)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_final(status: &Status, is_news: bool) -> bool {
+    // A node of an earlier version takes no news. What was signed is never given up for that.
+    if is_news && status.code() == Code::Unimplemented {
+        return true;
+    }
     matches!(status.code(), Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition)
         && code_of(status).is_some_and(|code| {
             !["agreement_version_mismatch", "agreement_expired", "party_withdrawn"].contains(&code)
         })
 }
 
-fn draft(shared: &Shared, enquiry: &EnquiryRef, signed: &SignedStatement) -> EntryDraft {
-    let mut draft = shared.draft(Action::NoticeRelayed);
+fn draft(shared: &Shared, enquiry: &EnquiryRef, record: &NoticeRecord) -> EntryDraft {
+    let mut draft = match record {
+        NoticeRecord::Signed { signed } => {
+            let kind = signed.read_unverified().ok().map(|one| one.body.kind());
+            EntryDraft {
+                evidence: vec![Digest::of(&signed.payload)],
+                decision: kind.and_then(|kind| kind.parse().ok()),
+                ..shared.draft(Action::NoticeRelayed)
+            }
+        }
+        NoticeRecord::News { news } => EntryDraft {
+            person: news.person().cloned(),
+            decision: news.kind().word().parse().ok(),
+            ..shared.draft(Action::NewsTold)
+        },
+    };
     draft.enquiry = Some(enquiry.clone());
-    draft.evidence = vec![Digest::of(&signed.payload)];
-    draft.decision = signed.read_unverified().ok().and_then(|one| one.body.kind().parse().ok());
     draft
 }
 
@@ -235,11 +280,56 @@ pub fn put(
     enquiry: &EnquiryRef,
     tell: &BTreeSet<AgencyId>,
     (statement, signed): (&Statement, &SignedStatement),
-    received_at: brag_common::time::Timestamp,
+    received_at: Timestamp,
 ) -> Result<(), StoreError> {
     for agency in tell {
-        let record = NoticeRecord { signed: signed.clone() };
+        let record = NoticeRecord::Signed { signed: signed.clone() };
         change.notice(enquiry, agency, (received_at, &statement.id), &record)?;
     }
     Ok(())
+}
+
+/// Puts news out for every agency that is to be told; `at` is when they are put out, and decides about their order. The same news
+/// put out twice at the same time are told once. Once the change is made, [`start_one`] tells them without waiting for the
+/// next turn.
+///
+/// # Errors
+/// When they can not be encoded.
+pub fn put_news(
+    change: &mut Change,
+    enquiry: &EnquiryRef,
+    to: &BTreeSet<AgencyId>,
+    news: &News,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let name = news.name();
+    for agency in to {
+        let record = NoticeRecord::News { news: news.clone() };
+        change.notice(enquiry, agency, (at, &name), &record)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use brag_common::news::NewsKind;
+
+    use super::*;
+
+    #[test]
+    fn what_was_stored_before_there_were_news_reads_and_is_written_as_it_was() {
+        let stored = r#"{"signed":{"payload":"AQI=","signature":"Aw=="}}"#;
+        let record: NoticeRecord = serde_json::from_str(stored).unwrap();
+        let signed = SignedStatement { payload: vec![1, 2], signature: vec![3] };
+        assert_eq!(record, NoticeRecord::Signed { signed });
+        assert_eq!(serde_json::to_string(&record).unwrap(), stored);
+    }
+
+    #[test]
+    fn news_read_back() {
+        let news = News::new(NewsKind::LeadNamed, Timestamp::UNIX_EPOCH, "CSC", None).unwrap();
+        let record = NoticeRecord::News { news };
+        let stored = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<NoticeRecord>(&stored).unwrap(), record);
+    }
 }

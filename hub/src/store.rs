@@ -421,7 +421,7 @@ impl Store {
         self.get(&format!("handled/{alert}"))
     }
 
-    /// Notices that wait for an agency in an enquiry, each with its place, in the order in which they came.
+    /// Notices and news that wait for an agency in an enquiry, each with its place, in the order in which they came.
     ///
     /// # Errors
     /// When the store fails.
@@ -681,7 +681,7 @@ impl Change {
         self.put(&format!("identity/{enquiry}/{agency}/{person}"), record)
     }
 
-    /// A notice that waits for an agency.
+    /// A notice or news that wait for an agency; told in the order of the times.
     ///
     /// # Errors
     /// When it can not be encoded.

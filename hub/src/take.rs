@@ -19,7 +19,7 @@ use crate::{
     changes::{self, Changed},
     guard::Refusal,
     hub::Shared,
-    matrix::{Cell, Rated, Said, State},
+    matrix::{Cell, Rated, Said, State, waits_for_a_person},
     store::{
         Change,
         shapes::{CellRecord, CellState, EnquiryRecord, SaidRecord, StatementRecord},
@@ -292,6 +292,12 @@ const fn came_in_time(known: &CellState) -> bool {
 fn gives_way(known: &CellState, next: &NewState) -> bool {
     let failed = matches!(next, NewState::NoResponse(_) | NewState::Said(Said::Unable(_)));
     match (known, next) {
+        // Its assessor has to act; what a call brings that was under way meanwhile says less.
+        (CellState::Answered { said: SaidRecord::Unable(why), .. }, next)
+            if waits_for_a_person(why) =>
+        {
+            !failed && !matches!(next, NewState::Pending)
+        }
         // What failed, or could not be said now, says nothing about what was said before.
         (CellState::Answered { said: SaidRecord::Unable(_), .. }, _) => true,
         (CellState::Answered { .. }, _) if failed => false,
@@ -356,6 +362,8 @@ fn entry(
             Said::Unable(why) => {
                 if *why == Why::audit_unavailable() {
                     draft.reason = Some(Reason::LogUnavailable);
+                } else if waits_for_a_person(why.as_str()) {
+                    draft.reason = why.as_str().parse().ok();
                 }
                 "unable"
             }
@@ -548,6 +556,22 @@ mod tests {
         }
         assert!(gives_way(&CellState::Pending, &NewState::NoResponse(why("DEADLINE"))));
         assert!(gives_way(&said(SaidRecord::IdentityReview), &NewState::Pending));
+    }
+
+    #[test]
+    fn a_colour_that_was_refused_at_the_agency_shows_until_a_person_answers() {
+        let refused = said(SaidRecord::Unable("BLUE_NOT_PERMITTED_DA".to_owned()));
+        for next in [
+            NewState::Pending,
+            NewState::NoResponse(why("DEADLINE")),
+            NewState::Said(Said::Unable(why("AUDIT_UNAVAILABLE"))),
+        ] {
+            assert!(!gives_way(&refused, &next), "{next:?}");
+        }
+        assert!(gives_way(&refused, &rating_at(Timestamp::UNIX_EPOCH)));
+        assert!(gives_way(&refused, &NewState::Said(Said::NotKnown)));
+        assert!(gives_way(&refused, &NewState::Said(Said::Declined(why("CONFLICT")))));
+        assert!(!gives_way(&said(rated()), &NewState::Said(Said::Unable(why("BLUE_NOT_PERMITTED_DA")))));
     }
 
     #[test]

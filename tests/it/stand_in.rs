@@ -96,6 +96,13 @@ impl NodeService for StandIn {
         Err(Status::unavailable("a stand-in"))
     }
 
+    async fn inform(
+        &self,
+        _: Request<pb::InformRequest>,
+    ) -> Result<Response<pb::InformResponse>, Status> {
+        Err(Status::unavailable("a stand-in"))
+    }
+
     async fn notify(
         &self,
         _: Request<pb::NotifyRequest>,

@@ -15,9 +15,11 @@ use crate::cli::print_json;
 
 mod challenge;
 mod identity;
+mod news;
 mod review;
 
 pub(super) use identity::decided;
+pub(super) use news::news;
 
 /// The text without control characters and marks that reorder what is shown.
 pub(super) fn plain(text: &str) -> String {

@@ -9,6 +9,7 @@ use brag_common::{
         AgencyId, AgreementDigest, CategoryCode, Commitment, EnquiryRef, PersonRef, ReleaseRef,
         RequestId, StaffName,
     },
+    news::News,
     rating::{Colour, Topic},
     statement::{PersonRole, ReviewStage, ReviewWait, SignedStatement},
     stored,
@@ -375,6 +376,15 @@ pub struct NoticeRecord {
     pub received_at: Timestamp,
     /// Who acknowledged it; `None` while nobody has.
     pub acknowledged: Option<AcknowledgedRecord>,
+}
+
+/// News that the hub has told of an enquiry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewsRecord {
+    /// What has come about.
+    pub news: News,
+    /// When the node was told.
+    pub received_at: Timestamp,
 }
 
 /// Who acknowledged a notice.

@@ -6,6 +6,7 @@ use std::fmt;
 use brag_common::{
     agreement::LinkKind,
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId, StaffName},
+    news::News,
     rating::{Colour, Topic},
     reason::Reason,
     statement::{PersonRole, ReviewWait, SignedStatement},
@@ -303,12 +304,22 @@ pub struct AcknowledgedRecord {
     pub at: Timestamp,
 }
 
-/// A signed notice that waits for the agency that it concerns.
+/// Something that waits for the agency that it concerns, told by its field: what was signed is stored as it was before there
+/// were news.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoticeRecord {
-    /// As it was signed.
-    #[serde(with = "stored::statement")]
-    pub signed: SignedStatement,
+#[serde(untagged)]
+pub enum NoticeRecord {
+    /// A notice of another agency.
+    Signed {
+        /// As it was signed.
+        #[serde(with = "stored::statement")]
+        signed: SignedStatement,
+    },
+    /// The hub's own word.
+    News {
+        /// What has come about.
+        news: News,
+    },
 }
 
 /// A co-ordinator's authority that an agency compares a person it may know.

@@ -92,6 +92,10 @@ actions! {
     RetractionAcknowledged = "retraction_acknowledged";
     /// The hub passed a signed notice on to the agency that it concerns; `decision` is its kind.
     NoticeRelayed = "notice_relayed";
+    /// The hub told an agency news of an enquiry that it has a part in; `decision` is the word of the news.
+    NewsTold = "news_told";
+    /// A node was told news of an enquiry; `decision` is the word of the news.
+    NewsReceived = "news_received";
     /// A node began to enrol its people; `count` is how many it declares.
     EnrolmentStarted = "enrolment_started";
     /// The hub evaluated blinded match keys for a node's enrolment.

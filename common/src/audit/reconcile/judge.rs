@@ -58,13 +58,11 @@ impl<'a> Exchange<'a> {
             seen.iter().copied().filter(|one| one.part(kind) == Some(part)).collect()
         };
         let (voids, returns) = of(Part::Returns).into_iter().partition(|one| one.is_void());
-        let takes = of(Part::Takes);
-        let takes = takes.into_iter().filter(|one| one.side != Side::Hub || !one.is_void());
         let called = terms.caller.other();
         Self {
             terms,
             opens: of(Part::Opens),
-            takes: takes.collect(),
+            takes: of(Part::Takes),
             returns,
             voids,
             receipts: of(Part::Receipt),

@@ -42,6 +42,8 @@ pub enum Kind {
     Receive,
     /// The hub passed a signed notice on.
     Notice,
+    /// The hub told news of an enquiry.
+    News,
     /// The hub passed a challenge of a rating on.
     Challenge,
     /// An agency delivered a rating, or that it gives none, of its own accord.
@@ -60,12 +62,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Screen,
         Self::Rate,
         Self::Release,
         Self::Receive,
         Self::Notice,
+        Self::News,
         Self::Challenge,
         Self::DeliveredRating,
         Self::DeliveredFact,
@@ -84,6 +87,7 @@ impl Kind {
             Self::Release => "release",
             Self::Receive => "receive",
             Self::Notice => "notice",
+            Self::News => "news",
             Self::Challenge => "challenge",
             Self::DeliveredRating => "delivered_rating",
             Self::DeliveredFact => "delivered_fact",
@@ -151,6 +155,7 @@ pub(super) const ROWS: &[Row] = {
         row(Hub, A::ReleaseAsked, Always, K::Release, Opens),
         row(Hub, A::DetailRelayed, Always, K::Receive, Opens),
         row(Hub, A::NoticeRelayed, Always, K::Notice, Opens),
+        row(Hub, A::NewsTold, Always, K::News, Opens),
         row(Hub, A::RatingChallenged, ToNobody, K::Challenge, Opens),
         row(Node, A::EnrolmentEvaluated, Always, K::Enrolment, Opens),
         row(Node, A::EnrolmentCompleted, Always, K::Enrolment, Opens),
@@ -175,6 +180,7 @@ pub(super) const ROWS: &[Row] = {
         row(Node, A::ConsentRecorded, ByProgram, K::Notice, Takes),
         row(Node, A::DetailRetracted, ToNobody, K::Notice, Takes),
         row(Node, A::RetractionAcknowledged, ByProgram, K::Notice, Takes),
+        row(Node, A::NewsReceived, Always, K::News, Takes),
         row(Node, A::RatingChallenged, ByProgram, K::Challenge, Takes),
         row(Hub, A::ReleaseDecided, OnABasis, K::Release, Returns),
         row(Hub, A::NoResponse, OnABasis, K::Release, Returns),
@@ -214,6 +220,7 @@ pub(super) const FURTHER: &[Row] = {
         row(Hub, A::NoResponse, Always, K::Rate, Returns),
         row(Hub, A::NoResponse, Always, K::Receive, Returns),
         row(Hub, A::NoResponse, Always, K::Notice, Returns),
+        row(Hub, A::NoResponse, Always, K::News, Returns),
         row(Hub, A::NoResponse, Always, K::Challenge, Returns),
         row(Node, A::NoResponse, Always, K::Enrolment, Returns),
     ]
@@ -416,6 +423,13 @@ pub(super) const fn terms(kind: Kind) -> Option<&'static Terms> {
             each: Each::Exchange,
             same: &[F::Enquiry, F::Evidence, F::Agreement, F::TestEnv],
             where_both: &[F::Person],
+            asked: &[],
+        }),
+        Kind::News => Some(&Terms {
+            caller: Side::Hub,
+            each: Each::Exchange,
+            same: &[F::Enquiry, F::Person, F::Decision, F::Agreement, F::TestEnv],
+            where_both: &[],
             asked: &[],
         }),
         Kind::Challenge => Some(&Terms {

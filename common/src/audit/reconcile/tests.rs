@@ -268,6 +268,23 @@ fn good() -> Vec<Pair> {
             said(nobody(of(A::Delivered, &x)), "taken"),
         ],
     ));
+    let x = format!("x{}", all.len());
+    all.push((
+        Kind::News,
+        vec![said(nobody(hub(A::NewsTold, &x)), "late_rating")],
+        vec![said(nobody(of(A::NewsReceived, &x)), "late_rating")],
+    ));
+    // A colour that the agency's own node refused its assessor.
+    let x = format!("x{}", all.len());
+    let unable = |draft| because(said(draft, "unable"), Reason::BlueNotPermittedDa);
+    all.push((
+        Kind::DeliveredRating,
+        vec![unable(hub(A::RateAnswered, &x))],
+        vec![
+            unable(by_staff(of(A::RatingGiven, &x))),
+            said(nobody(of(A::Delivered, &x)), "taken"),
+        ],
+    ));
     all
 }
 
