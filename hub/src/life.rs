@@ -27,6 +27,7 @@ pub mod record;
 pub mod required;
 pub mod settle;
 pub mod show;
+mod tell;
 pub mod words;
 
 #[cfg(test)]

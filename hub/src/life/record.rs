@@ -16,12 +16,14 @@ use super::{
     plan::{ActionState, Plan},
     required,
     settle::settle,
+    tell,
     words::{Effect, Kind},
 };
 use crate::{
     config::Role,
     guard::{Refusal, SignedIn},
     hub::Shared,
+    notify,
     store::{
         Change,
         life::{SeenRecord, Step, StepRecord},
@@ -86,12 +88,17 @@ impl Recording<'_> {
         self.shared.log.record_all::<EntryDraft>(drafts).await?;
         let mut change = Change::new();
         let mut kinds = Vec::new();
+        let mut told = BTreeSet::new();
         for (number, (step, _)) in (n_before..).zip(steps) {
             kinds.push(step.kind());
+            told.extend(tell::of_step(self.whole, self.enquiry, (&step, self.now), &mut change)?);
             let record = StepRecord { at: self.now, by: who.name().clone(), step };
             change.step(self.enquiry, number, &record)?;
         }
         self.shared.store.run(move |store| store.commit(change)).await?;
+        for agency in told {
+            notify::start_one(self.shared, self.enquiry, &agency);
+        }
         for kind in kinds {
             self.shared.tell(self.enquiry, view::step_event(self.now, kind));
         }

@@ -14,11 +14,13 @@ use super::{
     Ground, Picture,
     agenda::Summary,
     flags::{self, About, Flag},
+    tell,
 };
 use crate::{
     enquiry,
     guard::Refusal,
     hub::Shared,
+    notify,
     store::{Change, life::FlagRecord},
     view::{self, Whole},
 };
@@ -52,7 +54,19 @@ pub(super) async fn settle(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Wh
         shared.log.record_all::<EntryDraft>(drafts).await?;
         let mut change = Change::new();
         change.flags(name, &flags)?;
-        shared.store.run(move |store| store.commit(change)).await?;
+        let (read, enquiry, raised) = (Arc::new(whole), name.clone(), events.clone());
+        let (agreement, about) = (Arc::clone(shared), Arc::clone(&read));
+        let told = shared.store.run(move |store| {
+            let agreement = agreement.agreement.agreement();
+            let from = (about.as_ref(), &enquiry);
+            let told = tell::of_flags(store, agreement, from, &raised, now, &mut change)?;
+            store.commit(change)?;
+            Ok(told)
+        });
+        for (enquiry, agency) in told.await? {
+            notify::start_one(shared, &enquiry, &agency);
+        }
+        whole = Arc::try_unwrap(read).map_err(|_| Refusal::Internal)?;
         for event in &events {
             shared.tell(name, view::flag_event(now, event));
         }
