@@ -42,6 +42,7 @@ pub(super) fn open_request(
                 .received
                 .map_or(start, |at| at.after(start))
                 .as_millisecond(),
+            source: scenario.referral.source.clone(),
         }),
         people: people.collect::<anyhow::Result<_>>()?,
         links: scenario
