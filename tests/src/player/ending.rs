@@ -6,11 +6,11 @@ use brag_common::wire::pb;
 use brag_hub::render;
 use serde_json::Value;
 
-use super::acts::Play;
+use super::{acts::Play, flags};
 
 impl Play<'_> {
     /// The document of `enquiry show --json` with labels, rows and words in the place of random names, and every list in the
-    /// order of its texts, since the order of some is that of random names.
+    /// order of its texts, since the order of some is that of random names; without flags that came and went in one moment.
     pub(super) fn without_random_names(&self, shown: &pb::ShowResponse) -> Value {
         let mut names: BTreeMap<&str, String> = BTreeMap::new();
         names.insert(&self.enquiry, "(the enquiry)".to_owned());
@@ -18,7 +18,9 @@ impl Play<'_> {
         let rows = self.asked.iter().map(|(row, release)| (release.as_str(), format!("row {row}")));
         names.extend(rows);
         names.extend(self.statements.iter().map(|(id, says)| (id.as_str(), says.clone())));
-        let mut document = render::show_json(shown);
+        let mut shown = shown.clone();
+        shown.flags.retain(|flag| !flags::is_momentary(flag));
+        let mut document = render::show_json(&shown);
         rename(&mut document, &names);
         document
     }

@@ -145,7 +145,7 @@ pub fn report(
     rows: Vec<Row>,
 ) -> LifeReport {
     let time = |unix_ms| when(unix_ms, start).map(|at| at.to_string());
-    let flags = shown.flags.iter().map(|flag| FlagLine {
+    let flags = shown.flags.iter().filter(|flag| !is_momentary(flag)).map(|flag| FlagLine {
         flag: mark_of(flag, labels).to_string(),
         raised: time(flag.raised_at_unix_ms).unwrap_or_default(),
         cleared: time(flag.cleared_at_unix_ms),
@@ -189,6 +189,11 @@ pub fn report(
         closed,
         rows,
     }
+}
+
+/// Whether a flag came and went in one moment of the stage's clock: whether anybody looked in between is chance.
+pub fn is_momentary(flag: &pb::Flag) -> bool {
+    flag.raised_at_unix_ms == flag.cleared_at_unix_ms
 }
 
 fn mark_of(flag: &pb::Flag, labels: &Labels) -> Mark {

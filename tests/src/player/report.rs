@@ -121,7 +121,7 @@ impl CheckReport {
 /// The enquiry's life, as it stands at the end. Times are relative to the start.
 #[derive(Debug, Default, Serialize)]
 pub struct LifeReport {
-    /// Flags, in the order in which they were raised.
+    /// Flags, in the order in which they were raised; without those that came and went in one moment.
     pub flags: Vec<FlagLine>,
     /// Clocks, in the order in which they started.
     pub clocks: Vec<ClockLine>,

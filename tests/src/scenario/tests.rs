@@ -173,7 +173,7 @@ fn refuses_steps_of_an_enquirys_life_that_can_not_be() {
         ),
         (
             "unmet = []",
-            "levels = []\nunmet = [\"missing_rating P3 EDU\"]",
+            "unmet = [\"missing_rating P3 EDU\"]",
             "is not about an agency, a person",
         ),
     ];

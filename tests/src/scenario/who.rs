@@ -20,8 +20,7 @@ pub struct Referral {
     /// Its reference.
     pub reference: String,
     /// How it came, in a word of the trade; absent: not said.
-    #[serde(default)]
-    pub source: String,
+    pub source: Option<Spanned<String>>,
     /// When it happened.
     pub incident: At,
     /// When the referral was received; absent: at the start.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use brag_common::id::{AgencyId, RequestId};
+use brag_hub::life::words::{Kind, Words};
 use toml::Spanned;
 
 use super::Found;
@@ -13,6 +14,7 @@ const CLOSING_CODES: [&str; 2] = ["NFA_BLOCKED", "CLOSE_BLOCKED"];
 
 impl Found<'_> {
     pub(super) fn life(&mut self) {
+        self.words();
         self.plan();
         let scenario = self.scenario;
         for history in &scenario.history {
@@ -55,6 +57,26 @@ impl Found<'_> {
             }
         }
         scenario.flags.all().for_each(|mark| self.mark(mark));
+    }
+
+    /// A scenario uses the words that every hub has.
+    fn words(&mut self) {
+        let scenario = self.scenario;
+        let words = match Words::load(None) {
+            Ok(words) => words,
+            Err(error) => return self.fault(&Spanned::new(0..0, ()), format!("{error:#}")),
+        };
+        let source = &scenario.referral.source;
+        let events = scenario.event.iter().map(|event| (Kind::Event, &event.word));
+        let actions = scenario.action.iter().map(|action| (Kind::Action, &action.kind));
+        let outcomes = scenario.close.iter().map(|close| (Kind::Outcome, &close.outcome));
+        let sources = source.iter().map(|source| (Kind::Source, source));
+        for (kind, word) in events.chain(actions).chain(outcomes).chain(sources) {
+            if words.get(kind, word.get_ref()).is_none() {
+                let what = format!("`{}` is no word for an {}", word.get_ref(), kind.word());
+                self.fault(word, what.replace("an source", "a source"));
+            }
+        }
     }
 
     fn plan(&mut self) {
