@@ -100,5 +100,12 @@ fn counts_from(store: &Store, enquiry: &EnquiryRef) -> Result<Option<Timestamp>,
     let news = store.news_in(enquiry)?.into_iter().map(|told| told.received_at);
     let arrived = store.inbox_in(enquiry)?.into_iter().map(|(_, view)| view.received_at);
     let all = round.into_iter().chain(statements.map(|statement| statement.made_at));
-    Ok(all.chain(decisions).chain(reviews).chain(challenges).chain(notices).chain(news).chain(arrived).max())
+    Ok(all
+        .chain(decisions)
+        .chain(reviews)
+        .chain(challenges)
+        .chain(notices)
+        .chain(news)
+        .chain(arrived)
+        .max())
 }

@@ -571,7 +571,10 @@ mod tests {
         assert!(gives_way(&refused, &rating_at(Timestamp::UNIX_EPOCH)));
         assert!(gives_way(&refused, &NewState::Said(Said::NotKnown)));
         assert!(gives_way(&refused, &NewState::Said(Said::Declined(why("CONFLICT")))));
-        assert!(!gives_way(&said(rated()), &NewState::Said(Said::Unable(why("BLUE_NOT_PERMITTED_DA")))));
+        assert!(!gives_way(
+            &said(rated()),
+            &NewState::Said(Said::Unable(why("BLUE_NOT_PERMITTED_DA")))
+        ));
     }
 
     #[test]

@@ -23,7 +23,8 @@ fn abouts(store: &Store) -> Vec<String> {
 #[test]
 fn the_same_news_are_kept_once_and_beyond_the_bound_the_oldest_of_the_enquiry_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, first, second) = (store(folder.path()), "e1".parse().unwrap(), "e2".parse().unwrap());
+    let (store, first, second) =
+        (store(folder.path()), "e1".parse().unwrap(), "e2".parse().unwrap());
     keep(&store, &second, &record(0)).unwrap();
     for action in 0..=MAX_OF_ENQUIRY {
         for _ in 0..2 {

@@ -74,11 +74,8 @@ impl TryFrom<pb::InformRequest> for InformQuery {
             NotNews::About => WireError::invalid("about", "what news of this word are about"),
             NotNews::Person => WireError::invalid("person", "nobody, for news of this word"),
         })?;
-        let envelope = envelope(
-            &message.request_id,
-            &message.agreement_digest,
-            message.valid_until_unix_ms,
-        )?;
+        let envelope =
+            envelope(&message.request_id, &message.agreement_digest, message.valid_until_unix_ms)?;
         Ok(Self { envelope, enquiry: id("enquiry", &message.enquiry)?, news })
     }
 }

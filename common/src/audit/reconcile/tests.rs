@@ -280,10 +280,7 @@ fn good() -> Vec<Pair> {
     all.push((
         Kind::DeliveredRating,
         vec![unable(hub(A::RateAnswered, &x))],
-        vec![
-            unable(by_staff(of(A::RatingGiven, &x))),
-            said(nobody(of(A::Delivered, &x)), "taken"),
-        ],
+        vec![unable(by_staff(of(A::RatingGiven, &x))), said(nobody(of(A::Delivered, &x)), "taken")],
     ));
     all
 }
