@@ -24,6 +24,7 @@ use crate::{
     enquiry_command::{self, EnquiryCommand, Output},
     init_command::{self, InitArgs},
     key_command::{self, KeyCommand},
+    life_command::{self, WordsArgs},
     render::Paint,
     report::command::{self as report_command, ReportCommand},
     serve_command::{self, ServeArgs},
@@ -72,6 +73,11 @@ pub enum Cli {
     /// --profile or in BRAG_PROFILE.
     #[command(subcommand, verbatim_doc_comment)]
     Enquiry(EnquiryCommand),
+    /// List the words of the trade in which the life of an enquiry is recorded; needs no running hub
+    ///
+    /// Example: hub words
+    #[command(verbatim_doc_comment)]
+    Words(WordsArgs),
     /// Keep enquiries from being erased, at a running hub; needs the role governance
     ///
     /// Example: hub hold set ENQUIRY --reason "Subject of a court case." --profile me.toml
@@ -135,6 +141,10 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
         Cli::Enquiry(command) => {
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::run(command, &mut output))?
+        }
+        Cli::Words(args) => {
+            life_command::words(args, stdout)?;
+            Exit::Done
         }
         Cli::Hold(command) => {
             return runtime()?.block_on(erasure::hold(command, stdout, &mut std::io::stderr()));

@@ -59,6 +59,20 @@ pub struct Config {
     /// What is usual, so that information governance is told of what is not.
     #[serde(default)]
     pub oversight: Oversight,
+    /// Meetings.
+    #[serde(default)]
+    pub meeting: Meeting,
+    /// The partnership's own words for what happens in an enquiry, beside those that every hub has. Absent: it has none.
+    #[serde(default)]
+    pub words: Option<ConfigPath>,
+}
+
+/// Meetings that discuss enquiries.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Meeting {
+    /// Agencies that chair, in turn: one working day each. Empty: the agenda names nobody.
+    pub chair_rota: Vec<AgencyId>,
 }
 
 /// Paths of the secret keys, each readable by the hub's user only.
@@ -84,6 +98,8 @@ pub type Staff = staff::Staff<Role, ConfigPath>;
 pub enum Role {
     /// Opens enquiries and requests detail.
     Coordinator,
+    /// A co-ordinator who chairs: may also waive an answer that the agreement only recommends.
+    Chair,
     /// Reads the log and its alerts, and finds what was exchanged about a person, for subject access; nothing else.
     Auditor,
     /// Holds and erases enquiries, and sees nothing of what is in them.
@@ -94,6 +110,7 @@ impl staff::Role for Role {
     fn word(self) -> &'static str {
         match self {
             Self::Coordinator => "coordinator",
+            Self::Chair => "chair",
             Self::Auditor => "auditor",
             Self::Governance => "governance",
         }

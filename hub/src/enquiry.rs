@@ -23,10 +23,12 @@ use crate::{
     conflict, earlier,
     guard::{Refusal, SignedIn},
     hub::Shared,
+    life::words::Kind,
     matrix::{self, Matrix},
     round,
     store::{
         Change, Store,
+        life::Step,
         shapes::{EnquiryRecord, Link, OpeningRecord, PersonRecord, Referral},
     },
     take,
@@ -188,6 +190,11 @@ fn parse_referral(
 ) -> Result<Referral, Refusal> {
     let referral = referral.ok_or(WireError::Missing("referral"))?;
     let agency = id("referral.agency", &referral.agency)?;
+    let source = (!referral.source.is_empty()).then_some(referral.source);
+    if source.as_ref().is_some_and(|word| shared.words.get(Kind::Source, word).is_none()) {
+        let expected = "a source of referrals; `hub words` lists them";
+        return Err(WireError::invalid("referral.source", expected).into());
+    }
     if shared.agreement.agreement().party(&agency).is_none() {
         return Err(WireError::invalid("referral.agency", "a party to the agreement").into());
     }
@@ -205,6 +212,7 @@ fn parse_referral(
         incident_at: optional_time("referral.incident_at", referral.incident_at_unix_ms)?,
         received_at: optional_time("referral.received_at", referral.received_at_unix_ms)?
             .unwrap_or(now),
+        source,
     })
 }
 
@@ -242,6 +250,8 @@ pub async fn whole(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Whole, Ref
                 earlier: linked(store, &reading)?,
                 changes: store.rating_changes(&reading)?,
                 challenges: store.challenges(&reading)?,
+                steps: store.steps(&reading)?,
+                flags: store.flags(&reading)?,
             }))
         })
         .await?;
@@ -258,38 +268,13 @@ fn linked(store: &Store, name: &EnquiryRef) -> Result<Vec<Linked>, StoreError> {
             .map(|(agency, person, cell)| ((agency, person), take::cell(&cell)))
             .collect();
         let level = matrix::level(&matrix, &record.earlier_person);
-        linked.push(Linked { record, level });
+        let closed_at = store
+            .steps(&record.enquiry)?
+            .into_iter()
+            .find(|one| matches!(one.step, Step::Closed { .. }))
+            .map(|one| one.at);
+        let people: BTreeSet<_> = matrix.keys().map(|(_, person)| person).collect();
+        linked.push(Linked { n_people: people.len(), record, level, closed_at });
     }
     Ok(linked)
-}
-
-/// The newest enquiries, at most `limit`, without those about a family that the caller is linked to.
-///
-/// # Errors
-/// When the store fails.
-pub async fn newest(
-    shared: &Arc<Shared>,
-    who: &SignedIn,
-    limit: usize,
-) -> Result<Vec<(EnquiryRef, Whole)>, Refusal> {
-    let (linked, name) = (shared.linked.clone(), who.name().clone());
-    let free = shared.store.run(move |store| {
-        let mut free = Vec::new();
-        for (enquiry, record) in store.enquiries()? {
-            if !linked.reach_enquiry(store, &name, &enquiry, &record)? {
-                free.push((enquiry, record));
-            }
-        }
-        Ok::<_, StoreError>(free)
-    });
-    let mut named = free.await?;
-    named.sort_by_key(|(_, record)| std::cmp::Reverse(record.opened_at));
-    let names: BTreeSet<EnquiryRef> =
-        named.iter().take(limit).map(|(name, _)| name.clone()).collect();
-    let mut found = Vec::with_capacity(names.len());
-    for (name, _) in named.into_iter().filter(|(name, _)| names.contains(name)) {
-        let whole = whole(shared, &name).await?;
-        found.push((name, whole));
-    }
-    Ok(found)
 }

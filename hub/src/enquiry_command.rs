@@ -28,6 +28,7 @@ use tonic::{
 use crate::{
     agreement_command::Exit,
     basis_file, enquiry_file,
+    life_command::{self, LifeCommand},
     render::{self, Analyses, Labels, Paint},
     service::MAX_VIEW_BYTES,
 };
@@ -152,6 +153,9 @@ pub enum EnquiryCommand {
         #[command(flatten)]
         to: To,
     },
+    /// Record what happens
+    #[command(flatten)]
+    Life(LifeCommand),
 }
 
 /// What to authorise.
@@ -207,7 +211,7 @@ pub struct To {
     profile: PathBuf,
     /// Print one JSON document; `watch` prints one line for each event
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Where a command writes, and whether it may use colours there.
@@ -252,7 +256,7 @@ pub async fn alert(command: &AlertCommand, output: &mut Output<'_>) -> anyhow::R
 }
 
 /// Why a command ended before its end.
-enum Stop {
+pub(crate) enum Stop {
     Failed(anyhow::Error),
     Ended(Exit),
     Refused(Box<Status>),
@@ -264,7 +268,7 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
     }
 }
 
-fn answered<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, Stop> {
+pub(crate) fn answered<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, Stop> {
     answer.map(tonic::Response::into_inner).map_err(|status| Stop::Refused(Box::new(status)))
 }
 
@@ -311,6 +315,7 @@ async fn execute(command: &EnquiryCommand, output: &mut Output<'_>) -> Result<()
             }
         }
         EnquiryCommand::Watch { enquiry, to } => watch(enquiry, to, output).await?,
+        EnquiryCommand::Life(command) => life_command::execute(command, output).await?,
         EnquiryCommand::Release(args) => release(args, output).await?,
         EnquiryCommand::Authorise(args) => authorise(args, output).await?,
         EnquiryCommand::DeclareConflict { enquiry, to } => {
@@ -353,7 +358,7 @@ async fn authorise(args: &AuthoriseArgs, output: &mut Output<'_>) -> Result<(), 
     Ok(())
 }
 
-fn reference(labels: &Labels, person: &str) -> anyhow::Result<String> {
+pub(crate) fn reference(labels: &Labels, person: &str) -> anyhow::Result<String> {
     let found = labels.reference(person);
     let found = found.with_context(|| {
         format!("`{person}` is neither a label nor a reference in this enquiry")
@@ -440,7 +445,11 @@ impl Seen {
                 (place, change.changed_at_unix_ms.to_string())
             }
             Happened::Challenge(challenge) => (challenge.challenge.clone(), String::new()),
-            Happened::Fact(_) => return true,
+            Happened::Flag(flag) => (
+                format!("flag {} {} {}", flag.flag, flag.agency, flag.person),
+                flag.raised_at_unix_ms.to_string(),
+            ),
+            Happened::Fact(_) | Happened::Step(_) => return true,
         };
         self.0.insert(place, happened.clone()).as_ref() != Some(happened)
     }
@@ -494,14 +503,14 @@ fn exit_of(decided: &[pb::ReleaseView]) -> Exit {
     }
 }
 
-async fn show(
+pub(crate) async fn show(
     hub: &mut CoordinatorServiceClient<Channel>,
     enquiry: &EnquiryRef,
 ) -> Result<pb::ShowResponse, Stop> {
     answered(hub.show(within(pb::ShowRequest { enquiry: enquiry.to_string() })).await)
 }
 
-fn hub(to: &To) -> anyhow::Result<CoordinatorServiceClient<Channel>> {
+pub(crate) fn hub(to: &To) -> anyhow::Result<CoordinatorServiceClient<Channel>> {
     let profile = profile::load(&to.profile)
         .with_context(|| format!("can not use the profile `{}`", to.profile.display()))?;
     let domain = profile.server.trust_domain().clone();
@@ -512,11 +521,11 @@ fn hub(to: &To) -> anyhow::Result<CoordinatorServiceClient<Channel>> {
     Ok(CoordinatorServiceClient::new(channel).max_decoding_message_size(MAX_VIEW_BYTES))
 }
 
-fn within<T>(message: T) -> tonic::Request<T> {
+pub(crate) fn within<T>(message: T) -> tonic::Request<T> {
     with_deadline(message, CALL_WITHIN)
 }
 
-fn print(output: &mut Output<'_>, document: &serde_json::Value) -> std::io::Result<()> {
+pub(crate) fn print(output: &mut Output<'_>, document: &serde_json::Value) -> std::io::Result<()> {
     writeln!(output.out, "{document:#}")
 }
 

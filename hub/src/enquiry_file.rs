@@ -51,6 +51,8 @@ struct RawEnquiry {
 struct RawReferral {
     agency: String,
     reference: String,
+    #[serde(default)]
+    source: String,
     incident_at: Option<Written>,
     received_at: Option<Written>,
 }
@@ -236,6 +238,7 @@ fn to_referral(raw: &RawReferral, found: &mut Found) -> pb::Referral {
     pb::Referral {
         agency: raw.agency.clone(),
         reference: reference.to_owned(),
+        source: raw.source.clone(),
         incident_at_unix_ms: moment("referral.incident_at", raw.incident_at.as_ref()),
         received_at_unix_ms: moment("referral.received_at", raw.received_at.as_ref()),
     }

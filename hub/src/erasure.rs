@@ -72,8 +72,8 @@ impl Governed for Shared {
 }
 
 /// The moment from which the retention of an enquiry counts: the last change of a cell, the last statement that came in, the last
-/// request for detail, change of a rating or challenge, and at the earliest the close of its round. When enquiries can be closed,
-/// it is their close.
+/// request for detail, change of a rating or challenge, step of its life, and at the earliest the close of its round. The close of an
+/// enquiry is its last step; what comes in after it is kept as long.
 fn counts_from(store: &Store, enquiry: &EnquiryRef) -> Result<Option<Timestamp>, StoreError> {
     let Some(record) = store.enquiry(enquiry)? else { return Ok(None) };
     let cells = store.cells(enquiry)?.into_iter().map(|(_, _, cell)| cell.since);
@@ -81,6 +81,7 @@ fn counts_from(store: &Store, enquiry: &EnquiryRef) -> Result<Option<Timestamp>,
     let releases = store.releases(enquiry)?.into_iter().map(|(_, release)| release.asked_at);
     let changes = store.rating_changes(enquiry)?.into_iter().map(|change| change.at);
     let challenges = store.challenges(enquiry)?.into_iter().map(|(_, one)| one.made_at);
-    let all = cells.chain(statements).chain(releases).chain(changes).chain(challenges);
+    let steps = store.steps(enquiry)?.into_iter().map(|step| step.at);
+    let all = cells.chain(statements).chain(releases).chain(changes).chain(challenges).chain(steps);
     Ok(Some(all.fold(record.answer_by, Timestamp::max)))
 }

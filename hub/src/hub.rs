@@ -14,6 +14,7 @@ use brag_common::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
+    config::ConfigPath,
     erasure::{Erasing, retention},
     id::{AgencyId, EnquiryRef},
     keyfile,
@@ -54,6 +55,7 @@ use crate::{
     conflict::{self, LinkedPeople},
     epochs,
     guard::{Refusal, SignedIn},
+    life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
     mismatches::Mismatches,
     notify, round, service,
@@ -106,6 +108,12 @@ pub struct Shared {
     pub rounds: TaskTracker,
     /// Held while answers of one agency in one enquiry are taken.
     pub cell_locks: Locks,
+    /// Held while a step in the life of an enquiry is taken, or its flags are.
+    pub life_locks: Locks,
+    /// The words in which the life of an enquiry is told.
+    pub words: Words,
+    /// Every enquiry in a line.
+    pub summaries: Summaries,
     /// Nodes that work under another version of the agreement.
     pub mismatches: Mismatches,
     /// Tells that there is a challenge to pass on.
@@ -259,6 +267,7 @@ impl Hub {
         let calls = Semaphore::new(usize::from(config.fan_out.calls_at_once.clamp(1, 1024)));
         let metrics = Metrics::new("brag_hub");
         let linked = LinkedPeople::read(&config)?;
+        let words = Words::load(config.words.as_ref().map(ConfigPath::as_path))?;
         let witness = open_witness(
             config.data.as_path(),
             config.keys.witness.as_path(),
@@ -288,6 +297,9 @@ impl Hub {
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
             cell_locks: Locks::default(),
+            life_locks: Locks::default(),
+            words,
+            summaries: Summaries::default(),
             mismatches: Mismatches::default(),
             challenged: Notify::new(),
             notice_locks: Locks::default(),
@@ -351,6 +363,7 @@ impl Hub {
             shutdown.clone(),
         ));
         shared.rounds.spawn(witnessing::run(Arc::clone(&shared)));
+        shared.rounds.spawn(settle::keep_settling(Arc::clone(&shared)));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));

@@ -27,6 +27,8 @@ pub mod hub;
 pub mod identity_review;
 pub mod init_command;
 pub mod key_command;
+pub mod life;
+pub mod life_command;
 pub mod locks;
 pub mod matrix;
 pub mod mismatches;

@@ -9,7 +9,7 @@ use brag_common::{
     agreement::Hypothesis,
     rating::Colour,
     reason::Reason,
-    statement::ReviewStage,
+    statement::{PersonRole, ReviewStage},
     time::Timestamp,
     wire::{pb, words},
 };
@@ -17,11 +17,13 @@ use brag_common::{
 mod changes;
 pub mod document;
 mod found;
+mod life;
 #[cfg(test)]
 mod tests;
 
 pub use document::{event_json, found_json, list_json, release_json, show_json};
 pub use found::found_text;
+pub use life::{agenda_json, agenda_text};
 
 /// Whether colours may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,7 @@ pub fn show_text(show: &pb::ShowResponse, analyses: Analyses, paint: Paint) -> S
         out.push_str(&analysis_lines(show, paint));
     }
     out.push_str(&changes::change_lines(show, paint));
+    out.push_str(&life::lines(show, paint));
     if !show.releases.is_empty() {
         out.push_str("\nRequests for detail\n");
         let labels = Labels::of(show);
@@ -119,6 +122,17 @@ pub fn people_lines(show: &pb::ShowResponse, paint: Paint) -> String {
         let _ = write!(out, ": level {level}");
         if let Some(initial) = colour(person.initial) {
             let _ = write!(out, ", referrer's first {}", colour_words(initial, paint));
+        }
+        if person.victim && words::to_role(person.role) != Ok(Some(PersonRole::Victim)) {
+            out.push_str(", a victim of domestic abuse");
+        }
+        for signed in &person.signed_roles {
+            if signed.role != person.role
+                && let Some(role) = words::to_role(signed.role).ok().flatten()
+            {
+                let role = role.word().replace('_', " ");
+                let _ = write!(out, ", {} says {role}", safe(&signed.agency));
+            }
         }
         if person.uprated {
             out.push_str(", UPRATED");
@@ -337,6 +351,12 @@ pub fn event_line(labels: &Labels, event: &pb::WatchResponse, paint: Paint) -> S
         Some(pb::watch_response::Event::Challenge(challenge)) => {
             changes::challenge_line(labels, challenge)
         }
+        Some(pb::watch_response::Event::Flag(flag)) => {
+            format!("FLAG: {}", life::flag_line(labels, flag))
+        }
+        Some(pb::watch_response::Event::Step(kind)) => {
+            format!("recorded: {}", safe(&kind.replace('_', " ")))
+        }
         None => "something that this version does not know".to_owned(),
     };
     format!("{} {what}", time(event.at_unix_ms))
@@ -347,15 +367,7 @@ pub fn event_line(labels: &Labels, event: &pb::WatchResponse, paint: Paint) -> S
 pub fn list_text(list: &pb::ListResponse, paint: Paint) -> String {
     let mut out = String::new();
     for line in &list.enquiries {
-        let _ = writeln!(
-            out,
-            "{}  opened {}  {} people  {} answers awaited  family {}",
-            safe(&line.enquiry),
-            time(line.opened_at_unix_ms),
-            line.people,
-            line.waiting,
-            level_words(line.family_level, paint)
-        );
+        let _ = writeln!(out, "{}", life::line_of(line, paint));
     }
     out
 }

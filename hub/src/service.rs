@@ -27,7 +27,9 @@ use crate::{
     conflict, deliver, enquiry, epochs, evaluate, find_person,
     guard::{Refusal, SignedIn},
     hub::Shared,
-    identity_review, release, view,
+    identity_review,
+    life::{agenda, close, record, settle},
+    release, view,
 };
 
 /// The services, by their full names, for gRPC health.
@@ -190,7 +192,7 @@ impl CoordinatorService for ForCoordinators {
     ) -> Result<Response<pb::ShowResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
         let name = self.free(&who, &message.enquiry).await?;
-        let whole = enquiry::whole(&self.0, &name).await.map_err(refused)?;
+        let whole = settle::settled(&self.0, &name).await.map_err(refused)?;
         self.looked(&who, Some(&name)).await?;
         Ok(Response::new(view::show(&self.0, &name, &whole)))
     }
@@ -200,14 +202,10 @@ impl CoordinatorService for ForCoordinators {
         request: Request<pb::ListRequest>,
     ) -> Result<Response<pb::ListResponse>, Status> {
         let (who, message) = self.signed_in(request)?;
-        let limit = match message.limit {
-            0 => 100,
-            limit => usize::try_from(limit.min(1000)).unwrap_or(100),
-        };
-        let found = enquiry::newest(&self.0, &who, limit).await.map_err(refused)?;
+        let limit = at_most(message.limit);
+        let listed = agenda::list(&self.0, &who, limit).await.map_err(refused)?;
         self.looked(&who, None).await?;
-        let enquiries = found.iter().map(|(name, whole)| view::line(name, whole)).collect();
-        Ok(Response::new(pb::ListResponse { enquiries }))
+        Ok(Response::new(listed))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
@@ -221,7 +219,7 @@ impl CoordinatorService for ForCoordinators {
         let name = self.free(&who, &message.enquiry).await?;
         // Subscribed before the state is read, so that nothing falls between the two.
         let events = BroadcastStream::new(self.0.events.subscribe());
-        let whole = enquiry::whole(&self.0, &name).await.map_err(refused)?;
+        let whole = settle::settled(&self.0, &name).await.map_err(refused)?;
         self.looked(&who, Some(&name)).await?;
         let shown = view::show(&self.0, &name, &whole);
         let now = self.0.clock.now();
@@ -232,6 +230,7 @@ impl CoordinatorService for ForCoordinators {
             .map(move |cell| view::cell_event(now, cell))
             .chain(shown.releases.into_iter().map(move |r| view::release_event(now, r)))
             .chain(changed)
+            .chain(whole.flags.into_iter().map(move |flag| view::flag_event(now, &flag)))
             .map(Ok);
         let after = events.filter_map(move |event| {
             let event = match event {
@@ -281,6 +280,41 @@ impl CoordinatorService for ForCoordinators {
         Ok(Response::new(pb::StandAsideResponse {}))
     }
 
+    async fn record(
+        &self,
+        request: Request<pb::RecordRequest>,
+    ) -> Result<Response<pb::RecordResponse>, Status> {
+        let may_chair = self.0.staff(peer_of(&request)?, Role::Chair).is_ok();
+        let (who, message) = self.signed_in(request)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let step = message.step.ok_or(WireError::Missing("step")).map_err(refused)?;
+        let recorded = record::record(&self.0, &who, may_chair, &enquiry, step).await;
+        self.told(&who, Some(&enquiry), recorded).await?;
+        Ok(Response::new(pb::RecordResponse {}))
+    }
+
+    async fn close(
+        &self,
+        request: Request<pb::CloseRequest>,
+    ) -> Result<Response<pb::CloseResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let closed = close::close(&self.0, &who, &enquiry, &message.outcome, &message.reason).await;
+        let closed = self.told(&who, Some(&enquiry), closed).await?;
+        Ok(Response::new(pb::CloseResponse { closed }))
+    }
+
+    async fn agenda(
+        &self,
+        request: Request<pb::AgendaRequest>,
+    ) -> Result<Response<pb::AgendaResponse>, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let agenda =
+            agenda::agenda(&self.0, &who, at_most(message.limit)).await.map_err(refused)?;
+        self.looked(&who, None).await?;
+        Ok(Response::new(agenda))
+    }
+
     async fn authorise_identity_review(
         &self,
         request: Request<pb::AuthoriseIdentityReviewRequest>,
@@ -291,6 +325,14 @@ impl CoordinatorService for ForCoordinators {
         let authorised = identity_review::authorise(&self.0, &who, wanted).await;
         self.told(&who, Some(&enquiry), authorised).await?;
         Ok(Response::new(pb::AuthoriseIdentityReviewResponse {}))
+    }
+}
+
+/// How many lines are wanted.
+fn at_most(limit: u32) -> usize {
+    match limit {
+        0 => 100,
+        limit => usize::try_from(limit.min(1000)).unwrap_or(100),
     }
 }
 

@@ -15,10 +15,12 @@ use brag_common::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+pub mod changes;
 mod findable;
 pub mod life;
 pub mod shapes;
 
+use changes::Changes;
 use findable::{Blinded, Findable};
 use life::{FlagRecord, StepRecord};
 use shapes::{
@@ -47,6 +49,10 @@ pub const KINDS: &[&str] = &[
     "step",
 ];
 
+/// Those of them from which it follows where an enquiry stands.
+const FOLLOWED: &[&str] =
+    &["cell", "changed", "earlier", "enquiry", "release", "statement", "step"];
+
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -55,6 +61,7 @@ const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 pub struct Store {
     db: Durable,
     findable: Arc<Findable>,
+    changes: Arc<Changes>,
 }
 
 /// One cell with its place.
@@ -75,7 +82,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let scopes = Scopes::open(data, enquiry_keys, KINDS)?;
         let db = Durable::open_scoped(&data.join("store"), key, CACHE_BYTES, scopes)?;
-        let store = Self { db, findable: Arc::default() };
+        let store = Self { db, findable: Arc::default(), changes: Arc::default() };
         for (place, record) in store.scan::<FindableRecord>("match/")? {
             let (enquiry, person) = place.split_once('/').ok_or_else(shape)?;
             let (enquiry, person) = (enquiry.parse().ok(), person.parse().ok());
@@ -89,6 +96,12 @@ impl Store {
     #[must_use]
     pub const fn durable(&self) -> &Durable {
         &self.db
+    }
+
+    /// Which enquiries have changed.
+    #[must_use]
+    pub const fn changes(&self) -> &Arc<Changes> {
+        &self.changes
     }
 
     /// Runs blocking work on the store off the runtime's threads.
@@ -108,8 +121,9 @@ impl Store {
     /// # Errors
     /// When the disk fails, or something that had to be new is there; then nothing of it is taken.
     pub fn commit(&self, change: Change) -> Result<(), StoreError> {
-        let Change { batch, findable } = change;
+        let Change { batch, findable, enquiries } = change;
         self.db.commit(batch)?;
+        self.changes.made(&enquiries);
         for (enquiry, person, keys) in findable {
             self.findable.add(&enquiry, &person, keys);
         }
@@ -467,6 +481,8 @@ pub struct Change {
     batch: Batch,
     /// Who can be found once it is made.
     findable: Vec<(EnquiryRef, PersonRef, Vec<Blinded>)>,
+    /// Enquiries of which something changes that others follow.
+    enquiries: BTreeSet<EnquiryRef>,
 }
 
 impl Change {
@@ -478,6 +494,10 @@ impl Change {
 
     fn put<T: Serialize>(&mut self, place: &str, value: &T) -> Result<(), StoreError> {
         self.batch.put(place.as_bytes(), serde_json::to_vec(value).map_err(|_| shape())?);
+        let mut parts = place.split('/');
+        if parts.next().is_some_and(|kind| FOLLOWED.contains(&kind)) {
+            self.enquiries.extend(parts.next().and_then(|enquiry| enquiry.parse().ok()));
+        }
         Ok(())
     }
 

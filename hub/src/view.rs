@@ -1,10 +1,8 @@
 //! Enquiries as co-ordinators see them: from stored records to wire messages. Nothing is decided here.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use brag_common::{
     agreement::gates,
-    evidence::{Evidence, People},
+    evidence::People,
     id::{AgencyId, EnquiryRef, PersonRef, ReleaseRef, RequestId},
     matching::identity::Identity,
     rating::Colour,
@@ -14,9 +12,11 @@ use brag_common::{
 
 use crate::{
     hub::Shared,
+    life::{self, Case, Ground},
     matrix::{self, Cell, Matrix, Said, State},
     store::{
         CellRow,
+        life::{FlagRecord, StepRecord},
         shapes::{
             ChallengeRecord, ChallengeStatus, EarlierRecord, EnquiryRecord, OutcomeRecord,
             RatingChangeRecord, ReleaseRecord, SaidRecord, StatementRecord,
@@ -42,6 +42,10 @@ pub struct Whole {
     pub changes: Vec<RatingChangeRecord>,
     /// Challenges of ratings.
     pub challenges: Vec<(RequestId, ChallengeRecord)>,
+    /// The steps of its life.
+    pub steps: Vec<StepRecord>,
+    /// Its flags, as they were last looked at.
+    pub flags: Vec<FlagRecord>,
 }
 
 /// An earlier enquiry about somebody of an enquiry, and their level there.
@@ -51,6 +55,10 @@ pub struct Linked {
     pub record: EarlierRecord,
     /// The highest rating there; `None` when nobody has rated them.
     pub level: Option<Colour>,
+    /// How many people it asks about.
+    pub n_people: usize,
+    /// When it was closed; `None` while it is open.
+    pub closed_at: Option<Timestamp>,
 }
 
 impl Whole {
@@ -76,7 +84,8 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
     let now = shared.clock.now();
     let record = &whole.record;
     let matrix = whole.matrix();
-    let open = open_gates(shared, name, whole, now);
+    let ground = Ground::of(shared, name, whole);
+    let case = ground.case(shared, now);
     let referrers_highest = record.people.iter().filter_map(|person| person.initial).max();
     let people: Vec<pb::MatrixPerson> = record
         .people
@@ -90,14 +99,16 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
                 role: words::role(person.role).into(),
                 initial: optional(person.initial),
                 level: optional(level),
-                gates: open.get(&person.person).cloned().unwrap_or_default(),
+                gates: open_gates(&case, &person.person),
                 uprated: matrix::uprated(level, person.initial, referrers_highest),
                 divergence: matrix::divergence(&matrix, &person.person),
+                victim: life::show::is_victim(&case, person),
+                signed_roles: life::show::signed_roles(&case, &person.person),
             }
         })
         .collect();
     let family = record.people.iter().filter_map(|p| matrix::level(&matrix, &p.person)).max();
-    pb::ShowResponse {
+    let mut shown = pb::ShowResponse {
         enquiry: name.to_string(),
         purpose: record.purpose.clone(),
         opened_at_unix_ms: record.opened_at.as_millisecond(),
@@ -115,6 +126,7 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
             reference: record.referral.reference.clone(),
             incident_at_unix_ms: record.referral.incident_at.map_or(0, Timestamp::as_millisecond),
             received_at_unix_ms: record.referral.received_at.as_millisecond(),
+            source: record.referral.source.clone().unwrap_or_default(),
         }),
         linked_earlier_enquiry: whole
             .earlier
@@ -137,7 +149,10 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
                 explanation,
             })
             .collect(),
-    }
+        ..pb::ShowResponse::default()
+    };
+    life::show::fill(&mut shown, &case, &whole.flags);
+    shown
 }
 
 fn rating_change(record: &RatingChangeRecord) -> pb::RatingChange {
@@ -185,24 +200,9 @@ fn challenge(id: &RequestId, record: &ChallengeRecord) -> pb::RatingChallenge {
 }
 
 /// Gates that are open on the evidence the hub holds; the same code that each holder runs for itself.
-fn open_gates(
-    shared: &Shared,
-    name: &EnquiryRef,
-    whole: &Whole,
-    now: Timestamp,
-) -> BTreeMap<PersonRef, Vec<String>> {
-    let statements: Vec<_> = whole.statements.iter().map(|kept| kept.signed.clone()).collect();
-    let people = whole.people();
-    let evidence =
-        Evidence::verify(&shared.agreement, &shared.realm, name, &people, &[], &statements);
-    let agreement = shared.agreement.agreement();
-    people
-        .keys()
-        .map(|person| {
-            let open = gates::open(agreement, &evidence.facts, person, now);
-            (person.clone(), open.iter().map(|(gate, _)| gate.word().to_owned()).collect())
-        })
-        .collect()
+fn open_gates(case: &Case<'_>, person: &PersonRef) -> Vec<String> {
+    let open = gates::open(case.agreement, case.facts, person, case.now);
+    open.iter().map(|(gate, _)| gate.word().to_owned()).collect()
 }
 
 fn name_of(identity: &[u8]) -> String {
@@ -210,21 +210,6 @@ fn name_of(identity: &[u8]) -> String {
         .ok()
         .and_then(|identity| Some(identity.current_name()?.full()))
         .unwrap_or_default()
-}
-
-/// One line of the list.
-#[must_use]
-pub fn line(name: &EnquiryRef, whole: &Whole) -> pb::EnquiryLine {
-    let matrix = whole.matrix();
-    let people: BTreeSet<_> = whole.record.people.iter().map(|p| &p.person).collect();
-    pb::EnquiryLine {
-        enquiry: name.to_string(),
-        opened_at_unix_ms: whole.record.opened_at.as_millisecond(),
-        people: u32::try_from(people.len()).unwrap_or(u32::MAX),
-        family_level: optional(people.iter().filter_map(|p| matrix::level(&matrix, p)).max()),
-        waiting: u32::try_from(matrix.values().filter(|cell| cell.waits()).count())
-            .unwrap_or(u32::MAX),
-    }
 }
 
 /// One cell as it is shown at `now`.
@@ -368,6 +353,18 @@ pub fn cell_event(at: Timestamp, cell: pb::MatrixCell) -> pb::WatchResponse {
 #[must_use]
 pub fn release_event(at: Timestamp, release: pb::ReleaseView) -> pb::WatchResponse {
     event(at, pb::watch_response::Event::Release(release))
+}
+
+/// A flag was raised or cleared.
+#[must_use]
+pub fn flag_event(at: Timestamp, flag: &FlagRecord) -> pb::WatchResponse {
+    event(at, pb::watch_response::Event::Flag(life::show::flag(flag)))
+}
+
+/// A step in the life of the enquiry was recorded.
+#[must_use]
+pub fn step_event(at: Timestamp, kind: &str) -> pb::WatchResponse {
+    event(at, pb::watch_response::Event::Step(kind.to_owned()))
 }
 
 /// A signed fact has come in.

@@ -6,6 +6,7 @@
 use std::{
     path::Path,
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 use serde_json::Value;
@@ -74,15 +75,22 @@ impl Played {
         found.unwrap_or_else(|| panic!("no row {id} to {recipient}"))
     }
 
-    /// The cells of an agency at the `n`th check, in the order of the people.
+    /// The `n`th check of the matrix.
+    fn check(&self, n: usize) -> &Value {
+        let checks = self.0["checks"].as_array().unwrap();
+        let of_cells = |check: &&Value| !check["matrix"].as_array().unwrap().is_empty();
+        checks.iter().filter(of_cells).nth(n).unwrap()
+    }
+
+    /// The cells of an agency at the `n`th check of the matrix, in the order of the people.
     fn cells(&self, n: usize, agency: &str) -> Vec<&str> {
-        let lines = self.0["checks"][n]["matrix"].as_array().unwrap();
+        let lines = self.check(n)["matrix"].as_array().unwrap();
         let line = lines.iter().find(|line| line["agency"] == agency).unwrap();
         found(&line["cells"])
     }
 
     fn levels(&self, n: usize) -> Vec<&str> {
-        found(&self.0["checks"][n]["levels"])
+        found(&self.check(n)["levels"])
     }
 
     /// Nobody of these agencies knows anybody.
@@ -123,6 +131,38 @@ impl Played {
         self.rows().iter().filter(|row| row["opened"]["ok"] == true).count()
     }
 
+    /// Flags of a word, as the scenario would write them, in the order in which they were raised.
+    fn flags(&self, word: &str) -> Vec<&str> {
+        let all = self.life("flags").iter().map(|line| line["flag"].as_str().unwrap());
+        all.filter(|flag| flag.split(' ').next() == Some(word)).collect()
+    }
+
+    /// When a flag was raised, and when cleared, relative to the start; no text while it stands.
+    fn flag(&self, flag: &str) -> (&str, &str) {
+        let line = self.life("flags").iter().find(|line| line["flag"] == flag);
+        let line = line.unwrap_or_else(|| panic!("{flag} was never raised"));
+        (line["raised"].as_str().unwrap(), line["cleared"].as_str().unwrap_or_default())
+    }
+
+    /// The section 47 clock: started, due, how it stands, and when it was met.
+    fn section_47(&self) -> [&str; 4] {
+        let clock = self.life("clocks").iter().find(|line| line["clock"] == "section_47").unwrap();
+        ["started", "due", "state", "ended"].map(|field| clock[field].as_str().unwrap_or_default())
+    }
+
+    fn life(&self, part: &str) -> &[Value] {
+        self.0["life"][part].as_array().unwrap()
+    }
+
+    /// CA5: closing with nothing done is refused, and then it is closed with something that is done.
+    fn is_closed_with_something_done(&self, tried: &str, outcome: &str, closed: &str) {
+        let tried = format!("closing with no_further_action at {tried}");
+        assert_eq!(self.act(&tried), "refused NFA_BLOCKED");
+        assert_eq!(self.act(&format!("closing with {outcome} at {closed}")), "closed");
+        assert_eq!(self.0["life"]["closed"], format!("{closed} {outcome}"));
+        assert!(!self.flags("nfa_blocked").is_empty());
+    }
+
     fn act(&self, what: &str) -> &str {
         let mut acts = self.0["acts"].as_array().unwrap().iter();
         let act = acts.find(|act| act["what"] == what).unwrap_or_else(|| panic!("not: {what}"));
@@ -158,6 +198,14 @@ fn s1_comes_out_as_it_is_written() {
     assert_eq!(released["decision"], "release");
     assert!(has(&released["obligations"], "NO_HOME_CONTACT"));
     assert_eq!(s1.n_opened(), 15);
+    assert_eq!(s1.flags("missing_rating").len(), 0);
+    assert_eq!(s1.flags("divergence"), ["divergence P3", "divergence P4", "divergence P5"]);
+    assert_eq!(s1.section_47(), ["+4h50m", "+1d4h50m", "met", "+8h30m"]);
+    // Actions for everybody but him are none about him.
+    assert_eq!(s1.flag("no_action_perpetrator P2"), ("+0h00m", "+5h40m"));
+    assert_eq!(s1.act("action A-9 for P1"), "refused ACTION_OWNER_IS_FAMILY");
+    assert_eq!(s1.act("action A-9 for family"), "refused ACTION_OWNER_IS_FAMILY");
+    s1.is_closed_with_something_done("+2h50m", "multi_agency_plan", "+9h10m");
 }
 
 #[test]
@@ -187,11 +235,24 @@ fn s2_comes_out_as_it_is_written() {
     assert_eq!(safety_plan["decision"], "release");
     assert!(has(&safety_plan["obligations"], "THIRD_PARTY_REDACTED"));
     assert_eq!(s2.n_opened(), 12);
+    for word in ["s47_clock_started", "marac_threshold_met"] {
+        assert_eq!(s2.flags(word).len(), 0, "{word}");
+    }
+    for person in ["P1", "P2", "P3", "P4"] {
+        let missing = s2.flag(&format!("missing_rating MHT {person}"));
+        assert_eq!(missing, ("+0h00m", "+3h15m"));
+    }
+    assert_eq!(s2.flags("specialist_prompt"), ["specialist_prompt MHT"]);
+    assert_eq!(s2.0["life"]["lead"], "HLT, health visitor");
+    s2.is_closed_with_something_done("+0h30m", "specialist_support", "+5h00m");
 }
+
+/// S4, played once for every test that looks at it.
+static S4: LazyLock<Played> = LazyLock::new(|| Played::new("s4.toml"));
 
 #[test]
 fn s4_comes_out_as_it_is_written() {
-    let s4 = Played::new("s4.toml");
+    let s4 = &*S4;
     let (friday, saturday, monday_at_8, monday) = (0, 1, 2, 3);
     assert_eq!(s4.cells(friday, "HOU"), ["UN AUDIT_UNAVAILABLE"; 6]);
     assert_eq!(s4.cells(friday, "PRO"), ["NK", "PE", "NK", "NK", "NK", "NK"]);
@@ -220,6 +281,41 @@ fn s4_comes_out_as_it_is_written() {
     }
     assert!(has(&s4.finally("4.4b", "PRO")["obligations"], "ROLE_CONFLICT_NOTE"));
     assert_eq!(s4.n_opened(), 15);
+    assert_eq!(s4.section_47(), ["+0h50m", "+1d0h50m", "met", "+17h20m"]);
+    assert_eq!(s4.flags("s47_clock_breached").len(), 0);
+    assert_eq!(s4.flag("missing_rating PRO P2").1, "+10h50m");
+    assert_eq!(s4.flag("missing_rating HOU P1").1, "+11h51m");
+    assert_eq!(s4.flag("no_action_perpetrator P2"), ("+0h00m", "+13h00m"));
+    assert_eq!(s4.flag("encompass_due P4").1, "+2d9h20m");
+    assert_eq!(s4.flags("specialist_prompt"), ["specialist_prompt MHT", "specialist_prompt SMS"]);
+    // The school is heard on Monday; before that nobody closes it.
+    let early = s4.act("in the way of closing at +17h30m");
+    assert_eq!(early, "missing_rating EDU P3, missing_rating EDU P4");
+    assert_eq!(s4.act("closing with child_protection_plan at +17h30m"), "refused CLOSE_BLOCKED");
+    s4.is_closed_with_something_done("+12h10m", "child_protection_plan", "+2d11h10m");
+}
+
+/// The variant in which nobody decides: a second after 24 hours the clock has run out, and still nothing is closed.
+#[test]
+fn s4x_breaches_the_section_47_clock_and_stays_open() {
+    let s4x = Played::new("s4x.toml");
+    assert_eq!(s4x.section_47(), ["+0h50m", "+1d0h50m", "breached", ""]);
+    assert_eq!(s4x.flag("s47_clock_breached"), ("+1d0h50m", ""));
+    assert_eq!(s4x.flags("s47_clock_met").len(), 0);
+    assert_eq!(s4x.act("closing with no_further_action at +12h10m"), "refused NFA_BLOCKED");
+    assert_eq!(s4x.act("closing with child_protection_plan at +1d0h55m"), "refused CLOSE_BLOCKED");
+    assert!(s4x.0["life"]["closed"].is_null());
+}
+
+/// The hub is killed before everything that happens, about eighty times, with what came before still on its way. The
+/// enquiry, its flags and clocks, every decision and every refusal come out as without that.
+#[test]
+fn s4_comes_out_the_same_when_the_hub_is_killed_at_every_step() {
+    let killed = Played::with("s4.toml", &["--kill-hub-at-every-step"]);
+    for part in ["shown", "life", "checks", "acts", "inboxes", "receipts"] {
+        assert_eq!(killed.0[part], S4.0[part], "{part}");
+    }
+    assert_eq!(killed.rows().len(), S4.rows().len());
 }
 
 /// The last weekend of March: the night from Saturday to Sunday has twenty-three hours. Nothing that is counted in hours
@@ -232,6 +328,8 @@ fn s4_comes_out_the_same_when_clocks_change() {
     // Saturday 09:05 and seven times 24 hours: 10:05 summer time.
     assert_eq!(s4.row("4.1", "CSC")["decided"]["view_until"], "2027-04-03T09:05:00Z");
     assert_eq!(s4.cells(3, "EDU"), ["NK", "NK", "A late", "R late", "NK", "NK"]);
+    // 24 hours that passed, whatever the clock on the wall said.
+    assert_eq!(s4.section_47(), ["+0h50m", "+1d0h50m", "met", "+17h20m"]);
 }
 
 #[test]
@@ -274,4 +372,12 @@ fn s5_comes_out_as_it_is_written() {
     assert_eq!(s5.act("EDU opens 5.1b at +7d0h20m"), "the holder's text");
     assert_eq!(s5.act("EDU opens 5.1b at +31d0h00m"), "refused view_expired");
     assert_eq!(s5.row("5.8", "CSC")["decided"]["reason"], "CONSENT_WITHDRAWN");
+    for word in ["s47_clock_started", "s47_clock_met", "s47_clock_breached", "marac_threshold_met"]
+    {
+        assert_eq!(s5.flags(word).len(), 0, "{word}");
+    }
+    assert_eq!(s5.flag("no_action_perpetrator P2"), ("+0h00m", "+5h54m"));
+    assert!(!s5.flags("blue_rejected").is_empty() && !s5.flags("early_help_route").is_empty());
+    assert_eq!(s5.0["life"]["lead"], "CSC, social worker");
+    s5.is_closed_with_something_done("+0h45m", "early_help_assessment", "+31d0h10m");
 }

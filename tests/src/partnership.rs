@@ -237,7 +237,7 @@ witness = "keys/witness.key"
 
 [[staff]]
 name = "{COORDINATOR}"
-roles = ["coordinator"]
+roles = ["coordinator", "chair"]
 
 [[staff]]
 name = "{AUDITOR}"

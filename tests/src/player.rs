@@ -20,6 +20,9 @@ use crate::{
 mod acts;
 mod compare;
 mod consents;
+mod ending;
+mod flags;
+mod life;
 mod people;
 mod print;
 mod progress;
@@ -55,6 +58,17 @@ pub struct Options {
     pub folder: PathBuf,
     /// Invented people in all.
     pub n_people: usize,
+    /// When the hub is killed besides what the scenario says.
+    pub kill_hub: KillHub,
+}
+
+/// When the hub is killed, without a word, and started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillHub {
+    /// When the scenario says so.
+    AsWritten,
+    /// Before everything that happens, too, while what came before may still be on its way.
+    AtEveryStep,
 }
 
 /// A play that has come to its end; its processes still run until [`Played::stop`].
@@ -77,7 +91,7 @@ pub async fn play(
     narrator: &Narrator,
     interrupted: &CancellationToken,
 ) -> anyhow::Result<Played> {
-    let Options { folder, n_people } = options;
+    let Options { folder, n_people, kill_hub } = options;
     let stage = tokio::select! {
         biased;
         () = interrupted.cancelled() => anyhow::bail!(Interrupted),
@@ -87,7 +101,7 @@ pub async fn play(
     let played = tokio::select! {
         biased;
         () = interrupted.cancelled() => Err(Interrupted.into()),
-        played = raise_and_play(&stage, &fleet, scenario, narrator) => played,
+        played = raise_and_play(&stage, &fleet, (scenario, kill_hub), narrator) => played,
     };
     match played {
         Ok((addresses, report)) => Ok(Played { fleet, stage, addresses, report }),
@@ -104,7 +118,7 @@ pub async fn play(
 async fn raise_and_play(
     stage: &Stage,
     fleet: &Fleet,
-    scenario: &Scenario,
+    (scenario, kill_hub): (&Scenario, KillHub),
     narrator: &Narrator,
 ) -> anyhow::Result<(Addresses, Report)> {
     let addresses = stage.raise(fleet, narrator).await?;
@@ -112,7 +126,7 @@ async fn raise_and_play(
     let playing = async {
         let work = narrator.begin("Playing the scenario", scenario.events().len());
         let play = Play::open(scenario, Scene { people: &people, stage, fleet }).await?;
-        let report = play.play_out(|| work.step()).await?;
+        let report = play.play_out(kill_hub, || work.step()).await?;
         work.done();
         anyhow::Ok(report)
     };

@@ -20,7 +20,10 @@ mod does;
 mod events;
 mod expect;
 mod has;
+mod life;
+mod mark;
 mod people;
+mod variant;
 mod who;
 
 pub use at::At;
@@ -31,7 +34,13 @@ pub use does::{
 pub use events::Event;
 pub use expect::{Cell, Check, Decided, Expected, Gates, Level, Said, letter};
 pub use has::{Holding, Part, Record};
+pub use life::{
+    Close, Ended, FAMILY, Happening, History, Leader, Meeting, Planned, Progress, Waive,
+};
+pub use mark::{ClockName, ClockStands, ClockState, Flags, Mark};
 pub use who::{Address, Link, OtherName, Person, Referral, Role};
+
+use variant::Sources;
 
 /// S1, the first scenario: built in, so that the demo needs no file.
 pub const S1: &str = include_str!("../scenarios/s1.toml");
@@ -101,9 +110,36 @@ pub struct Scenario {
     /// When the hub is killed and starts again.
     #[serde(default)]
     pub hub_restart: Vec<HubRestart>,
+    /// What agencies know of earlier contacts with the family.
+    #[serde(default)]
+    pub history: Vec<History>,
+    /// What happens, in words of the trade.
+    #[serde(default)]
+    pub event: Vec<Happening>,
+    /// Actions of the plan.
+    #[serde(default)]
+    pub action: Vec<Planned>,
+    /// How actions end.
+    #[serde(default)]
+    pub progress: Vec<Progress>,
+    /// Who leads.
+    #[serde(default)]
+    pub lead: Vec<Leader>,
+    /// Meetings.
+    #[serde(default)]
+    pub meeting: Vec<Meeting>,
+    /// Answers that are not waited for.
+    #[serde(default)]
+    pub waive: Vec<Waive>,
+    /// When somebody closes it, or tries to.
+    #[serde(default)]
+    pub close: Vec<Close>,
     /// What has to be so at a time.
     #[serde(default)]
     pub check: Vec<Check>,
+    /// What has to have become of flags at the end.
+    #[serde(default)]
+    pub flags: Flags,
 }
 
 /// TOML's own date and time with its distance from UTC.
@@ -128,24 +164,20 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 impl Scenario {
-    /// Reads a scenario. `file` names it in faults; `agencies` are the parties of the agreement.
+    /// Reads a scenario. `file` names it in faults, and a variant's other file is beside it; `agencies` are the parties of the
+    /// agreement.
     ///
     /// # Errors
     /// Everything that is wrong with it, as `file:line: what`.
     pub fn parse(file: &Path, text: &str, agencies: &[AgencyId]) -> Result<Self, Faults> {
-        let place = |at: usize| {
-            let line = text.get(..at).unwrap_or(text).matches('\n').count() + 1;
-            format!("{}:{line}", file.display())
-        };
-        let scenario: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            Faults(vec![format!("{}: {}", place(at), error.message())])
-        })?;
+        let sources = Sources::of(file, text)?;
+        let scenario = sources.read().map_err(|error| sources.fault(&error))?;
         let faults = check::faults(&scenario, agencies);
         if faults.is_empty() {
             return Ok(scenario);
         }
-        Err(Faults(faults.into_iter().map(|(at, what)| format!("{}: {what}", place(at))).collect()))
+        let told = faults.into_iter().map(|(at, what)| format!("{}: {what}", sources.place(at)));
+        Err(Faults(told.collect()))
     }
 
     /// When it starts: as it is written, or else the present minute.

@@ -358,12 +358,8 @@ impl Facts {
 
     /// Whether a specialist is prompted about a person it has not rated: by hand, or because another
     /// agency's rating of that person has a topic that is the specialist's.
-    pub(super) fn prompts(
-        &self,
-        agreement: &Agreement,
-        agency: &AgencyId,
-        person: &PersonRef,
-    ) -> bool {
+    #[must_use]
+    pub fn prompts(&self, agreement: &Agreement, agency: &AgencyId, person: &PersonRef) -> bool {
         let ratings = self.current_ratings(agreement);
         if ratings.iter().any(|rating| rating.agency == *agency && rating.person == *person) {
             return false;

@@ -1,8 +1,8 @@
 //! The retention rule: what has been kept for as long as the agreement says is erased by the program itself.
 //!
-//! The period is the agreement's `[retention] ratings_after_close`, in units of the calendar, in UTC. Enquiries are not closed in
-//! this version; until they are, it counts from the last thing that came about in the enquiry at this program, and never before
-//! the round has closed. Each program says in one function which moment that is ([`Erasable::counts_from`]).
+//! The period is the agreement's `[retention] ratings_after_close`, in units of the calendar, in UTC. It counts from
+//! the last thing that came about in the enquiry at this program, of which its close is one, and never before
+//! the round has closed: what nobody has touched for so long is not kept because somebody forgot to close it. Each program says in one function which moment that is ([`Erasable::counts_from`]).
 
 use std::sync::{Arc, atomic::Ordering};
 

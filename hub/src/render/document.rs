@@ -129,6 +129,8 @@ struct Referral<'a> {
     incident_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     received_at: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    source: &'a str,
 }
 
 #[derive(Serialize)]
@@ -146,6 +148,16 @@ struct Person<'a> {
     gates: &'a [String],
     uprated: bool,
     divergence: bool,
+    victim: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signed_roles: Vec<SignedRole<'a>>,
+}
+
+/// The part of a person, as an agency has signed it.
+#[derive(Serialize)]
+struct SignedRole<'a> {
+    agency: &'a str,
+    role: &'static str,
 }
 
 #[derive(Serialize)]
@@ -235,7 +247,7 @@ struct Step<'a> {
 struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// `cell`, `release`, `fact`, `rating_changed` or `challenge`, with the field of that name.
+    /// `cell`, `release`, `fact`, `rating_changed`, `challenge`, `flag` or `step`, with the field of that name.
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cell: Option<Cell<'a>>,
@@ -247,6 +259,10 @@ struct Event<'a> {
     rating_changed: Option<Change<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<Challenge<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flag: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -258,6 +274,12 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     family_level: Option<Colour>,
     waiting: u32,
+    closed: bool,
+    /// When the clock that runs out first runs out; absent: none runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<String>,
+    overdue: bool,
+    flags: &'a [String],
 }
 
 /// The document of `enquiry show --json`.
@@ -267,6 +289,15 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
         show.people.iter().find(|known| known.person == person).map(|known| known.label.as_str())
     };
     let people = show.people.iter().map(|person| Person {
+        victim: person.victim,
+        signed_roles: person
+            .signed_roles
+            .iter()
+            .filter_map(|signed| {
+                let role = words::to_role(signed.role).ok().flatten()?;
+                Some(SignedRole { agency: &signed.agency, role: role.word() })
+            })
+            .collect(),
         label: &person.label,
         person: &person.person,
         name: &person.name,
@@ -277,7 +308,7 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
         uprated: person.uprated,
         divergence: person.divergence,
     });
-    value(&Enquiry {
+    let mut document = value(&Enquiry {
         enquiry: &show.enquiry,
         purpose: &show.purpose,
         opened_at: time(show.opened_at_unix_ms),
@@ -287,6 +318,7 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
             reference: &referral.reference,
             incident_at: time(referral.incident_at_unix_ms),
             received_at: time(referral.received_at_unix_ms),
+            source: &referral.source,
         }),
         again_because: &show.again_because,
         family_level: colour(show.family_level),
@@ -311,7 +343,11 @@ pub fn show_json(show: &pb::ShowResponse) -> Value {
             .iter()
             .map(|one| Mismatch { agency: &one.agency, explanation: &one.explanation })
             .collect(),
-    })
+    });
+    if let Some(fields) = document.as_object_mut() {
+        super::life::add(show, fields);
+    }
+    document
 }
 
 fn change<'a>(change: &'a pb::RatingChange, label: Option<&'a str>) -> Change<'a> {
@@ -382,6 +418,8 @@ pub fn event_json(labels: &super::Labels, event: &pb::WatchResponse) -> Value {
         fact: None,
         rating_changed: None,
         challenge: None,
+        flag: None,
+        step: None,
     };
     match &event.event {
         Some(Happened::Cell(c)) => {
@@ -404,6 +442,14 @@ pub fn event_json(labels: &super::Labels, event: &pb::WatchResponse) -> Value {
             shown.event = "challenge";
             shown.challenge = Some(challenge(c, Some(labels.label(&c.person))));
         }
+        Some(Happened::Flag(flag)) => {
+            shown.event = "flag";
+            shown.flag = Some(super::life::flag_json(labels, flag));
+        }
+        Some(Happened::Step(kind)) => {
+            shown.event = "step";
+            shown.step = Some(kind);
+        }
         None => {}
     }
     value(&shown)
@@ -412,14 +458,22 @@ pub fn event_json(labels: &super::Labels, event: &pb::WatchResponse) -> Value {
 /// The document of `enquiry list --json`.
 #[must_use]
 pub fn list_json(list: &pb::ListResponse) -> Value {
-    let lines = list.enquiries.iter().map(|line| Line {
+    serde_json::json!({ "enquiries": list.enquiries.iter().map(line_json).collect::<Vec<_>>() })
+}
+
+/// One enquiry in a line.
+pub(super) fn line_json(line: &pb::EnquiryLine) -> Value {
+    value(&Line {
         enquiry: &line.enquiry,
         opened_at: time(line.opened_at_unix_ms),
         people: line.people,
         family_level: colour(line.family_level),
         waiting: line.waiting,
-    });
-    serde_json::json!({ "enquiries": lines.map(|line| value(&line)).collect::<Vec<_>>() })
+        closed: line.closed,
+        due_at: time(line.due_at_unix_ms),
+        overdue: line.overdue,
+        flags: &line.flags,
+    })
 }
 
 fn cell<'a>(cell: &'a pb::MatrixCell, label: Option<&'a str>) -> Cell<'a> {
@@ -500,11 +554,11 @@ const fn status(status: pb::AnswerStatus) -> &'static str {
     }
 }
 
-fn colour(number: i32) -> Option<Colour> {
+pub(super) fn colour(number: i32) -> Option<Colour> {
     words::to_optional_colour(number).ok().flatten()
 }
 
-fn time(unix_ms: i64) -> Option<String> {
+pub(super) fn time(unix_ms: i64) -> Option<String> {
     (unix_ms != 0)
         .then(|| Timestamp::from_millisecond(unix_ms).ok())
         .flatten()

@@ -82,6 +82,9 @@ pub struct Referral {
     pub incident_at: Option<Timestamp>,
     /// When the referral came in.
     pub received_at: Timestamp,
+    /// How it came, in a word of the trade; absent where it was not said.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 /// One person of an enquiry.

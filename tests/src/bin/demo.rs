@@ -11,7 +11,7 @@ use brag_common::time::Timestamp;
 use brag_hub::render::Paint;
 use brag_tests::{
     partnership,
-    player::{self, Interrupted, Narrator, Options},
+    player::{self, Interrupted, KillHub, Narrator, Options},
     scenario::{S1, Scenario},
 };
 use clap::Parser;
@@ -43,6 +43,9 @@ struct Demo {
     /// Keep all data in this folder, which must be empty or absent [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Kill the hub without a word before everything that happens, and start it again; it takes longer
+    #[arg(long)]
+    kill_hub_at_every_step: bool,
     /// Invented people in all
     #[arg(long, value_name = "N", default_value_t = 3000)]
     people: usize,
@@ -79,7 +82,11 @@ async fn run(demo: &Demo, narrator: &Narrator) -> anyhow::Result<bool> {
             std::path::absolute(folder)?
         }
     };
-    let options = Options { folder, n_people: demo.people };
+    let kill_hub = match demo.kill_hub_at_every_step {
+        true => KillHub::AtEveryStep,
+        false => KillHub::AsWritten,
+    };
+    let options = Options { folder, n_people: demo.people, kill_hub };
     let mut played = player::play(&scenario, options, narrator, &interrupted).await?;
     if !demo.stay {
         played.stop(narrator).await?;

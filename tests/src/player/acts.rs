@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use super::{
-    compare,
+    KillHub, compare, flags,
     people::{People, asked},
     report::Report,
     requests::open_request,
@@ -121,8 +121,11 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     /// When somebody can not act. What comes out otherwise than expected is no error but a row.
-    pub async fn play_out(mut self, step: impl Fn()) -> anyhow::Result<Report> {
+    pub async fn play_out(mut self, kill_hub: KillHub, step: impl Fn()) -> anyhow::Result<Report> {
         for (at, event) in self.scenario.events() {
+            if kill_hub == KillHub::AtEveryStep {
+                self.kill_hub().await.with_context(|| format!("before {at}"))?;
+            }
             self.advance_to(at).await.with_context(|| format!("before {at}"))?;
             match event {
                 Event::Leave(away) => self.leave(away).await,
@@ -130,11 +133,19 @@ impl<'a> Play<'a> {
                 Event::Fill(full) => self.fill(full).await,
                 Event::Room(full) => self.make_room(full).await,
                 Event::HubRestart(_) => self.restart_hub().await,
+                Event::History(history) => self.history(history).await,
                 Event::Confirm(confirm) => self.confirm(confirm).await,
                 Event::Rating(rating) => self.rate(rating).await,
                 Event::Assertion(assertion) => self.assert(assertion).await,
                 Event::Consent(consent) => self.consent(consent).await,
+                Event::Planned(action) => self.plan(action).await,
                 Event::Accept(accept) => self.accept(accept).await,
+                Event::Progress(progress) => self.progress(progress).await,
+                Event::Happening(event) => self.happen(event).await,
+                Event::Leader(lead) => self.lead(lead).await,
+                Event::Meeting(meeting) => self.meet(meeting).await,
+                Event::Waive(waive) => self.waive(waive).await,
+                Event::Close(close) => self.close(close).await,
                 Event::Acknowledge(acknowledge) => self.acknowledge(acknowledge).await,
                 Event::Check(check) => self.check(check).await,
                 Event::Release(release) => self.release(release).await,
@@ -147,6 +158,7 @@ impl<'a> Play<'a> {
         self.at_rest().await?;
         self.inboxes().await?;
         self.last_words().await?;
+        self.life_at_the_end().await?;
         Ok(self.report)
     }
 
@@ -173,15 +185,19 @@ impl<'a> Play<'a> {
         // What does not come about in time shows in the rows. The end of a round is no event, so the whole is shown
         // again, not followed.
         let deadline = Instant::now() + FOLLOWS_WITHIN;
+        let agrees = |shown: &pb::ShowResponse| {
+            let life = flags::rows(check, shown, self.start, &self.labels);
+            life.iter().all(|row| row.ok)
+                && compare::agrees(self.scenario, check, shown, &self.labels)
+        };
         let mut shown = self.show().await?;
-        while !compare::agrees(self.scenario, check, &shown, &self.labels)
-            && Instant::now() < deadline
-        {
+        while !agrees(&shown) && Instant::now() < deadline {
             sleep(LOOK_AGAIN).await;
             shown = self.show().await?;
         }
         let agencies: Vec<AgencyId> = self.people.agencies().to_vec();
-        let report = compare::check(self.scenario, check, &agencies, &shown, &self.labels);
+        let mut report = compare::check(self.scenario, check, &agencies, &shown, &self.labels);
+        report.life = flags::rows(check, &shown, self.start, &self.labels);
         self.report.checks.push(report);
         Ok(())
     }

@@ -85,6 +85,7 @@ pub fn check(
         gates: Vec::new(),
         flags: Vec::new(),
         rules: Vec::new(),
+        life: Vec::new(),
     };
     for agency in agencies {
         let expected = check.matrix.iter().find(|(known, _)| known.get_ref() == agency);
@@ -116,7 +117,9 @@ pub fn check(
         }
     }
     report.flags = flags(check, shown);
-    report.rules = rules(check, shown);
+    if !check.matrix.is_empty() {
+        report.rules = rules(check, shown);
+    }
     report
 }
 
@@ -155,9 +158,10 @@ fn flags(check: &Check, shown: &pb::ShowResponse) -> Vec<Row> {
         let names = |labels: &[toml::Spanned<String>]| {
             labels.iter().any(|label| *label.get_ref() == person.label)
         };
-        let what = format!("{} uprated", person.label);
-        let uprated = names(&check.uprated);
-        rows.push(Row::compare(what, yes_no(uprated), yes_no(person.uprated)));
+        if let Some(uprated) = &check.uprated {
+            let what = format!("{} uprated", person.label);
+            rows.push(Row::compare(what, yes_no(names(uprated)), yes_no(person.uprated)));
+        }
         for (expected, wanted) in [(&check.divergence, true), (&check.no_divergence, false)] {
             if names(expected) {
                 let what = format!("{} divergence", person.label);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use brag_common::rating::Colour;
 use brag_hub::render::{self, Paint};
 
-use super::report::{CheckReport, Decided, ReleaseRow, Report, Row};
+use super::report::{ActionLine, CheckReport, Decided, LifeReport, ReleaseRow, Report, Row};
 
 /// The whole report.
 #[must_use]
@@ -29,6 +29,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
     for row in &report.acts {
         let _ = writeln!(out, "  {} {}: {}", mark(row.ok, paint), row.what, row.found);
     }
+    life_text(&mut out, &report.life, paint);
     let wrong: Vec<&Row> = report.inboxes.iter().filter(|row| !row.ok).collect();
     let n_inboxes = report.inboxes.len();
     let _ = writeln!(
@@ -79,7 +80,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
         let n_cells: usize = report.checks.iter().map(|check| check.rows().count()).sum();
         let _ = writeln!(
             out,
-            "\n{} All as expected: {n_cells} rows of the matrix, {} decisions, {} logs.",
+            "\n{} All as expected: {n_cells} rows of the checks, {} decisions, {} logs.",
             mark(true, paint),
             report.releases.len(),
             report.logs.len()
@@ -94,7 +95,21 @@ pub fn text(report: &Report, paint: Paint) -> String {
 }
 
 fn check_text(out: &mut String, check: &CheckReport, paint: Paint) {
-    let _ = writeln!(out, "\nColours at {}", check.at);
+    if check.matrix.is_empty() {
+        let _ = writeln!(out, "\nAt {}", check.at);
+    } else {
+        let _ = writeln!(out, "\nColours at {}", check.at);
+        matrix_text(out, check, paint);
+    }
+    for row in &check.life {
+        let _ = writeln!(out, "  {} {}: {}", mark(row.ok, paint), row.what, row.found);
+    }
+    for row in check.rows().filter_map(|row| row.difference.as_ref()) {
+        let _ = writeln!(out, "  {} {row}", mark(false, paint));
+    }
+}
+
+fn matrix_text(out: &mut String, check: &CheckReport, paint: Paint) {
     let mut rows: Vec<Vec<Piece>> = Vec::new();
     let head = check.people.iter().map(|label| Piece::plain(label));
     rows.push(std::iter::once(Piece::plain("")).chain(head).collect());
@@ -129,9 +144,51 @@ fn check_text(out: &mut String, check: &CheckReport, paint: Paint) {
         "  {} every level is the highest colour, and no other answer is missing",
         mark(n_wrong == 0, paint)
     );
-    for row in check.rows().filter_map(|row| row.difference.as_ref()) {
-        let _ = writeln!(out, "  {} {row}", mark(false, paint));
+}
+
+/// The enquiry's life, times relative to the start.
+fn life_text(out: &mut String, life: &LifeReport, paint: Paint) {
+    if !life.flags.is_empty() {
+        let _ = writeln!(out, "\nFlags");
     }
+    for line in &life.flags {
+        let cleared = line.cleared.as_deref();
+        let cleared = cleared.map_or("stands".to_owned(), |at| format!("cleared {at}"));
+        let _ = writeln!(out, "  {:<36} raised {:>11}, {cleared}", line.flag, line.raised);
+    }
+    if !life.rows.is_empty() {
+        let n_ok = life.rows.iter().filter(|row| row.ok).count();
+        let n = life.rows.len();
+        let ok = mark(n_ok == n, paint);
+        let _ = writeln!(out, "  {ok} {n_ok} of {n} flags came, stayed and went as they had to");
+    }
+    if !life.clocks.is_empty() {
+        let _ = writeln!(out, "\nClocks");
+    }
+    for clock in &life.clocks {
+        let ended = clock.ended.as_ref().map(|at| format!(" {at}")).unwrap_or_default();
+        let (name, started, due) = (&clock.clock, &clock.started, &clock.due);
+        let _ = writeln!(out, "  {name}: started {started}, due {due}, {}{ended}", clock.state);
+    }
+    if !life.events.is_empty() {
+        let _ = writeln!(out, "\nWhat happened");
+    }
+    for event in &life.events {
+        let _ = writeln!(out, "  {event}");
+    }
+    if !life.plan.is_empty() {
+        let _ = writeln!(out, "\nPlan");
+    }
+    for action in &life.plan {
+        let ActionLine { action: name, word, owner, person, what, state, .. } = action;
+        let since = action.since.as_ref().map(|at| format!(" {at}")).unwrap_or_default();
+        let due = action.due.as_ref().map(|at| format!(", due {at}")).unwrap_or_default();
+        let _ = writeln!(out, "  {name:<5} {owner} for {person}: {word}, {state}{since}{due}");
+        let _ = writeln!(out, "        {what}");
+    }
+    let lead = life.lead.as_deref().unwrap_or("nobody yet");
+    let closed = life.closed.as_deref().map_or("open".to_owned(), |how| format!("closed {how}"));
+    let _ = writeln!(out, "\nLead: {lead}. The enquiry is {closed}.");
 }
 
 fn release_text(out: &mut String, row: &ReleaseRow, paint: Paint) {

@@ -22,6 +22,8 @@ pub struct Report {
     pub checks: Vec<CheckReport>,
     /// What people did that the programs had to take or to refuse, beyond what the checks show.
     pub acts: Vec<Row>,
+    /// The enquiry's life: flags, clocks, the plan, and how it was closed.
+    pub life: LifeReport,
     /// Requests for detail, one for each recipient, in the order asked.
     pub releases: Vec<ReleaseRow>,
     /// What lay in each agency's inbox at the end.
@@ -32,6 +34,8 @@ pub struct Report {
     pub reconciled: Reconciled,
     /// The agreement that everybody signed, in the play's folder.
     pub agreement: PathBuf,
+    /// The enquiry at the end as the hub shows it, without anything that is random: the same scenario gives the same.
+    pub shown: serde_json::Value,
     /// The logs.
     pub logs: Vec<LogRow>,
     /// The sweeps for leaks.
@@ -101,14 +105,89 @@ pub struct CheckReport {
     pub flags: Vec<Row>,
     /// Rules that hold of every matrix: the level is the highest colour; nobody's answer is missing.
     pub rules: Vec<Row>,
+    /// Flags, clocks, what stands in the way of closing, who leads, and whether it is closed.
+    pub life: Vec<Row>,
 }
 
 impl CheckReport {
     /// Every row.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         let cells = self.matrix.iter().flat_map(|line| &line.cells);
-        cells.chain(&self.levels).chain(&self.gates).chain(&self.flags).chain(&self.rules)
+        let of_people = cells.chain(&self.levels).chain(&self.gates).chain(&self.flags);
+        of_people.chain(&self.rules).chain(&self.life)
     }
+}
+
+/// The enquiry's life, as it stands at the end. Times are relative to the start.
+#[derive(Debug, Default, Serialize)]
+pub struct LifeReport {
+    /// Flags, in the order in which they were raised; without those that came and went in one moment.
+    pub flags: Vec<FlagLine>,
+    /// Clocks, in the order in which they started.
+    pub clocks: Vec<ClockLine>,
+    /// What happened: when, the word, whom it concerns, and who did it.
+    pub events: Vec<String>,
+    /// The plan.
+    pub plan: Vec<ActionLine>,
+    /// Who leads; absent: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead: Option<String>,
+    /// When it was closed, and how it ended; absent: it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
+    /// Flags that had to be raised, cleared, standing or never raised.
+    pub rows: Vec<Row>,
+}
+
+/// One flag.
+#[derive(Debug, Serialize)]
+pub struct FlagLine {
+    /// The flag, as a scenario writes it.
+    pub flag: String,
+    /// Since when.
+    pub raised: String,
+    /// When it was cleared; absent: it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<String>,
+}
+
+/// One clock.
+#[derive(Debug, Serialize)]
+pub struct ClockLine {
+    /// Which.
+    pub clock: String,
+    /// When it started.
+    pub started: String,
+    /// When it runs out.
+    pub due: String,
+    /// `running`, `met` or `breached`.
+    pub state: String,
+    /// When what it waits for came; absent: it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+}
+
+/// One action of the plan.
+#[derive(Debug, Serialize)]
+pub struct ActionLine {
+    /// Its name.
+    pub action: String,
+    /// The kind of action.
+    pub word: String,
+    /// The agency that owns it.
+    pub owner: String,
+    /// Label of the person whom it is about.
+    pub person: String,
+    /// What is to be done.
+    pub what: String,
+    /// When it is due; absent: no date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// `proposed`, `accepted`, `done` or `dropped`.
+    pub state: String,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
 
 /// What one agency said of everybody.
@@ -246,7 +325,8 @@ impl Report {
             let found = row.differences.iter();
             all.extend(found.map(|what| format!("row {} to {}: {what}", row.id, row.recipient)));
         }
-        let others = self.acts.iter().chain(&self.inboxes).chain(&self.receipts);
+        let others = self.acts.iter().chain(&self.life.rows).chain(&self.inboxes);
+        let others = others.chain(&self.receipts);
         all.extend(others.filter_map(|row| row.difference.clone()));
         all.extend(
             self.reconciled.differences.iter().map(|what| format!("the logs differ: {what}")),

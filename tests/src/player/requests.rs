@@ -42,6 +42,11 @@ pub(super) fn open_request(
                 .received
                 .map_or(start, |at| at.after(start))
                 .as_millisecond(),
+            source: scenario
+                .referral
+                .source
+                .as_ref()
+                .map_or_else(String::new, |s| s.get_ref().clone()),
         }),
         people: people.collect::<anyhow::Result<_>>()?,
         links: scenario

@@ -50,7 +50,9 @@ impl Seen {
             }
             Some(
                 pb::watch_response::Event::RatingChanged(_)
-                | pb::watch_response::Event::Challenge(_),
+                | pb::watch_response::Event::Challenge(_)
+                | pb::watch_response::Event::Flag(_)
+                | pb::watch_response::Event::Step(_),
             )
             | None => {}
         }

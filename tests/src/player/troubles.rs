@@ -83,9 +83,16 @@ impl Play<'_> {
         self.is_asked(agency).await
     }
 
-    /// The hub ends in the middle of what it does and starts again; it is watched anew, and has lost nothing.
+    /// The hub ends while nothing is on its way, and starts again; it has lost nothing.
     pub(super) async fn restart_hub(&self) -> anyhow::Result<()> {
         let before = self.show().await?;
+        self.kill_hub().await?;
+        anyhow::ensure!(self.show().await? == before, "the hub has lost something");
+        Ok(())
+    }
+
+    /// The hub ends in the middle of what it does and starts again; it is watched anew.
+    pub(super) async fn kill_hub(&self) -> anyhow::Result<()> {
         self.fleet.kill(HUB).await?;
         self.stage.start_hub(self.fleet).await?;
         let deadline = Instant::now() + FOLLOWS_WITHIN;
@@ -94,7 +101,6 @@ impl Play<'_> {
             anyhow::ensure!(Instant::now() < deadline, "the hub can not be watched again: {error}");
             sleep(LOOK_AGAIN).await;
         }
-        anyhow::ensure!(self.show().await? == before, "the hub has lost something");
         Ok(())
     }
 

@@ -5,7 +5,12 @@ use std::{fmt, str::FromStr};
 use brag_common::time::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-/// A time relative to the start, for example `+2h10m`, `-13h25m`, `+14d`.
+/// Units in seconds.
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A time relative to the start, for example `+2h10m`, `-13h25m`, `+14d`, `+24h50m1s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct At(SignedDuration);
@@ -21,6 +26,12 @@ impl At {
     #[must_use]
     pub const fn is_after_start(self) -> bool {
         self.0.is_positive()
+    }
+
+    /// The time of a moment, for a start.
+    #[must_use]
+    pub fn of(moment: Timestamp, start: Timestamp) -> Self {
+        Self(moment.duration_since(start))
     }
 
     /// The moment, for a start.
@@ -39,7 +50,7 @@ impl FromStr for At {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is not a time relative to the start: expected `0`, or a sign and days, hours and minutes, as in `+2h10m`"
+                "`{text}` is not a time relative to the start: expected `0`, or a sign and days, hours, minutes and seconds, as in `+2h10m`"
             )
         };
         if text == "0" {
@@ -50,17 +61,17 @@ impl FromStr for At {
             Some(("-", rest)) => (-1, rest),
             _ => return Err(wrong()),
         };
-        let mut minutes: i64 = 0;
-        for (unit, worth) in [('d', 24 * 60), ('h', 60), ('m', 1)] {
+        let mut seconds: i64 = 0;
+        for (unit, worth) in [('d', DAY), ('h', HOUR), ('m', MINUTE), ('s', 1)] {
             let Some((number, after)) = rest.split_once(unit) else { continue };
             let number: u16 = number.parse().map_err(|_| wrong())?;
-            minutes += i64::from(number) * worth;
+            seconds += i64::from(number) * worth;
             rest = after;
         }
-        if !rest.is_empty() || minutes == 0 || minutes > 366 * 24 * 60 {
+        if !rest.is_empty() || seconds == 0 || seconds > 366 * DAY {
             return Err(wrong());
         }
-        Ok(Self(SignedDuration::from_mins(sign * minutes)))
+        Ok(Self(SignedDuration::from_secs(sign * seconds)))
     }
 }
 
@@ -75,12 +86,16 @@ impl TryFrom<String> for At {
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0.is_negative() { '-' } else { '+' };
-        let minutes = self.0.as_mins().unsigned_abs();
-        let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+        let of = |unit: i64| self.0.as_secs().unsigned_abs() / unit.unsigned_abs();
+        let (days, hours, minutes) = (of(DAY), of(HOUR) % 24, of(MINUTE) % 60);
         f.write_fmt(format_args!("{sign}"))?;
         if days > 0 {
             write!(f, "{days}d")?;
         }
-        write!(f, "{hours}h{minutes:02}m")
+        write!(f, "{hours}h{minutes:02}m")?;
+        match of(1) % 60 {
+            0 => Ok(()),
+            seconds => write!(f, "{seconds:02}s"),
+        }
     }
 }

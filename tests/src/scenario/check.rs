@@ -14,6 +14,8 @@ use toml::Spanned;
 
 use super::{At, Cell, ConsentSaid, Decided, Expected, Rating, Said, Scenario};
 
+mod life;
+
 /// The fewest characters of a marker: shorter ones would be found by chance.
 const MARKER_MIN_CHARS: usize = 12;
 
@@ -46,6 +48,7 @@ pub(super) fn faults(scenario: &Scenario, agencies: &[AgencyId]) -> Vec<(usize, 
     found.reviews();
     found.troubles();
     found.openings();
+    found.life();
     found.checks();
     found.faults.sort();
     found.faults
@@ -354,10 +357,16 @@ impl Found<'_> {
                     let what = format!("{} levels for {n_people} people", check.levels.len());
                     self.fault(row, what);
                 }
+                if check.uprated.is_none() {
+                    self.fault(row, "a matrix says who is `uprated`");
+                }
+            } else if !check.levels.is_empty() {
+                let at = Spanned::new(0..0, ());
+                self.fault(&at, format!("the check at {} has levels and no matrix", check.at));
             }
-            for label in check.uprated.iter().chain(&check.divergence).chain(&check.no_divergence) {
-                self.label(label);
-            }
+            let people = check.uprated.iter().flatten().chain(&check.divergence);
+            people.chain(&check.no_divergence).for_each(|label| self.label(label));
+            self.life_of(check);
             for gates in &check.gates {
                 gates.people.iter().for_each(|label| self.label(label));
             }

@@ -1,8 +1,9 @@
 //! What happens in a scenario, in order.
 
 use super::{
-    Accept, Acknowledge, Assertion, At, Away, Check, Confirm, Consent, HubRestart, LogFull, Open,
-    Rating, Release, Review, Scenario,
+    Accept, Acknowledge, Assertion, At, Away, Check, Close, Confirm, Consent, Happening, History,
+    HubRestart, Leader, LogFull, Meeting, Open, Planned, Progress, Rating, Release, Review,
+    Scenario, Waive,
 };
 
 /// One thing that happens.
@@ -18,6 +19,8 @@ pub enum Event<'a> {
     Room(&'a LogFull),
     /// The hub is killed and starts again.
     HubRestart(&'a HubRestart),
+    /// Earlier contacts are recorded.
+    History(&'a History),
     /// Links are signed.
     Confirm(&'a Confirm),
     /// Colours are given.
@@ -26,8 +29,22 @@ pub enum Event<'a> {
     Assertion(&'a Assertion),
     /// A person's own agreement is recorded.
     Consent(&'a Consent),
+    /// An action is planned.
+    Planned(&'a Planned),
     /// An action is accepted.
     Accept(&'a Accept),
+    /// An action comes to an end.
+    Progress(&'a Progress),
+    /// Something that happened is recorded.
+    Happening(&'a Happening),
+    /// Somebody leads.
+    Leader(&'a Leader),
+    /// A meeting is recorded.
+    Meeting(&'a Meeting),
+    /// An answer is not waited for.
+    Waive(&'a Waive),
+    /// Somebody closes it, or tries to.
+    Close(&'a Close),
     /// Detail was taken back, and its recipient acknowledges that.
     Acknowledge(&'a Acknowledge),
     /// The enquiry is compared with what has to be so.
@@ -53,12 +70,20 @@ impl Scenario {
         events.extend(fills.map(|e| (e.from, Event::Fill(e))));
         events.extend(self.log_full.iter().map(|e| (e.until, Event::Room(e))));
         events.extend(self.hub_restart.iter().map(|e| (e.at, Event::HubRestart(e))));
+        events.extend(self.history.iter().map(|e| (e.at, Event::History(e))));
         events.extend(self.confirm.iter().map(|e| (e.at, Event::Confirm(e))));
         let given = self.rating.iter().filter(|rating| !rating.at.is_before_start());
         events.extend(given.map(|e| (e.at, Event::Rating(e))));
         events.extend(self.assertion.iter().map(|e| (e.at, Event::Assertion(e))));
         events.extend(self.consent.iter().map(|e| (e.at, Event::Consent(e))));
+        events.extend(self.action.iter().map(|e| (e.at, Event::Planned(e))));
         events.extend(self.accept.iter().map(|e| (e.at, Event::Accept(e))));
+        events.extend(self.progress.iter().map(|e| (e.at, Event::Progress(e))));
+        events.extend(self.event.iter().map(|e| (e.at, Event::Happening(e))));
+        events.extend(self.lead.iter().map(|e| (e.at, Event::Leader(e))));
+        events.extend(self.meeting.iter().map(|e| (e.at, Event::Meeting(e))));
+        events.extend(self.waive.iter().map(|e| (e.at, Event::Waive(e))));
+        events.extend(self.close.iter().map(|e| (e.at, Event::Close(e))));
         events.extend(self.acknowledge.iter().map(|e| (e.at, Event::Acknowledge(e))));
         events.extend(self.check.iter().map(|e| (e.at, Event::Check(e))));
         events.extend(self.release.iter().map(|e| (e.at, Event::Release(e))));

@@ -8,7 +8,7 @@ use brag_common::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Spanned;
 
-use super::At;
+use super::{At, ClockStands, Mark};
 
 /// What has to be so at a time.
 #[derive(Debug, Deserialize)]
@@ -16,21 +16,38 @@ use super::At;
 pub struct Check {
     /// When.
     pub at: At,
-    /// What every agency has said, in the order of the people.
+    /// What every agency has said, in the order of the people; empty: cells, levels and rules are not looked at.
+    #[serde(default)]
     pub matrix: BTreeMap<Spanned<AgencyId>, Vec<Cell>>,
-    /// The people's levels, in their order.
+    /// The people's levels, in their order; they belong to the matrix.
+    #[serde(default)]
     pub levels: Vec<Level>,
     /// Gates.
     #[serde(default)]
     pub gates: Vec<Gates>,
-    /// Labels of exactly those whose level is above the referrer's colour.
-    pub uprated: Vec<Spanned<String>>,
+    /// Labels of exactly those whose level is above the referrer's colour; absent, as only without a matrix: not looked at.
+    pub uprated: Option<Vec<Spanned<String>>>,
     /// Labels of people whose ratings are two steps or more apart.
     #[serde(default)]
     pub divergence: Vec<Spanned<String>>,
     /// Labels of people whose ratings are not.
     #[serde(default)]
     pub no_divergence: Vec<Spanned<String>>,
+    /// Flags that have to stand.
+    #[serde(default)]
+    pub flags: Vec<Spanned<Mark>>,
+    /// Flags that must not stand.
+    #[serde(default)]
+    pub no_flags: Vec<Spanned<Mark>>,
+    /// How clocks have to stand.
+    #[serde(default)]
+    pub clocks: Vec<ClockStands>,
+    /// Exactly what has to stand in the way of closing; absent: it is not looked at.
+    pub unmet: Option<Vec<Spanned<Mark>>>,
+    /// Who has to lead; absent: it is not looked at.
+    pub lead: Option<Spanned<AgencyId>>,
+    /// Whether it has to be closed; absent: it is not looked at.
+    pub closed: Option<bool>,
 }
 
 /// Gates of some people.

@@ -106,6 +106,12 @@ fn every_scenario_reads_and_starts_on_its_day() {
         let scenario = read.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(scenario.starts_at().to_string(), starts_at);
     }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/s4x.toml");
+    let read = Scenario::parse(&file, &std::fs::read_to_string(&file).unwrap(), &agencies());
+    assert_eq!(
+        read.unwrap_or_else(|e| panic!("{e}")).starts_at(),
+        "2027-03-05T22:10:00Z".parse().unwrap()
+    );
 }
 
 #[test]
@@ -136,7 +142,7 @@ fn events_come_in_order_of_time() {
 
 #[test]
 fn times_are_relative_to_the_start() {
-    for text in ["", "2h", "+", "+2", "+2x", "+0h", "11:05", "+400d", "+2m3h"] {
+    for text in ["", "2h", "+", "+2", "+2x", "+0h", "11:05", "+400d", "+2m3h", "+1s2m"] {
         assert!(text.parse::<At>().is_err(), "{text}");
     }
     let start: Timestamp = "2027-02-09T08:40:00Z".parse().unwrap();
@@ -144,4 +150,116 @@ fn times_are_relative_to_the_start() {
     assert_eq!(at("+2h25m"), "2027-02-09T11:05:00Z");
     assert_eq!(at("-13h25m"), "2027-02-08T19:15:00Z");
     assert_eq!(at("+14d"), "2027-02-23T08:40:00Z");
+    assert_eq!(at("+24h50m1s"), "2027-02-10T09:30:01Z");
+    for text in ["+1d0h50m01s", "-13h25m", "+2h05m"] {
+        let moment = text.parse::<At>().unwrap().after(start);
+        assert_eq!(At::of(moment, start).to_string(), text);
+    }
+}
+
+#[test]
+fn refuses_steps_of_an_enquirys_life_that_can_not_be() {
+    let s4 = include_str!("../../scenarios/s4.toml");
+    let cases = [
+        ("id = \"A-5\"", "id = \"A-4\"", "the action `A-4` is planned twice"),
+        ("owner = \"DAS\"", "owner = \"P1\"", "nobody of the family owns an action"),
+        ("owner = \"POL\"", "owner = \"XYZ\"", "`XYZ` is no party, no label and not `family`"),
+        ("action = \"A-3\"", "action = \"A-7\"", "no such action is planned before"),
+        ("refused = \"CLOSE_BLOCKED\"", "refused = \"NO\"", "refused with NFA_BLOCKED or CLOSE"),
+        (
+            "\"uprated P3\", \"uprated P4\", \"rec",
+            "\"uprated P9\", \"rec",
+            "`uprated P9` is not about",
+        ),
+        (
+            "unmet = []",
+            "unmet = [\"missing_rating P3 EDU\"]",
+            "is not about an agency, a person",
+        ),
+    ];
+    let mut text = s4.to_owned();
+    for (from, to, _) in cases {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    text.push_str("[[waive]]\nat = \"-1h\"\nagency = \"MHT\"\nperson = \"P1\"\nreason = \"no\"\n");
+    let found = faults(&text);
+    let early = "what co-ordinators record is recorded after the start";
+    for what in cases.map(|(_, _, what)| what).into_iter().chain([early]) {
+        assert!(found.contains(what), "{what} is not in:\n{found}");
+    }
+}
+
+#[test]
+fn a_flag_is_a_word_and_what_it_is_about() {
+    let mark = |text: &str| text.parse::<Mark>().unwrap_or_else(|e| panic!("{e}"));
+    for text in ["", " P1", "Uprated", "uprated  P1", "a B C D", "s47 "] {
+        assert!(text.parse::<Mark>().is_err(), "{text}");
+    }
+    let found = Mark::found("missing_rating", "MHT", "P1");
+    assert_eq!(found.to_string(), "missing_rating MHT P1");
+    for text in
+        ["missing_rating", "missing_rating MHT", "missing_rating P1", "missing_rating MHT P1"]
+    {
+        assert!(mark(text).means(&found), "{text}");
+    }
+    for text in ["uprated", "missing_rating POL", "missing_rating MHT P2"] {
+        assert!(!mark(text).means(&found), "{text}");
+    }
+    assert!(!mark("uprated P1").means(&Mark::found("uprated", "", "")));
+}
+
+/// A folder with S4 and a variant of it.
+fn a_variant(text: &str) -> Result<Scenario, Faults> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s4.toml"), include_str!("../../scenarios/s4.toml")).unwrap();
+    Scenario::parse(&folder.path().join("v.toml"), text, &agencies())
+}
+
+#[test]
+fn refuses_a_variant_with_faults_and_names_the_file_and_line_of_each() {
+    let cases = [
+        ("[variant]\nof = \"s4.toml\"", "v.toml:1: a variant is `of` another file"),
+        ("[variant]\nof = \"s9.toml\"\nuntil = \"+1h\"", "v.toml:2: can not read `s9.toml`"),
+        ("[variant]\nof = \"s4.toml\"\nuntil = \"Monday\"", "v.toml:3: `Monday` is not a time"),
+        (
+            "[variant]\nof = \"s4.toml\"\nuntil = \"+1h\"\n[[clos]]",
+            "v.toml:4: unknown field `clos`",
+        ),
+        (
+            "[variant]\nof = \"s4.toml\"\nuntil = \"+1h\"\n[[waive]]\nat = \"+2h\"\nagency = \"XYZ\"\nperson = \"P1\"\nreason = \"x\"",
+            "v.toml:6: XYZ is not a party",
+        ),
+        // The rest of S4 is left out, and with it the plan that its variant goes on with.
+        (
+            "[variant]\nof = \"s4.toml\"\nuntil = \"+1h\"\n[[progress]]\nat = \"+2h\"\naction = \"A-3\"\nstate = \"done\"",
+            "v.toml:6: no such action is planned before",
+        ),
+        ("title = 3\n[variant]\nof = \"s4.toml\"\nuntil = \"+1h\"", "v.toml:1: invalid type"),
+    ];
+    for (text, what) in cases {
+        let found = a_variant(text).unwrap_err().to_string();
+        assert!(found.contains(what), "{what} is not in:\n{found}");
+    }
+}
+
+#[test]
+fn a_variant_is_another_file_until_a_time_and_then_itself() {
+    let whole = include_str!("../../scenarios/s4.toml");
+    let whole = Scenario::parse(Path::new("s4.toml"), whole, &agencies()).unwrap();
+    let text = "title = \"Other\"\n[variant]\nof = \"s4.toml\"\nuntil = \"+17h20m\"\n[[check]]\nat = \"+25h\"\nclosed = false\n";
+    let variant = a_variant(text).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(variant.title, "Other");
+    assert_eq!(
+        (variant.person.len(), variant.record.len()),
+        (whole.person.len(), whole.record.len())
+    );
+    let until: At = "+17h20m".parse().unwrap();
+    let before = |scenario: &Scenario| {
+        scenario.events().into_iter().map(|(at, _)| at).filter(|at| *at < until).count()
+    };
+    assert_eq!(before(&variant), before(&whole));
+    assert_eq!(variant.events().len(), before(&whole) + 1);
+    assert!(whole.events().len() > before(&whole) + 5);
+    assert!(variant.flags.all().next().is_some(), "what is not said anew stays");
 }

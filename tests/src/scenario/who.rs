@@ -19,6 +19,8 @@ pub struct Referral {
     pub agency: Spanned<AgencyId>,
     /// Its reference.
     pub reference: String,
+    /// How it came, in a word of the trade; absent: not said.
+    pub source: Option<Spanned<String>>,
     /// When it happened.
     pub incident: At,
     /// When the referral was received; absent: at the start.

@@ -121,8 +121,20 @@ actions! {
     HoldSet = "hold_set";
     /// A person lifted a legal hold.
     HoldLifted = "hold_lifted";
-    /// An action of the plan was proposed, accepted or done.
+    /// An action of the plan was proposed, accepted, done or dropped; `decision` says which when the hub's staff recorded it.
     PlanChanged = "plan_changed";
+    /// Something that a person has to see came about in an enquiry; `decision` is the flag's word.
+    FlagRaised = "flag_raised";
+    /// A flag does not stand any more.
+    FlagCleared = "flag_cleared";
+    /// Something that happened was recorded; `decision` is its word.
+    EventRecorded = "event_recorded";
+    /// It was recorded which agency, `peer`, leads an enquiry.
+    LeadNamed = "lead_named";
+    /// A meeting has discussed an enquiry; `peer` chaired.
+    MeetingHeld = "meeting_held";
+    /// A recommended answer is not waited for.
+    AnswerWaived = "answer_waived";
     /// A member of staff said that an enquiry concerns their own family or friends.
     ConflictDeclared = "conflict_declared";
     /// A request was refused before any decision: unknown peer, replay, past its deadline, over its budget, against a rule.
