@@ -16,6 +16,7 @@
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`reconcile`]: both sides of every exchange beside each other, and what is found when one is left out or altered
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
+//! - [`news`]: what the hub tells agencies of an enquiry, and who reads it
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`witness`]: logs that see each other, detail that waits for it, and logs that are not what they were
@@ -55,6 +56,7 @@ mod load;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
+mod news;
 mod node_process;
 mod other_verifier;
 mod over_versions;
