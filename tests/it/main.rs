@@ -33,6 +33,7 @@
 //! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
 //! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
+//! - [`life`]: from opening to close: who must answer, what is recorded, what stands in the way, and that a restart changes none of it
 //! - [`existence`]: below the threshold nothing tells whether anything is held
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
@@ -51,6 +52,7 @@ mod erasure;
 mod existence;
 mod identity;
 mod keys;
+mod life;
 mod lint;
 mod load;
 mod log_failure;
