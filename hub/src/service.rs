@@ -27,7 +27,9 @@ use crate::{
     conflict, deliver, enquiry, epochs, evaluate, find_person,
     guard::{Refusal, SignedIn},
     hub::Shared,
-    identity_review, release, view,
+    identity_review, release,
+    report::subject_access,
+    view,
 };
 
 /// The services, by their full names, for gRPC health.
@@ -35,6 +37,7 @@ pub const NAMES: &[&str] = &[
     "brag.v1.HubService",
     "brag.v1.CoordinatorService",
     "brag.v1.AuditService",
+    subject_access::service::NAME,
     wire::records::NAME,
     witness::grpc::NAME,
 ];
