@@ -84,7 +84,7 @@ pub type Staff = staff::Staff<Role, ConfigPath>;
 pub enum Role {
     /// Opens enquiries and requests detail.
     Coordinator,
-    /// Reads the log and its alerts, and finds what was exchanged about a person, for subject access; nothing else.
+    /// Reads the log and its alerts, finds what was exchanged about a person, and answers that person (subject access); nothing else.
     Auditor,
     /// Holds and erases enquiries, and sees nothing of what is in them.
     Governance,

@@ -28,10 +28,10 @@ pub mod nfa_audit;
 pub mod period;
 pub mod policy;
 pub mod signed;
+pub mod subject_access;
 pub mod terms;
 #[cfg(test)]
 pub(crate) mod testkit;
-pub mod subject_access;
 pub mod text;
 pub mod texts;
 pub mod waiting;

@@ -20,8 +20,8 @@ pub mod shapes;
 
 use findable::{Blinded, Findable};
 use shapes::{
-    AccessRecord, CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
-    FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
+    AccessRecord, CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord,
+    EpochsRecord, FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
     RatingChangeRecord, ReleaseRecord, StatementRecord,
 };
 

@@ -10,9 +10,7 @@ use brag_common::{
     status::code_of,
     time::{SystemClock, Timestamp},
     tls::{ClientTls, connect, with_deadline},
-    wire::pb::{
-        self, DocumentForm, subject_access_service_client::SubjectAccessServiceClient,
-    },
+    wire::pb::{self, DocumentForm, subject_access_service_client::SubjectAccessServiceClient},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use tonic::{

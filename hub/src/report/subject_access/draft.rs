@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use brag_common::{
-    agreement::Agreement,
-    audit::entry::Digest,
-    id::AgencyId,
-    matching::identity::Identity,
+    agreement::Agreement, audit::entry::Digest, id::AgencyId, matching::identity::Identity,
 };
 
 use super::{
@@ -94,7 +91,10 @@ impl Draft {
             .block(Block::Facts(vec![
                 ("Enquiries found".to_owned(), self.n_held.to_string()),
                 ("Of these unclear".to_owned(), self.n_unclear.to_string()),
-                ("Safety profile".to_owned(), if self.is_safe() { "APPLIES" } else { "no" }.to_owned()),
+                (
+                    "Safety profile".to_owned(),
+                    if self.is_safe() { "APPLIES" } else { "no" }.to_owned(),
+                ),
             ]));
         if self.is_safe() { self.notes_on_safety(section) } else { self.notes_on_analyses(section) }
     }

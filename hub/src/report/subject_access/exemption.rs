@@ -1,9 +1,6 @@
 //! Why something is left out of an answer: codes with their titles. The program proposes; people decide.
 
-use brag_common::{
-    agreement::PartyType,
-    rating::Topic,
-};
+use brag_common::{agreement::PartyType, rating::Topic};
 
 /// Why something is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,9 +37,7 @@ impl Exemption {
             Self::ThirdParty => {
                 "about another person too (UK GDPR Article 15(4); DPA 2018 Schedule 2 paragraph 16)"
             }
-            Self::Crime => {
-                "prevention and detection of crime (DPA 2018 Schedule 2 paragraph 2)"
-            }
+            Self::Crime => "prevention and detection of crime (DPA 2018 Schedule 2 paragraph 2)",
             Self::SeriousHarm => {
                 "serious harm: the opinion of the appropriate professional is needed first (DPA 2018 Schedule 3 Parts 2 to 4)"
             }

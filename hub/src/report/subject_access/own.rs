@@ -355,7 +355,11 @@ impl Making<'_> {
     fn others(&mut self, about: &About) {
         let whole = &about.whole;
         let people = whole.record.people.iter().filter(|one| one.person != about.person).count();
-        self.out.add("another person of an enquiry, with all about them", Exemption::ThirdParty, people);
+        self.out.add(
+            "another person of an enquiry, with all about them",
+            Exemption::ThirdParty,
+            people,
+        );
         let links = whole
             .record
             .links
@@ -365,7 +369,11 @@ impl Making<'_> {
         self.out.add("a link between you and another person", Exemption::ThirdParty, links);
         let challenges =
             whole.challenges.iter().filter(|(_, one)| one.person == about.person).count();
-        self.out.add("what an agency asked another about a colour", Exemption::ThirdParty, challenges);
+        self.out.add(
+            "what an agency asked another about a colour",
+            Exemption::ThirdParty,
+            challenges,
+        );
         let again = usize::from(whole.record.again_because.is_some());
         self.out.add("why an enquiry was opened again", Exemption::ThirdParty, again);
         for statement in about.statements() {

@@ -304,11 +304,14 @@ fn is_over(record: &AccessRecord, now: Timestamp) -> bool {
 async fn forget_old(shared: &Shared) -> Result<(), Refusal> {
     let now = shared.clock.now();
     let forget = shared.store.run(move |store| {
-        let mut change = Change::new();
-        let all = store.access_requests()?;
-        for (request, _) in all.iter().filter(|(_, record)| is_over(record, now)) {
-            change.access_request_is_over(*request);
+        let all = store.access_requests()?.into_iter();
+        let over: Vec<u64> =
+            all.filter(|(_, record)| is_over(record, now)).map(|(request, _)| request).collect();
+        if over.is_empty() {
+            return Ok(());
         }
+        let mut change = Change::new();
+        over.into_iter().for_each(|request| change.access_request_is_over(request));
         store.commit(change)
     });
     Ok(forget.await?)

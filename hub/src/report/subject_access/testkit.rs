@@ -43,9 +43,7 @@ pub(super) fn called(given: &str, family: &str) -> Identity {
     Identity::new(IdentityParts {
         names: vec![Name::new(NameKind::Current, given, family).unwrap()],
         birth: BirthDate::parse("1988-04-17").unwrap(),
-        addresses: vec![
-            Address::new(Some("7 Quarryside"), Some("ZZ9 3AB"), None, None).unwrap(),
-        ],
+        addresses: vec![Address::new(Some("7 Quarryside"), Some("ZZ9 3AB"), None, None).unwrap()],
         ..IdentityParts::default()
     })
     .unwrap()

@@ -95,7 +95,7 @@ fn whoever_poses_risk_by_any_word_of_anybody_is_answered_safely() {
 
 #[test]
 fn a_child_and_a_bystander_of_somebody_who_poses_risk_are_answered_safely_and_who_is_at_risk_is_not()
-{
+ {
     assert_eq!(because(&family().about("P3")), Some(Because::Child));
     assert_eq!(because(&family().about("P4")), Some(Because::Bystander));
     assert_eq!(because(&family().about("P1")), None);
@@ -118,8 +118,15 @@ fn one_unclear_enquiry_among_others_is_cause_enough_and_is_not_shown() {
     assert!(!draft.is_safe());
     assert!(text(&draft.document).contains("nothing is kept that is known to be about you"));
     let left_out = rows(&draft.document, "left-out-table");
-    assert_eq!(left_out, [["an enquiry", "1", "IDENTITY_UNCLEAR",
-        "not settled that it is about this person, so no answer to this request"]]);
+    assert_eq!(
+        left_out,
+        [[
+            "an enquiry",
+            "1",
+            "IDENTITY_UNCLEAR",
+            "not settled that it is about this person, so no answer to this request"
+        ]]
+    );
 }
 
 /// P1 of the family, as agencies have answered about her and others.
@@ -152,11 +159,21 @@ fn who_is_at_risk_gets_their_own_ratings_decisions_recipients_and_sources_and_no
     assert_eq!(
         rows(document, "enquiry-1-ratings"),
         [
-            ["Housing service (HOU)", "green", day, "Tenancy matters only. No reports of disturbance this year."],
+            [
+                "Housing service (HOU)",
+                "green",
+                day,
+                "Tenancy matters only. No reports of disturbance this year."
+            ],
             ["Exampleshire Police (POL)", "amber", day, "left out: THIRD_PARTY"],
             ["Exampleshire Health (HLT)", "amber", day, "left out: DPA18_SCH3"],
             ["Domestic abuse service (DAS)", "red", day, "left out: THIRD_PARTY"],
-            ["an agency, from what it knows of another person", "red", day, "left out: THIRD_PARTY"],
+            [
+                "an agency, from what it knows of another person",
+                "red",
+                day,
+                "left out: THIRD_PARTY"
+            ],
         ]
         .map(|row| row.map(str::to_owned).to_vec())
         .map(with_names)
@@ -203,7 +220,7 @@ fn with_names(mut row: Vec<String>) -> Vec<String> {
 
 #[test]
 fn an_analysis_is_included_when_asked_for_but_never_by_way_of_another_naming_somebody_or_of_a_child()
-{
+ {
     let why = |document: &Document, agency: &str| {
         let rows = rows(document, "enquiry-1-ratings");
         let row = rows.into_iter().find(|row| row[0].ends_with(&format!("({agency})")));
@@ -228,7 +245,10 @@ fn an_analysis_is_included_when_asked_for_but_never_by_way_of_another_naming_som
         (Colour::Green, "Well housed.", &[Topic::Housing]),
         None,
     );
-    assert_eq!(why(&draft(&alone.about("P1"), &["HOU"]).document, "HOU"), "left out: DPA18_SCH3_P5");
+    assert_eq!(
+        why(&draft(&alone.about("P1"), &["HOU"]).document, "HOU"),
+        "left out: DPA18_SCH3_P5"
+    );
 }
 
 #[test]
@@ -261,7 +281,8 @@ struct Said {
 
 fn said() -> impl Strategy<Value = Said> {
     let agency = 0..AGENCIES.len();
-    let rating = (agency.clone(), 1..4_usize, 0..4_usize, 0..11_usize, prop::option::of(1..4_usize));
+    let rating =
+        (agency.clone(), 1..4_usize, 0..4_usize, 0..11_usize, prop::option::of(1..4_usize));
     let request = (agency.clone(), 1..4_usize, agency.clone(), 0..Reason::ALL.len() + 1);
     let fact = (agency, 0..4_usize, 1..4_usize);
     (
