@@ -83,7 +83,7 @@ mod tests {
         "2027-02-09T09:00:00Z".parse().unwrap()
     }
 
-    fn code(outcome: Result<(), Refusal>) -> &'static str {
+    fn code(outcome: &Result<(), Refusal>) -> &'static str {
         use brag_common::status::PeerFacing as _;
         outcome.as_ref().map_or_else(Refusal::code, |()| "done")
     }
@@ -92,17 +92,17 @@ mod tests {
     fn whoever_asked_a_second_time_and_another_draft_are_refused_and_two_others_approve() {
         let (mut record, draft) = (asked(), Digest::of(b"draft"));
         let by = |record: &mut AccessRecord, who: &str, read| {
-            code(approve(record, (&who.parse().unwrap(), now()), read, draft))
+            code(&approve(record, (&who.parse().unwrap(), now()), read, draft))
         };
         assert_eq!(by(&mut record, "a.asker", draft), "own_request");
         assert_eq!(by(&mut record, "b.first", Digest::of(b"other")), "draft_changed");
-        assert_eq!(code(enough(&record, draft, 1)), "approvals_missing");
+        assert_eq!(code(&enough(&record, draft, 1)), "approvals_missing");
         assert_eq!(by(&mut record, "b.first", draft), "done");
         assert_eq!(by(&mut record, "b.first", draft), "approved_already");
-        assert_eq!(code(enough(&record, draft, needed(false))), "done");
-        assert_eq!(code(enough(&record, draft, needed(true))), "approvals_missing");
+        assert_eq!(code(&enough(&record, draft, needed(false))), "done");
+        assert_eq!(code(&enough(&record, draft, needed(true))), "approvals_missing");
         assert_eq!(by(&mut record, "c.second", draft), "done");
-        assert_eq!(code(enough(&record, draft, needed(true))), "done");
+        assert_eq!(code(&enough(&record, draft, needed(true))), "done");
     }
 
     #[test]
@@ -110,9 +110,9 @@ mod tests {
         let (mut record, first, second) = (asked(), Digest::of(b"1"), Digest::of(b"2"));
         let who: StaffName = "b.first".parse().unwrap();
         approve(&mut record, (&who, now()), first, first).unwrap();
-        assert_eq!(code(enough(&record, second, 1)), "approvals_missing");
+        assert_eq!(code(&enough(&record, second, 1)), "approvals_missing");
         approve(&mut record, (&who, now()), second, second).unwrap();
         assert_eq!(record.approvals.len(), 1);
-        assert_eq!(code(enough(&record, first, 1)), "approvals_missing");
+        assert_eq!(code(&enough(&record, first, 1)), "approvals_missing");
     }
 }
