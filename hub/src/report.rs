@@ -1,6 +1,7 @@
-//! Documents for information governance, made from copies of the audit logs and the signed agreement.
+//! Documents for information governance, made from copies of the audit logs and the signed agreement; and one for the person whom it is
+//! about, made by the running hub ([`subject_access`]).
 //!
-//! They are made by a command that reads files, not by the running hub: the files are copies in the hands of information
+//! The others are made by a command that reads files, not by the running hub: the files are copies in the hands of information
 //! governance, which may count them on any machine. Making one is therefore no entry in a log; reading enquiries and reports
 //! through the running programs is.
 //!
@@ -27,6 +28,7 @@ pub mod nfa_audit;
 pub mod period;
 pub mod policy;
 pub mod signed;
+pub mod subject_access;
 pub mod terms;
 #[cfg(test)]
 pub(crate) mod testkit;

@@ -8,6 +8,7 @@
 //! - [`load`]: the load benchmark, as the program it is, at a size at which its figures mean nothing
 //! - [`scenarios`]: what the demo makes of each scenario, beside the tables it was written from
 //! - [`reports`]: the documents of information governance, beside the tables of the scenarios whose logs they count
+//! - [`subject_access`]: what a person who asks for it is told, who approves it, and what gives nobody away
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`plan`]: actions that agencies accept
@@ -73,6 +74,7 @@ mod round;
 mod scenarios;
 mod scene;
 mod stand_in;
+mod subject_access;
 mod tidy;
 mod transcript;
 mod views;

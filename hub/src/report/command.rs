@@ -1,4 +1,5 @@
-//! `hub report`: reads files, writes one document. It needs no running program and no network.
+//! `hub report`: reads files, writes one document. It needs no running program and no network, but for `subject-access`, which calls a
+//! running hub.
 
 use std::{
     fs,
@@ -31,6 +32,7 @@ use super::{
     period::{Month, Period},
     policy::policy,
     signed::{NotSigned, Signed},
+    subject_access::command::{self as subject_access, SubjectAccessCommand},
     text::text,
     waiting::{self, Times},
 };
@@ -62,6 +64,13 @@ pub enum ReportCommand {
     /// Example: hub report nfa-audit --log logs/hub --agreement agreement.note --month 2027-02
     #[command(name = "nfa-audit", verbatim_doc_comment)]
     NfaAudit(NfaArgs),
+    /// Answer a person who asks what is held about them (Article 15), at a running hub; needs the role auditor
+    ///
+    /// One asks, others approve the draft, then it is issued. Each step is recorded in the hub's log.
+    ///
+    /// Example: hub report subject-access ask person.toml --profile me.toml
+    #[command(subcommand, name = "subject-access", verbatim_doc_comment)]
+    SubjectAccess(SubjectAccessCommand),
 }
 
 /// Which days.
@@ -210,6 +219,7 @@ pub fn run(command: &ReportCommand, stdout: &mut dyn Write) -> anyhow::Result<Ex
             write_out(&document, &args.form, stdout).map(|()| Exit::Done)
         }
         ReportCommand::NfaAudit(args) => make_nfa_audit(args, stdout),
+        ReportCommand::SubjectAccess(command) => subject_access::run(command, stdout),
     };
     match made {
         Err(error) if error.is::<NotSigned>() => {
@@ -360,7 +370,15 @@ fn write_out(document: &Document, form: &Form, stdout: &mut dyn Write) -> anyhow
     write_bytes(&bytes, form.out.as_deref(), stdout)
 }
 
-fn write_bytes(bytes: &[u8], out: Option<&Path>, stdout: &mut dyn Write) -> anyhow::Result<()> {
+/// Writes to a file, or to standard output.
+///
+/// # Errors
+/// When it can not be written.
+pub(super) fn write_bytes(
+    bytes: &[u8],
+    out: Option<&Path>,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<()> {
     match out {
         Some(out) => fs::write(out, bytes).with_context(|| format!("writing {}", out.display())),
         None => Ok(stdout.write_all(bytes)?),
