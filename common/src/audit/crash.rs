@@ -250,7 +250,7 @@ fn check(disk: Disk, lives: &[Life]) -> Result<(), Finding> {
                 let bodies = group.iter().copied().map(body).collect();
                 let told_too_early = (disk == Disk::AnswerFirst).then(|| group.clone());
                 acknowledged.extend(told_too_early.into_iter().flatten());
-                match writer.commit(vec![bodies]) {
+                match writer.commit(&[bodies]) {
                     Ok(_) => acknowledged.extend(group),
                     // As the writer's thread does: read the disk again, and go on when that works.
                     Err(_) if writer.reopen().is_ok() => {}
@@ -355,12 +355,12 @@ fn a_disk_that_failed_once_is_continued_behind_the_last_acknowledged_entry() {
     let model = Model { platter: Arc::clone(&platter), disk: Disk::Honest, selected: None };
     let open = || Writer::open(identity(1 << 20), Box::new(model.clone()));
     let (mut writer, _) = open().unwrap();
-    writer.commit(vec![vec![body(0)]]).unwrap();
+    writer.commit(&[vec![body(0)]]).unwrap();
     platter.lock().unwrap().fails_syncs = true;
-    writer.commit(vec![vec![body(1)]]).unwrap_err();
+    writer.commit(&[vec![body(1)]]).unwrap_err();
     platter.lock().unwrap().fails_syncs = false;
     writer.reopen().unwrap();
-    writer.commit(vec![vec![body(2)]]).unwrap();
+    writer.commit(&[vec![body(2)]]).unwrap();
     platter.lock().unwrap().cut_power(0, false);
     open().unwrap();
     assert_eq!(read_all(&mut model.clone()), [0, 2]);

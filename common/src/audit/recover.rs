@@ -172,7 +172,7 @@ mod tests {
         let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
         let (mut writer, n_cut_bytes) = Writer::open(identity(1), Box::new(storage)).unwrap();
         assert_eq!(n_cut_bytes, 0);
-        writer.commit(vec![vec![body(2), body(3)]]).unwrap();
+        writer.commit(&[vec![body(2), body(3)]]).unwrap();
         writer
     }
 

@@ -78,7 +78,7 @@ impl Writer {
     /// When the disk failed: no entry of any group counts, and [`Writer::reopen`] comes next.
     pub(crate) fn commit(
         &mut self,
-        groups: Vec<Vec<Body>>,
+        groups: &[Vec<Body>],
     ) -> io::Result<Vec<Result<u64, Oversized>>> {
         let mut write = Write::behind(&self.synced, &self.identity);
         let outcomes = groups.iter().map(|group| write.take(group, &self.identity)).collect();

@@ -205,7 +205,7 @@ async fn verify(
     let document: Value = serde_json::from_slice(&ran.await??)?;
     let wall_seconds = began.elapsed().as_secs_f64();
     let (cpu_after, _) = process::cpu(own)?;
-    let n_entries = document["summary"]["n_entries"].as_u64();
+    let n_entries = document["n_entries"].as_u64();
     anyhow::ensure!(document["status"] == "ok", "the log is not in order: {document}");
     Ok(Verified {
         n_entries: n_entries.context("no summary")?,

@@ -130,8 +130,8 @@ impl Loop {
     }
 
     fn commit(&mut self, mut batch: Vec<Job>) -> io::Result<()> {
-        let groups = batch.iter_mut().map(|job| std::mem::take(&mut job.bodies)).collect();
-        let committed = self.writer.commit(groups);
+        let groups: Vec<_> = batch.iter_mut().map(|job| std::mem::take(&mut job.bodies)).collect();
+        let committed = self.writer.commit(&groups);
         // Order matters: whoever is told of an entry finds it in the tree.
         match committed.and_then(|outcomes| Ok((outcomes, self.writer.tree()?))) {
             Ok((outcomes, tree)) => {
