@@ -1,17 +1,23 @@
-//! The load benchmark: real processes on loopback, measured, and compared with a floor taken in the same run.
+//! The load benchmark: the exchange and its parts, measured, and compared with a floor taken in the same run.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use brag_tests::{
-    load::matching::{self, Options},
+    load::{log, matching},
     player::Narrator,
 };
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use tempfile::TempDir;
 
 /// Measures the exchange at full size, and compares it with a floor taken in the same run.
 ///
-/// Starts real processes on this machine with invented people, and prints ratios first. It never judges: the targets,
-/// and what came of them, are in docs/performance.md. Build with --release, or the figures mean nothing.
+/// Works on this machine with invented people, and prints ratios first. It never judges: the targets, and what came of them, are in docs/performance.md. Build with --release, or the figures mean nothing.
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 struct Load {
@@ -26,6 +32,33 @@ enum What {
     /// The largest knows all people, the others a tenth and a hundredth of them. A million take about an hour of
     /// two cores, and 5 GB on the disk.
     Matching(MatchingArgs),
+    /// The audit log: appends by many writers beside a bare loop of group commit, and `log verify`
+    ///
+    /// A million entries take about 1.5 GB on the disk. Turns are short; take more runs on a machine that is shared.
+    Log(LogArgs),
+}
+
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// Entries of the log that is verified
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    entries: u64,
+    /// Callers, each of whom waits for its entry before it comes with the next
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    writers: usize,
+    /// How long a turn is
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// Turns of each, the bare loop and the log
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
+    /// Keep all data in a new folder in this one, on the disk that is meant [default: the system's folder for temporary
+    /// files]
+    #[arg(long, value_name = "DIR")]
+    below: Option<PathBuf>,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -50,8 +83,11 @@ struct MatchingArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Load { what: What::Matching(args) } = Load::parse();
-    match matching(&args).await {
+    let done = match Load::parse().what {
+        What::Matching(args) => matching(&args).await,
+        What::Log(args) => log(&args).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("load: {error:#}");
@@ -61,21 +97,42 @@ async fn main() -> ExitCode {
 }
 
 async fn matching(args: &MatchingArgs) -> anyhow::Result<()> {
-    let below = args.below.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::Builder::new().prefix("brag-load-").tempdir_in(below)?;
-    let options = Options {
+    let folder = new_folder(args.below.as_deref())?;
+    let options = matching::Options {
         folder: folder.path().to_owned(),
         n_people: args.people,
         n_evaluated: args.evaluate.unwrap_or(args.people).max(1),
         n_screens: args.screens,
     };
     let report = matching::run(&options, &Narrator::default()).await?;
+    print(&report, args.json, matching::text)
+}
+
+async fn log(args: &LogArgs) -> anyhow::Result<()> {
+    let folder = new_folder(args.below.as_deref())?;
+    let options = log::Options {
+        folder: folder.path().to_owned(),
+        n_entries: args.entries,
+        n_writers: args.writers.max(1),
+        turn: Duration::try_from_secs_f64(args.seconds)?,
+        n_runs: args.runs.max(1),
+    };
+    let report = log::run(&options, &Narrator::default()).await?;
+    print(&report, args.json, log::text)
+}
+
+fn new_folder(below: Option<&Path>) -> std::io::Result<TempDir> {
+    let below = below.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::Builder::new().prefix("brag-load-").tempdir_in(below)
+}
+
+fn print<R: Serialize>(report: &R, json: bool, text: fn(&R) -> String) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
-    if args.json {
-        serde_json::to_writer_pretty(&mut stdout, &report)?;
+    if json {
+        serde_json::to_writer_pretty(&mut stdout, report)?;
         writeln!(stdout)?;
     } else {
-        write!(stdout, "{}", matching::text(&report))?;
+        write!(stdout, "{}", text(report))?;
     }
     Ok(stdout.flush()?)
 }
