@@ -173,8 +173,9 @@ pub fn report(
         since: time(action.since_unix_ms),
     });
     let events = shown.events.iter().map(|event| {
-        let people = event.people.iter().map(|person| label(labels, person));
-        let about = people.chain([event.agency.as_str()]).filter(|text| !text.is_empty());
+        let people: BTreeSet<&str> = event.people.iter().map(|p| label(labels, p)).collect();
+        let about =
+            people.into_iter().chain([event.agency.as_str()]).filter(|text| !text.is_empty());
         let about: String = about.map(|text| format!(" {text}")).collect();
         format!("{} {}{about}", time(event.at_unix_ms).unwrap_or_default(), event.word)
     });
