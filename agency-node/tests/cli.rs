@@ -54,6 +54,7 @@ fn every_command_and_option_has_help() {
         "approve",
         "refuse",
         "inbox",
+        "news",
         "open",
         "acknowledge",
         "hold set",
@@ -99,6 +100,7 @@ fn a_command_that_is_not_one_exits_2() {
         &["rate", "E", "P", "--colour", "red", "--profile", "p.toml"],
         &["confirm-link", "E", "A", "neighbour", "B", "--profile", "p.toml"],
         &["assert", "E", "section-47", "--person", "P", "--judgement", "--profile", "p.toml"],
+        &["news", "--limit", "1001", "--profile", "p.toml"],
         &["approve", "W", "--redacted", "text", "--profile", "p.toml"],
         &["approve", "W", "--reason", "x", "--profile", "p.toml"],
         &["approve", "W", "--redacted", "-", "--reason", "x", "--as-redacted", "N"],
@@ -394,6 +396,8 @@ fn a_served_node_answers_its_staff_and_stops_cleanly_on_sigterm() {
     assert_eq!(json(&list), json!({"ratings": [], "reviews": [], "challenges": []}));
     let inbox = agency_node(&["inbox", "--profile", assessor.to_str().unwrap()]);
     assert_eq!(stdout(&inbox), "The inbox is empty.\n");
+    let news = agency_node(&["news", "--limit", "5", "--profile", assessor.to_str().unwrap()]);
+    assert_eq!(stdout(&news), "There is no news.\n");
 
     // A refusal by rule says its code and exits 3; something that is not there exits 1.
     let stranger = folder.profile("a.stranger", &endpoint);

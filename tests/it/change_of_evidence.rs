@@ -342,9 +342,10 @@ async fn x20_blue_with_evidence_of_domestic_abuse_is_missing_until_it_is_correct
         assert_eq!(code_of(&refused), Some("BLUE_NOT_PERMITTED_DA"), "{agency}");
     }
     let person = stage.enquiry.person("P1");
-    let show = stage.federation.show(&stage.enquiry.name).await;
     for agency in ["SMS", "CSC"] {
-        assert_eq!(status_of(&show, agency, &person), AnswerStatus::Pending, "{agency}");
+        let told =
+            stage.federation.until_status(&stage.enquiry, agency, "P1", AnswerStatus::Unable);
+        assert_eq!(told.await.reason, "BLUE_NOT_PERMITTED_DA", "{agency}");
     }
     assert!(stage.worklist_of("SMS").await.ratings.iter().any(|work| work.person == person));
     for agency in ["SMS", "CSC"] {

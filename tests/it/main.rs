@@ -16,6 +16,7 @@
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
 //! - [`reconcile`]: both sides of every exchange beside each other, and what is found when one is left out or altered
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
+//! - [`news`]: what the hub tells agencies of an enquiry, and who reads it
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`witness`]: logs that see each other, detail that waits for it, and logs that are not what they were
@@ -32,6 +33,7 @@
 //! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
 //! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
+//! - [`life`]: from opening to close: who must answer, what is recorded, what stands in the way, and that a restart changes none of it
 //! - [`existence`]: below the threshold nothing tells whether anything is held
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
@@ -50,11 +52,13 @@ mod erasure;
 mod existence;
 mod identity;
 mod keys;
+mod life;
 mod lint;
 mod load;
 mod log_failure;
 mod malicious_hub;
 mod malicious_node;
+mod news;
 mod node_process;
 mod other_verifier;
 mod over_versions;

@@ -11,11 +11,14 @@ use brag_common::{
         rewrite::rewrite,
         verify_dir,
     },
+    news::{News, NewsKind},
     time::SignedDuration,
     wire::pb::{self, AnswerStatus, Colour, ConsentAnswer, Decision},
 };
 use brag_tests::federation::{Enquiry, Federation, Holding, eventually, person_of};
 use serde_json::Value;
+
+use crate::news::put_news;
 
 const NODES: [&str; 3] = ["DAS", "CSC", "EHT"];
 
@@ -46,6 +49,7 @@ impl Played {
         played.agreed_and_taken_back().await;
         played.rated_and_challenged().await;
         played.reviewed().await;
+        played.told().await;
         played.settled().await;
         played
     }
@@ -130,6 +134,19 @@ impl Played {
                 desk.refuse(pb::RefuseRequest { work, reason }).await.unwrap();
             }
         }
+    }
+
+    /// News that CSC leads.
+    async fn told(&self) {
+        let Self { federation, enquiry } = self;
+        let now = federation.now();
+        let news = News::new(NewsKind::LeadNamed, now, "CSC", None).unwrap();
+        put_news(federation, enquiry, &["CSC"], &news);
+        eventually("CSC is told", async || {
+            let news = federation.assessor("CSC").news(pb::NewsRequest::default()).await;
+            (!news.unwrap().into_inner().items.is_empty()).then_some(())
+        })
+        .await;
     }
 
     async fn until_delivered(&self, agency: &str) {
@@ -223,6 +240,8 @@ async fn l7_what_one_side_leaves_out_or_writes_otherwise_is_named_by_its_kind_an
         (CSC, "detail_received", "receive", "node"),
         (HUB, "notice_relayed", "notice", "hub"),
         (CSC, "detail_retracted", "notice", "node"),
+        (HUB, "news_told", "news", "hub"),
+        (CSC, "news_received", "news", "node"),
         (HUB, "detail_retracted", "delivered_fact", "hub"),
         (CSC, "retraction_acknowledged", "delivered_fact", "node"),
         (CSC, "rating_given", "delivered_rating", "node"),

@@ -5,6 +5,7 @@ use brag_common::{
     audit::Entry,
     matching::identity::Identity,
     rating,
+    reason::Reason,
     status::code_of,
     wire::pb::{self, AnswerStatus, Colour, watch_response::Event},
 };
@@ -188,8 +189,30 @@ async fn blue_is_refused_where_there_is_evidence_of_domestic_abuse_and_other_col
     let refused = federation.try_rate("SMS", &enquiry, "P1", Colour::Blue, None).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(code_of(&refused), Some("BLUE_NOT_PERMITTED_DA"));
+    // Who waits for the answer sees why it does not come, until it does.
+    let cell = federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Unable).await;
+    assert_eq!(cell.reason, "BLUE_NOT_PERMITTED_DA");
+    federation.until_asked("SMS", &enquiry, "P1").await;
     federation.try_rate("SMS", &enquiry, "P1", Colour::Green, None).await.unwrap();
     federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Rated).await;
+    // A Blue in the place of a rating is refused, and the rating stands.
+    let refused = federation.try_rate("SMS", &enquiry, "P1", Colour::Blue, None).await.unwrap_err();
+    assert_eq!(code_of(&refused), Some("BLUE_NOT_PERMITTED_DA"));
+    let said = |log: Vec<Entry>, action: &str| -> Vec<Option<String>> {
+        let entries = log.into_iter().filter(|entry| entry.action.word() == action);
+        entries.map(|entry| entry.decision.map(|word| word.to_string())).collect()
+    };
+    let given = said(federation.log_of("SMS"), "rating_given");
+    assert_eq!(given, [Some("unable".to_owned()), None]);
+    let taken = said(federation.hub_log(), "rate_answered");
+    let times = |word: &str| taken.iter().filter(|said| said.as_deref() == Some(word)).count();
+    assert_eq!((times("unable"), times("rated")), (1, 1));
+    let why = |entry: &Entry| {
+        let unable = entry.decision.as_ref().is_some_and(|word| word.as_str() == "unable");
+        entry.reason.filter(|_| unable && entry.action.word() == "rate_answered")
+    };
+    let reasons: Vec<_> = federation.hub_log().iter().filter_map(why).collect();
+    assert_eq!(reasons, [Reason::BlueNotPermittedDa]);
     federation.finish().await;
 }
 

@@ -29,6 +29,9 @@ pub const AGREEMENT: &str = include_str!("../corpus/agreements/exampleshire/agre
 /// The hub's co-ordinator.
 pub const COORDINATOR: &str = "hub.coordinator";
 
+/// Another co-ordinator of the hub, who does not chair.
+pub const SECOND_COORDINATOR: &str = "hub.coordinator2";
+
 /// The hub's auditor.
 pub const AUDITOR: &str = "hub.auditor";
 /// The people who govern what the hub keeps.
@@ -238,6 +241,10 @@ witness = "keys/witness.key"
 [[staff]]
 name = "{COORDINATOR}"
 roles = ["coordinator", "chair"]
+
+[[staff]]
+name = "{SECOND_COORDINATOR}"
+roles = ["coordinator"]
 
 [[staff]]
 name = "{AUDITOR}"

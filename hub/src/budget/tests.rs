@@ -14,6 +14,7 @@ fn opened(minute: i64, by: &str, people: u32, reference: &str) -> OpeningRecord 
         reference: reference.to_owned(),
         incident_at: None,
         received_at: at(0),
+        source: None,
     };
     OpeningRecord { at: at(minute), by: by.parse().unwrap(), people, referral: lead(&referral) }
 }
