@@ -119,6 +119,18 @@ actions! {
     HoldLifted = "hold_lifted";
     /// An action of the plan was proposed, accepted or done.
     PlanChanged = "plan_changed";
+    /// The hub raised a flag of an enquiry, whose word is in `decision`: something that a person has to see.
+    FlagRaised = "flag_raised";
+    /// What a flag said does not hold any more.
+    FlagCleared = "flag_cleared";
+    /// Somebody recorded something that happened in an enquiry; `decision` is its word.
+    EventRecorded = "event_recorded";
+    /// Somebody said which agency leads.
+    LeadNamed = "lead_named";
+    /// Somebody recorded that a meeting had discussed an enquiry.
+    MeetingHeld = "meeting_held";
+    /// A recommended answer is not waited for any more, with a reason that stays in the store.
+    AnswerWaived = "answer_waived";
     /// A member of staff said that an enquiry concerns their own family or friends.
     ConflictDeclared = "conflict_declared";
     /// A request was refused before any decision: unknown peer, replay, past its deadline, over its budget, against a rule.
