@@ -38,6 +38,10 @@ use super::{
 };
 use crate::agreement_command::Exit;
 
+mod performance;
+
+use performance::{PerformanceArgs, ReAuditArgs, make_performance, make_re_audit};
+
 /// Which document to make.
 #[derive(Debug, Subcommand)]
 pub enum ReportCommand {
@@ -71,6 +75,21 @@ pub enum ReportCommand {
     /// Example: hub report subject-access ask person.toml --profile me.toml
     #[command(subcommand, name = "subject-access", verbatim_doc_comment)]
     SubjectAccess(SubjectAccessCommand),
+    /// How the exchange works: how soon agencies answer, how they rate, how enquiries end
+    ///
+    /// From the hub's log; with --config also what only its store has (colours, first colours, times of incidents). --shared withholds
+    /// small figures. --explain lists the log entries behind one figure.
+    ///
+    /// Example: hub report performance --log logs/hub --agreement agreement.note --month 2027-02 --format html --out february.html
+    #[command(verbatim_doc_comment)]
+    Performance(PerformanceArgs),
+    /// Enquiries that were closed twelve months before, for the follow-up audit
+    ///
+    /// From the hub's log; with --config also whether the same people were in a later enquiry.
+    ///
+    /// Example: hub report re-audit --log logs/hub --month 2028-02
+    #[command(name = "re-audit", verbatim_doc_comment)]
+    ReAudit(ReAuditArgs),
 }
 
 /// Which days.
@@ -220,6 +239,8 @@ pub fn run(command: &ReportCommand, stdout: &mut dyn Write) -> anyhow::Result<Ex
         }
         ReportCommand::NfaAudit(args) => make_nfa_audit(args, stdout),
         ReportCommand::SubjectAccess(command) => subject_access::run(command, stdout),
+        ReportCommand::Performance(args) => make_performance(args, stdout),
+        ReportCommand::ReAudit(args) => make_re_audit(args, stdout),
     };
     match made {
         Err(error) if error.is::<NotSigned>() => {
@@ -246,14 +267,7 @@ fn make_dpia(args: &DpiaArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let counted = Counted::of(&logs, &signed, &period)?;
     let exit = exit_of(&logs);
     if let Some(name) = &args.explain {
-        let Some((id, figure)) = counted.figures.named(name) else {
-            anyhow::bail!(
-                "there is no figure `{name}` in this report; the names stand beside the figures"
-            );
-        };
-        let as_json = args.form.json || args.form.format == Format::Json;
-        let explained = explain(id, figure, as_json)?;
-        write_bytes(explained.as_bytes(), args.form.out.as_deref(), stdout)?;
+        explained(&counted.figures, name, &args.form, stdout)?;
         return Ok(exit);
     }
     let evidence = Evidence {
@@ -357,6 +371,22 @@ fn hub_log(args: &LogArgs) -> anyhow::Result<Log> {
 
 fn exit_of(logs: &[Log]) -> Exit {
     if logs.iter().all(Log::is_in_order) { Exit::Done } else { Exit::VerificationFailed }
+}
+
+/// Writes the entries behind a figure in the place of the document.
+fn explained(
+    figures: &Figures,
+    name: &str,
+    form: &Form,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Some((id, figure)) = figures.named(name) else {
+        anyhow::bail!(
+            "there is no figure `{name}` in this report; the names stand beside the figures"
+        );
+    };
+    let explained = explain(id, figure, form.json || form.format == Format::Json)?;
+    write_bytes(explained.as_bytes(), form.out.as_deref(), stdout)
 }
 
 fn write_out(document: &Document, form: &Form, stdout: &mut dyn Write) -> anyhow::Result<()> {
