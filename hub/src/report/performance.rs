@@ -9,7 +9,7 @@ pub mod course;
 pub mod kept;
 pub mod measures;
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use brag_common::audit::entry::{Digest, Entry};
 
@@ -111,18 +111,15 @@ impl Reading {
 
 /// The document. `shared`: the form for others, without small figures and without counts to date.
 #[must_use]
-pub fn performance(counted: &Counted<'_>, shared: bool, store: Option<&Path>) -> Document {
+pub fn performance(counted: &Counted<'_>, shared: bool) -> Document {
     let known = if shared { asked(&counted.figures) } else { Vec::new() };
     let tables = Tables::new(&counted.figures, &counted.times, shared, &known);
     let mut facts = vec![("Period".to_owned(), format!("{}, days of local time", counted.period))];
     facts.extend(terms::facts(counted.signed));
     facts.push(("Log of hub".to_owned(), verdict(counted.log)));
-    let read = match store {
-        Some(config) => format!("read, with the configuration {}", config.display()),
-        None => "not read".to_owned(),
-    };
-    facts.push(("Store of hub".to_owned(), read));
-    let mut sections = vec![
+    let read = if counted.from_store.is_some() { "read" } else { "not read" };
+    facts.push(("Store of hub".to_owned(), read.to_owned()));
+    let sections = vec![
         status(counted, shared),
         summary(counted, &tables),
         time(&tables),
@@ -131,8 +128,8 @@ pub fn performance(counted: &Counted<'_>, shared: bool, store: Option<&Path>) ->
         endings(&tables),
         before(counted, &tables),
         course_of(&tables),
+        reading(),
     ];
-    sections.push(reading());
     Document {
         kind: "performance",
         title: "How the exchange works".to_owned(),

@@ -316,12 +316,15 @@ pub(crate) struct KeptEnquiryOf {
     earlier: Vec<EarlierRecord>,
 }
 
+/// A person with the referrer's first colour, and the agencies that rate them with their colours.
+pub(crate) type EnteredPerson<'a> = (&'a str, Option<&'a str>, &'a [(&'a str, &'a str)]);
+
 /// An enquiry that police have referred, an hour after the incident, with a round of four hours: its people, each with the referrer's
 /// first colour and ratings by agency, and earlier enquiries to which the first of them is linked.
 pub(crate) fn kept_enquiry(
     name: &str,
     opened_at: &str,
-    people: &[(&str, Option<&str>, &[(&str, &str)])],
+    people: &[EnteredPerson<'_>],
     earlier: &[&str],
 ) -> KeptEnquiryOf {
     let opened: Timestamp = opened_at.parse().unwrap();
@@ -393,17 +396,17 @@ pub(crate) fn store_of(enquiries: &[KeptEnquiryOf]) -> (Store, tempfile::TempDir
     (store, folder)
 }
 
-/// Puts enquiries into a store.
+/// Puts enquiries into a store, all at once.
 pub(crate) fn fill(store: &Store, enquiries: &[KeptEnquiryOf]) {
+    let mut change = Change::new();
     for one in enquiries {
-        let mut change = Change::new();
         change.enquiry(&one.name, &one.record).unwrap();
         for (agency, person, cell) in &one.cells {
             change.cell(&one.name, agency, person, cell).unwrap();
         }
         change.earlier(&one.name, &one.earlier).unwrap();
-        store.commit(change).unwrap();
     }
+    store.commit(change).unwrap();
 }
 
 /// What is wrong with a page as HTML: elements that are not closed in their order, attributes that are given twice or without quotes, names

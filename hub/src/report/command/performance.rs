@@ -94,7 +94,7 @@ pub(super) fn make_performance(
     if let Some(name) = &args.explain {
         explained(&counted.figures, name, &args.form, stdout)?;
     } else {
-        let document = performance(&counted, args.shared, args.store.config.as_deref());
+        let document = performance(&counted, args.shared);
         finish(&document, &args.form, &args.tables, stdout)?;
     }
     Ok(exit_of(&[log]))

@@ -8,7 +8,7 @@ use crate::{
     agreement_command::Exit,
     cli::{self, Cli},
     config::Config,
-    report::testkit::{Entries, agreement_file, fill, html_faults, kept_enquiry},
+    report::testkit::{EnteredPerson, Entries, agreement_file, fill, html_faults, kept_enquiry},
     store::Store,
 };
 
@@ -52,8 +52,7 @@ impl Office {
         let office = Self::new();
         let store = office.store();
         let ratings: &[(&str, &str)] = &[("POL", "green"), ("CSC", "red")];
-        let people: &[(&str, Option<&str>, &[(&str, &str)])] =
-            &[("p1", Some("green"), ratings), ("p2", None, &[])];
+        let people: &[EnteredPerson<'_>] = &[("p1", Some("green"), ratings), ("p2", None, &[])];
         fill(
             &store,
             &[
