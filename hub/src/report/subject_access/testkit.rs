@@ -79,6 +79,7 @@ impl Family {
                 reference: "INC-1".to_owned(),
                 incident_at: None,
                 received_at: at(),
+                source: None,
             },
             people: people.collect(),
             links: Vec::new(),
@@ -92,6 +93,8 @@ impl Family {
             earlier: Vec::new(),
             changes: Vec::new(),
             challenges: Vec::new(),
+            steps: Vec::new(),
+            flags: Vec::new(),
         };
         Self { whole }
     }
