@@ -256,6 +256,9 @@ impl Making<'_> {
         );
         let again = usize::from(whole.record.again_because.is_some());
         self.out.add("why an enquiry was opened again", Exemption::ThirdParty, again);
+        // Steps are told in texts about the whole family.
+        let steps = whole.steps.len();
+        self.out.add("a step of the enquiry: plan, meetings, notes", Exemption::ThirdParty, steps);
         for statement in about.statements() {
             match statement.body {
                 Body::Assertion(stated)
