@@ -2,6 +2,7 @@
 
 use brag_common::{
     agreement::LinkKind,
+    reason::Reason,
     status::code_of,
     wire::{pb, words},
 };
@@ -10,6 +11,7 @@ use super::{
     acts::{Play, once_told, refused},
     people::asked,
     report::Row,
+    seen::Seen,
 };
 use crate::scenario::{Accept, Assertion, Confirm, Rating, Threshold};
 
@@ -74,6 +76,14 @@ impl Play<'_> {
                     Err(status) => format!("refused {}", code_of(status).unwrap_or("(no code)")),
                 };
                 self.report.acts.push(Row::compare(what, format!("refused {code}"), found));
+                if code == Reason::BlueNotPermittedDa.code() {
+                    // The node tells the hub that it has refused a Blue.
+                    let cell = (agency.to_string(), self.reference(label));
+                    let told = |seen: &Seen| {
+                        seen.cells.get(&cell).is_some_and(|cell| cell.reason == *code)
+                    };
+                    self.until(&format!("the hub's knowledge of {agency}'s Blue"), told).await?;
+                }
                 continue;
             }
             let signed = signed.map_err(refused(&format!("{agency} rates {label}")))?;
