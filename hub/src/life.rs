@@ -54,8 +54,7 @@ impl Picture {
     pub fn of(case: &Case<'_>) -> Self {
         let missing = required::missing(case);
         let section_47 = clocks::section_47(case);
-        let to_chase =
-            required::to_chase(case, &missing, section_47.is_some_and(|clock| clock.waits()));
+        let to_chase = required::to_chase(case, &missing, section_47.is_some());
         let response = clocks::response(case, missing.is_empty().then(|| full_since(case)));
         Self { missing, to_chase, section_47, response }
     }

@@ -276,7 +276,7 @@ async fn a_hub_that_is_started_again_knows_every_flag_clock_and_step() {
 
     // Whoever was away when its time came finds that it has come.
     federation.stop_hub().await;
-    federation.advance(SignedDuration::from_hours(24));
+    federation.advance(SignedDuration::from_hours(24) + SignedDuration::from_secs(1));
     federation.start_hub().await;
     let show = federation
         .until(&enquiry, "the clock has run out", |show| {

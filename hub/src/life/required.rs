@@ -49,15 +49,15 @@ fn is_required(case: &Case<'_>, party: &Party, person: &PersonRef, any_red: bool
     }
 }
 
-/// Those of [`missing`] that have to be chased: the agency could not or would not answer, the round is over, or a section 47 clock
-/// runs, so that the decision will be made without it.
+/// Those of [`missing`] that have to be chased: the agency could not or would not answer, the round is over, or a section 47 clock has
+/// started, so that the decision is made without it.
 #[must_use]
 pub fn to_chase(
     case: &Case<'_>,
     missing: &BTreeSet<(AgencyId, PersonRef)>,
-    section_47_runs: bool,
+    section_47_started: bool,
 ) -> BTreeSet<(AgencyId, PersonRef)> {
-    let over = section_47_runs || case.now > case.record.answer_by;
+    let over = section_47_started || case.now > case.record.answer_by;
     let waits = |place: &&(AgencyId, PersonRef)| {
         over || case.matrix.get(*place).is_some_and(|cell| cell.state != State::Pending)
     };
