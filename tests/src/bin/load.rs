@@ -1,12 +1,20 @@
 //! The load benchmark: real processes on loopback, measured, and compared with a floor taken in the same run.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use brag_tests::{
-    load::matching::{self, Options},
+    load::{
+        day,
+        matching::{self, Options},
+    },
     player::Narrator,
 };
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 /// Measures the exchange at full size, and compares it with a floor taken in the same run.
 ///
@@ -26,6 +34,10 @@ enum What {
     /// The largest knows all people, the others a tenth and a hundredth of them. A million take about an hour of
     /// two cores, and 5 GB on the disk.
     Matching(MatchingArgs),
+    /// Lists, agendas and a restart of the hub with a day's enquiries, at fourteen agencies
+    ///
+    /// Every enquiry is about people of its own. Five hundred of four take about ten minutes of two cores.
+    Day(DayArgs),
 }
 
 #[derive(Debug, Args)]
@@ -48,10 +60,32 @@ struct MatchingArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct DayArgs {
+    /// Enquiries
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
+    enquiries: u16,
+    /// People in each enquiry
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=24))]
+    people: u8,
+    /// Calls of each kind
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    samples: u16,
+    /// Keep all data in a new folder in this one [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    below: Option<PathBuf>,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Load { what: What::Matching(args) } = Load::parse();
-    match matching(&args).await {
+    let done = match Load::parse().what {
+        What::Matching(args) => matching(&args).await,
+        What::Day(args) => day(&args).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("load: {error:#}");
@@ -60,9 +94,14 @@ async fn main() -> ExitCode {
     }
 }
 
+/// A new folder for all data of a run.
+fn new_folder(below: Option<&Path>) -> std::io::Result<tempfile::TempDir> {
+    let below = below.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::Builder::new().prefix("brag-load-").tempdir_in(below)
+}
+
 async fn matching(args: &MatchingArgs) -> anyhow::Result<()> {
-    let below = args.below.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::Builder::new().prefix("brag-load-").tempdir_in(below)?;
+    let folder = new_folder(args.below.as_deref())?;
     let options = Options {
         folder: folder.path().to_owned(),
         n_people: args.people,
@@ -70,12 +109,28 @@ async fn matching(args: &MatchingArgs) -> anyhow::Result<()> {
         n_screens: args.screens,
     };
     let report = matching::run(&options, &Narrator::default()).await?;
+    print(args.json, &report, matching::text)
+}
+
+async fn day(args: &DayArgs) -> anyhow::Result<()> {
+    let folder = new_folder(args.below.as_deref())?;
+    let options = day::Options {
+        folder: folder.path().to_owned(),
+        n_enquiries: args.enquiries.into(),
+        n_people: args.people.into(),
+        n_samples: args.samples.into(),
+    };
+    let report = day::run(&options, &Narrator::default()).await?;
+    print(args.json, &report, day::text)
+}
+
+fn print<R: Serialize>(json: bool, report: &R, text: fn(&R) -> String) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
-    if args.json {
-        serde_json::to_writer_pretty(&mut stdout, &report)?;
+    if json {
+        serde_json::to_writer_pretty(&mut stdout, report)?;
         writeln!(stdout)?;
     } else {
-        write!(stdout, "{}", matching::text(&report))?;
+        write!(stdout, "{}", text(report))?;
     }
     Ok(stdout.flush()?)
 }

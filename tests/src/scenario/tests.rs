@@ -171,11 +171,7 @@ fn refuses_steps_of_an_enquirys_life_that_can_not_be() {
             "\"uprated P9\", \"rec",
             "`uprated P9` is not about",
         ),
-        (
-            "unmet = []",
-            "unmet = [\"missing_rating P3 EDU\"]",
-            "is not about an agency, a person",
-        ),
+        ("unmet = []", "unmet = [\"missing_rating P3 EDU\"]", "is not about an agency, a person"),
     ];
     let mut text = s4.to_owned();
     for (from, to, _) in cases {

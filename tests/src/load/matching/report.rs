@@ -231,7 +231,7 @@ impl Report {
 }
 
 impl Machine {
-    fn this() -> anyhow::Result<Self> {
+    pub(in crate::load) fn this() -> anyhow::Result<Self> {
         let line = |file: &str, name: &str| -> anyhow::Result<String> {
             let text = fs::read_to_string(file)?;
             let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
