@@ -9,8 +9,9 @@ use prost::Message as _;
     reason = "cargo tells a build script where to write through the environment"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["types", "statement", "witness", "node", "hub", "records", "audit"]
-        .map(|name| format!("brag/v1/{name}.proto"));
+    let files =
+        ["types", "statement", "witness", "node", "hub", "records", "audit", "subject_access"]
+            .map(|name| format!("brag/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=brag");
     let descriptors = protox::compile(&files, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -538,7 +538,7 @@ impl DeskService for ForStaff {
         let listed = inform::list(&self.0, who.name(), limit).await.map_err(refused)?;
         let agreement = self.0.agreement.agreement();
         let items = listed.iter().map(|(enquiry, record)| {
-            let text = inform::sentence(&agreement, enquiry, &record.news);
+            let text = inform::sentence(agreement, enquiry, &record.news);
             news::item(enquiry, &record.news, record.received_at, text)
         });
         Ok(Response::new(pb::NewsResponse { items: items.collect() }))

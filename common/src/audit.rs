@@ -6,8 +6,8 @@
 //!
 //! INVARIANTS
 //! - [`Recorded`] exists only for an entry that has been written *and* synced.
-//! - Entries are signed, numbered without gaps and chained; nothing already acknowledged is ever
-//!   cut or rewritten by the program.
+//! - Writes are signed, entries numbered without gaps and chained; nothing already acknowledged is ever
+//!   cut or rewritten by the program. A write of several entries is in the log whole or not at all.
 //! - After an error of write or sync nothing is acknowledged until the disk has been read again.
 //!
 //! Reading order: [`entry`] is what is said, [`frame`] its bytes in a file, [`chain`] what makes a
@@ -33,6 +33,7 @@ pub mod reconcile;
 mod recover;
 #[cfg(feature = "test-util")]
 pub mod rewrite;
+mod segment;
 pub mod shard;
 pub mod storage;
 pub mod verify;

@@ -40,6 +40,7 @@ pub mod status;
 pub mod store_key;
 pub mod stored;
 pub mod telemetry;
+mod text_form;
 pub mod time;
 pub mod tlog;
 pub mod tls;

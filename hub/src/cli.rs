@@ -109,7 +109,7 @@ pub enum Cli {
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
     #[command(subcommand, verbatim_doc_comment)]
     Log(LogCommand),
-    /// Make the documents of information governance from logs and agreement; needs no running hub
+    /// Make the documents of information governance; all but subject-access from logs and agreement, without a running hub
     #[command(subcommand)]
     Report(ReportCommand),
 }

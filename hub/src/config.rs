@@ -100,7 +100,7 @@ pub enum Role {
     Coordinator,
     /// A co-ordinator who chairs: may also waive an answer that the agreement only recommends.
     Chair,
-    /// Reads the log and its alerts, and finds what was exchanged about a person, for subject access; nothing else.
+    /// Reads the log and its alerts, finds what was exchanged about a person, and answers that person (subject access); nothing else.
     Auditor,
     /// Holds and erases enquiries, and sees nothing of what is in them.
     Governance,

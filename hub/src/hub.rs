@@ -58,7 +58,9 @@ use crate::{
     life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
     mismatches::Mismatches,
-    notify, round, service,
+    notify,
+    report::subject_access::service::subject_access,
+    round, service,
     store::{Change, Store},
     witnessing,
 };
@@ -126,7 +128,8 @@ pub struct Shared {
     pub erasing: Erasing,
     /// Held while an enquiry is counted and opened.
     pub opening: Mutex<()>,
-    /// Held while an auditor reads the log or handles an alert: one at a time reads all of it.
+    /// Held while an auditor reads the log, handles an alert or answers a person: one at a time reads all of it, and no approval
+    /// overtakes another.
     pub auditing: Mutex<()>,
     /// Ends everything.
     pub shutdown: CancellationToken,
@@ -351,7 +354,8 @@ impl Hub {
             .add_service(service::coordinators(Arc::clone(&shared)))
             .add_service(witness::grpc::service(Arc::clone(&shared)))
             .add_service(records(Arc::clone(&shared)))
-            .add_service(audit_service::auditors(Arc::clone(&shared)));
+            .add_service(audit_service::auditors(Arc::clone(&shared)))
+            .add_service(subject_access(Arc::clone(&shared)));
         shared.rounds.spawn(round::ask_again(Arc::clone(&shared)));
         shared.rounds.spawn(epochs::keep_turning(Arc::clone(&shared)));
         shared.rounds.spawn(watch_agreements(

@@ -29,7 +29,9 @@ use crate::{
     hub::Shared,
     identity_review,
     life::{agenda, close, record, settle},
-    release, view,
+    release,
+    report::subject_access,
+    view,
 };
 
 /// The services, by their full names, for gRPC health.
@@ -37,6 +39,7 @@ pub const NAMES: &[&str] = &[
     "brag.v1.HubService",
     "brag.v1.CoordinatorService",
     "brag.v1.AuditService",
+    subject_access::service::NAME,
     wire::records::NAME,
     witness::grpc::NAME,
 ];

@@ -24,8 +24,8 @@ use changes::Changes;
 use findable::{Blinded, Findable};
 use life::{FlagRecord, StepRecord};
 use shapes::{
-    CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord, EpochsRecord,
-    FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
+    AccessRecord, CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord,
+    EpochsRecord, FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
     RatingChangeRecord, ReleaseRecord, StatementRecord,
 };
 
@@ -454,6 +454,25 @@ impl Store {
         self.get(&format!("handled/{alert}"))
     }
 
+    /// A request for access, by its number in the log.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn access_request(&self, request: u64) -> Result<Option<AccessRecord>, StoreError> {
+        self.get(&format!("access/{request:020}"))
+    }
+
+    /// Every request for access, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn access_requests(&self) -> Result<Vec<(u64, AccessRecord)>, StoreError> {
+        let numbered = |(number, record): (String, AccessRecord)| {
+            Ok((number.parse().map_err(|_| shape())?, record))
+        };
+        self.scan("access/")?.into_iter().map(numbered).collect()
+    }
+
     /// Notices and news that wait for an agency in an enquiry, each with its place, in the order in which they came.
     ///
     /// # Errors
@@ -561,6 +580,23 @@ impl Change {
     /// When it can not be encoded.
     pub fn handled(&mut self, alert: u64, record: &HandledRecord) -> Result<(), StoreError> {
         self.put(&format!("handled/{alert}"), record)
+    }
+
+    /// A request for access, by its number in the log.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn access_request(
+        &mut self,
+        request: u64,
+        record: &AccessRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("access/{request:020}"), record)
+    }
+
+    /// The time of a request for access is over.
+    pub fn access_request_is_over(&mut self, request: u64) {
+        self.batch.remove(format!("access/{request:020}"));
     }
 
     /// One cell.

@@ -49,6 +49,39 @@ fn a_small_load_of_matching_reports_every_figure_and_finds_whom_it_should() {
 }
 
 #[test]
+fn a_small_load_of_the_log_reports_every_figure_of_both_sides() {
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["log", "--entries", "3000", "--writers", "16", "--seconds", "0.2", "--runs", "2"])
+        .arg("--json")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap();
+    for side in ["bare", "log"] {
+        for figure in ["per_second/p50", "milliseconds/p50", "milliseconds/p99", "milliseconds/max"]
+        {
+            assert!(number(&format!("/{side}/{figure}")) > 0.0, "{side} {figure}: {said}");
+        }
+        // Each writer waits for its entry, so no sync is for more of them than there are writers.
+        assert!((0.5..=16.0).contains(&number(&format!("/{side}/mean_batch"))), "{report}");
+        assert_eq!(number(&format!("/{side}/per_second/n")), 2.0);
+    }
+    for ratio in ["appends", "appends_by_turns", "verify_seconds"] {
+        assert!(number(&format!("/ratios/{ratio}")) > 0.0, "{ratio}: {said}");
+    }
+    let n_entries = number("/verify/n_entries");
+    assert!(n_entries >= 3000.0);
+    for check in ["verify", "verify_complete", "verify_every_signature"] {
+        assert_eq!(number(&format!("/{check}/n_entries")), n_entries);
+        assert!(number(&format!("/{check}/wall_seconds")) > 0.0);
+        assert!(number(&format!("/{check}/peak_bytes")) > 0.0);
+    }
+}
+
+#[test]
 fn a_small_load_of_a_day_reports_every_figure_and_lists_every_enquiry() {
     let output = Command::new(env!("CARGO_BIN_EXE_load"))
         .args(["day", "--enquiries", "3", "--people", "2", "--samples", "2", "--json"])

@@ -8,6 +8,7 @@
 //! - [`load`]: the load benchmark, as the program it is, at a size at which its figures mean nothing
 //! - [`scenarios`]: what the demo makes of each scenario, beside the tables it was written from
 //! - [`reports`]: the documents of information governance, beside the tables of the scenarios whose logs they count
+//! - [`subject_access`]: what a person who asks for it is told, who approves it, and what gives nobody away
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`plan`]: actions that agencies accept
@@ -33,6 +34,7 @@
 //! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
 //! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
+//! - [`life`]: from opening to close: who must answer, what is recorded, what stands in the way, and that a restart changes none of it
 //! - [`existence`]: below the threshold nothing tells whether anything is held
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`tidy`]: facts about the source text and the wire format
@@ -51,6 +53,7 @@ mod erasure;
 mod existence;
 mod identity;
 mod keys;
+mod life;
 mod lint;
 mod load;
 mod log_failure;
@@ -71,6 +74,7 @@ mod round;
 mod scenarios;
 mod scene;
 mod stand_in;
+mod subject_access;
 mod tidy;
 mod transcript;
 mod views;

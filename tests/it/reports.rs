@@ -77,6 +77,25 @@ impl Office {
         Pack(serde_json::from_str(&self.dpia(&["--json"])).unwrap())
     }
 
+    /// How the exchange works, with the store of the hub, which has stopped.
+    fn performance(&self, more: &[&str]) -> String {
+        let (_, log) = self.logs().into_iter().find(|(party, _)| party == "hub").unwrap();
+        let config = log.ancestors().nth(3).unwrap().join("hub.toml");
+        let agreement = self.played.0["agreement"].as_str().unwrap();
+        let (log, config, keys) = (log.to_str().unwrap(), config.to_str().unwrap(), self.keys());
+        let mut arguments = vec!["performance", "--log", log, "--keys", keys.to_str().unwrap()];
+        arguments.extend(["--agreement", agreement, "--config", config]);
+        arguments.extend(["--from", self.days[0], "--to", self.days[1]]);
+        arguments.extend(more);
+        let (exit, out) = report(&arguments);
+        assert_eq!(exit, 0, "{out}");
+        out
+    }
+
+    fn performance_pack(&self) -> Pack {
+        Pack(serde_json::from_str(&self.performance(&["--json"])).unwrap())
+    }
+
     /// The pack's totals against every row of the play, as it came out at last.
     fn totals_equal_the_rows(&self, pack: &Pack) {
         let mut expected: BTreeMap<String, u64> = BTreeMap::new();
@@ -264,6 +283,39 @@ fn x25_the_pack_of_s1_adds_up_to_its_table() {
     let counted = explained["counted"].as_array().unwrap();
     assert_eq!(counted.len(), 1);
     assert!(counted[0]["entries"].as_array().unwrap().len() >= 3, "asked, waits, refused");
+    // Colours as they stood at the end, from the table of ratings and the change at 13:30; nobody has rated the sixth person.
+    let performance = office.performance_pack();
+    performance.figures([
+        ("totals.enquiries", 1),
+        ("totals.people", 6),
+        ("full_matrix.full", 1),
+        ("full_matrix_within.4_hours", 1),
+        ("answering.CSC.asked", 6),
+        ("answering.CSC.in_time", 6),
+        ("answering.CSC.missing_at_the_end", 0),
+        ("answering.MRC.in_time", 6),
+        ("colours.POL.green", 3),
+        ("colours.POL.amber", 2),
+        ("colours.CSC.green", 2),
+        ("colours.CSC.red", 3),
+        ("colours.CSC.rated", 5),
+        ("colours.DAS.amber", 3),
+        ("colours.DAS.red", 2),
+        ("colours.SMS.red", 4),
+        ("colours.HOU.green", 2),
+        ("divergence.two_steps_apart", 5),
+        ("divergence.rated_by_two", 5),
+        ("uprated.cases.uprated", 1),
+        ("uprated.cases.all", 1),
+        ("uprated.people.uprated", 5),
+        ("uprated.people.all", 6),
+        ("lag.POL", 1),
+    ]);
+    let text = office.performance(&[]);
+    assert!(text.contains("13 h 25 min 00 s"), "from the incident to the referral");
+    for person in office.played.0["people"].as_array().unwrap() {
+        assert!(!text.contains(person["name"].as_str().unwrap()));
+    }
     // Nothing was closed, and the audit of closings says so.
     let (_, hub) = office.logs().into_iter().find(|(party, _)| party == "hub").unwrap();
     let (exit, audit) = report(&[
@@ -311,6 +363,18 @@ fn x25_the_pack_of_s2_adds_up_to_its_table() {
         ("late.MHT", 4),
         ("totals.late_answers", 4),
         ("totals.missing_answers", 0),
+    ]);
+    office.performance_pack().figures([
+        ("full_matrix.full", 1),
+        // Opened at 09:20; the last required answer came at 13:10.
+        ("full_matrix_within.4_hours", 1),
+        ("answering.MHT.asked", 4),
+        ("answering.MHT.in_time", 0),
+        ("answering.MHT.late", 4),
+        ("answering.MHT.missing_at_the_end", 4),
+        ("answering.DAS.in_time", 4),
+        ("uprated.people.uprated", 3),
+        ("uprated.people.all", 4),
     ]);
 }
 

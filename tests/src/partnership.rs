@@ -29,8 +29,15 @@ pub const AGREEMENT: &str = include_str!("../corpus/agreements/exampleshire/agre
 /// The hub's co-ordinator.
 pub const COORDINATOR: &str = "hub.coordinator";
 
+/// Another co-ordinator of the hub, who does not chair.
+pub const SECOND_COORDINATOR: &str = "hub.coordinator2";
+
 /// The hub's auditor.
 pub const AUDITOR: &str = "hub.auditor";
+
+/// The auditor's colleagues, who have the same role.
+pub const AUDITOR_COLLEAGUES: [&str; 2] = ["hub.auditor2", "hub.auditor3"];
+
 /// The people who govern what the hub keeps.
 pub const HUB_GOVERNANCE: [&str; 2] = ["hub.governance1", "hub.governance2"];
 
@@ -218,6 +225,7 @@ roles = ["auditor"]
         let folder = self.hub_folder();
         self.ca.hub().write(&self.ca, &folder, "tls");
         let [first, second] = HUB_GOVERNANCE;
+        let [auditor_too, third_auditor] = AUDITOR_COLLEAGUES;
         let mut text = format!(
             r#"data = "data"
 agreement = "../agreement.note"
@@ -240,7 +248,19 @@ name = "{COORDINATOR}"
 roles = ["coordinator", "chair"]
 
 [[staff]]
+name = "{SECOND_COORDINATOR}"
+roles = ["coordinator"]
+
+[[staff]]
 name = "{AUDITOR}"
+roles = ["auditor"]
+
+[[staff]]
+name = "{auditor_too}"
+roles = ["auditor"]
+
+[[staff]]
+name = "{third_auditor}"
 roles = ["auditor"]
 
 [[staff]]

@@ -313,6 +313,27 @@ impl Fleet {
         }
     }
 
+    /// How many calls of this kind a server has answered, however, since it started.
+    ///
+    /// # Errors
+    /// When it does not run, or its metrics can not be read.
+    pub fn n_answered(&self, name: &str, rpc: &str) -> anyhow::Result<u64> {
+        let admin = self.running().into_iter().find(|(known, ..)| known == name);
+        let (_, _, admin) = admin.with_context(|| format!("{name} does not run"))?;
+        let metrics = fetch(admin, "/metrics")
+            .with_context(|| format!("the metrics of {name} can not be read"))?;
+        let metrics = String::from_utf8_lossy(&metrics);
+        let label = format!("rpc=\"{rpc}\"");
+        let counted =
+            metrics.lines().filter(|l| l.contains("_requests_total{") && l.contains(&label));
+        counted
+            .map(|line| {
+                let count = line.rsplit(' ').next().unwrap_or_default();
+                count.parse::<u64>().with_context(|| format!("`{line}` of {name} has no count"))
+            })
+            .sum()
+    }
+
     /// Keeps every server's metrics beside what it printed.
     ///
     /// # Errors

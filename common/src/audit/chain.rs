@@ -1,11 +1,15 @@
-//! What makes frames a log: numbers without gaps, each entry naming the one before, each signed for
-//! this origin.
+//! What makes frames a log: numbers without gaps, each entry naming the one before, each write signed for this origin.
+//!
+//! The last entry of a write carries the signature. It vouches for the whole write, and for all before it, since each entry names
+//! the one before. A write is one entry when the log has time, and more when many are waiting; a signature for each would
+//! cost ten times what everything else does.
 
 use std::{fmt, str::FromStr};
 
 use super::{
-    entry::{Digest, Entry, Party},
+    entry::{Digest, Party},
     frame,
+    segment::Told,
 };
 use crate::{
     keys::{Context, VerifyingKey},
@@ -128,6 +132,12 @@ pub enum What {
     /// It is not signed by the log's key for this origin.
     #[error("the signature does not verify")]
     Signature,
+    /// Nothing in its segment is signed from here on, and the segment is not the last.
+    #[error("it has no signature, and no entry behind it vouches for it")]
+    NotSigned,
+    /// It was changed: the entries behind it, up to a good signature, name another one here.
+    #[error("it is not the entry that was signed for")]
+    Altered,
     /// The next segment does not begin with the number that is due.
     #[error("a segment is missing or out of place: the next one begins at {found}")]
     Segment {
@@ -152,43 +162,28 @@ impl What {
             Self::PrevHash => "chain",
             Self::Party => "party",
             Self::Signature => "signature",
+            Self::NotSigned => "not_signed",
+            Self::Altered => "altered",
             Self::Segment { .. } => "segment",
             Self::NoSegment => "no_segment",
         }
     }
 }
 
-/// A log read so far: what the next entry must be.
+/// Whose log it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Chain {
+pub(crate) struct Terms {
     origin: Origin,
     key: VerifyingKey,
-    next_seq: u64,
-    prev_hash: Digest,
 }
 
-impl Chain {
-    /// The chain before its first entry.
-    pub(crate) const fn start(origin: Origin, key: VerifyingKey) -> Self {
-        Self { origin, key, next_seq: 0, prev_hash: Digest::ZERO }
+impl Terms {
+    pub(crate) const fn new(origin: Origin, key: VerifyingKey) -> Self {
+        Self { origin, key }
     }
 
-    /// Takes the next payload, but does not look at its signature (see [`Chain::signed`]).
-    pub(crate) fn accept(&mut self, payload: &[u8]) -> Result<Entry, What> {
-        let (json, _) = frame::split(payload).ok_or(What::NotAnEntry)?;
-        let entry = Entry::decode(json).map_err(|_| What::NotAnEntry)?;
-        if entry.seq != self.next_seq {
-            return Err(What::Seq { found: entry.seq });
-        }
-        if entry.prev_hash != self.prev_hash {
-            return Err(What::PrevHash);
-        }
-        if entry.node != self.origin.party {
-            return Err(What::Party);
-        }
-        self.next_seq += 1;
-        self.prev_hash = Digest::of(payload);
-        Ok(entry)
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Whether the payload is signed by the log's key for this origin.
@@ -198,13 +193,33 @@ impl Chain {
             .verify(Context::LogEntry, &[self.origin.text.as_bytes(), json], signature)
             .map_err(|_| What::Signature)
     }
+}
 
-    pub(crate) const fn next_seq(&self) -> u64 {
-        self.next_seq
-    }
+/// A log read so far: what the next entry must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub(crate) next_seq: u64,
+    pub(crate) prev_hash: Digest,
+}
 
-    pub(crate) const fn prev_hash(&self) -> Digest {
-        self.prev_hash
+impl Chain {
+    /// The chain before its first entry.
+    pub(crate) const START: Self = Self { next_seq: 0, prev_hash: Digest::ZERO };
+
+    /// Takes the next entry, but does not look at its signature (see [`Terms::signed`]).
+    pub(crate) fn accept(&mut self, told: Result<Told, What>) -> Result<Told, What> {
+        let told = told?;
+        if told.seq != self.next_seq {
+            return Err(What::Seq { found: told.seq });
+        }
+        if told.prev_hash != self.prev_hash {
+            return Err(What::PrevHash);
+        }
+        if !told.is_ours {
+            return Err(What::Party);
+        }
+        *self = Self { next_seq: self.next_seq + 1, prev_hash: told.hash };
+        Ok(told)
     }
 }
 

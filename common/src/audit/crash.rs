@@ -20,7 +20,7 @@ use proptest::{
 
 use super::{
     entry::Entry,
-    fixtures::{draft, identity},
+    fixtures::{body, identity},
     frame::{Frames, Step, split},
     storage::Storage,
     writer::Writer,
@@ -247,10 +247,10 @@ fn check(disk: Disk, lives: &[Life]) -> Result<(), Finding> {
             for n_entries in &life.batches {
                 let group: Vec<_> = (count..).take(usize::from(*n_entries)).collect();
                 count += u64::from(*n_entries);
-                let drafts = group.iter().copied().map(draft).collect();
+                let bodies = group.iter().copied().map(body).collect();
                 let told_too_early = (disk == Disk::AnswerFirst).then(|| group.clone());
                 acknowledged.extend(told_too_early.into_iter().flatten());
-                match writer.commit(vec![drafts]) {
+                match writer.commit(&[bodies]) {
                     Ok(_) => acknowledged.extend(group),
                     // As the writer's thread does: read the disk again, and go on when that works.
                     Err(_) if writer.reopen().is_ok() => {}
@@ -355,12 +355,12 @@ fn a_disk_that_failed_once_is_continued_behind_the_last_acknowledged_entry() {
     let model = Model { platter: Arc::clone(&platter), disk: Disk::Honest, selected: None };
     let open = || Writer::open(identity(1 << 20), Box::new(model.clone()));
     let (mut writer, _) = open().unwrap();
-    writer.commit(vec![vec![draft(0)]]).unwrap();
+    writer.commit(&[vec![body(0)]]).unwrap();
     platter.lock().unwrap().fails_syncs = true;
-    writer.commit(vec![vec![draft(1)]]).unwrap_err();
+    writer.commit(&[vec![body(1)]]).unwrap_err();
     platter.lock().unwrap().fails_syncs = false;
     writer.reopen().unwrap();
-    writer.commit(vec![vec![draft(2)]]).unwrap();
+    writer.commit(&[vec![body(2)]]).unwrap();
     platter.lock().unwrap().cut_power(0, false);
     open().unwrap();
     assert_eq!(read_all(&mut model.clone()), [0, 2]);

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     chain::Origin,
-    entry::{Action, EntryDraft},
+    entry::{Action, Body, EntryDraft},
     storage::FileStorage,
     writer::{Identity, Writer},
 };
@@ -23,13 +23,7 @@ pub(crate) fn clock() -> Arc<SettableClock> {
 }
 
 pub(crate) fn identity(segment_bytes: u64) -> Identity {
-    Identity {
-        origin: origin(),
-        key: Arc::new(key()),
-        clock: clock(),
-        test_env: true,
-        segment_bytes,
-    }
+    Identity { origin: origin(), key: Arc::new(key()), clock: clock(), segment_bytes }
 }
 
 /// An entry that can be told from others by its count.
@@ -40,11 +34,24 @@ pub(crate) fn draft(count: u64) -> EntryDraft {
     draft
 }
 
-/// A log of `n_entries` entries in several segments.
+/// The same, encoded for the writer.
+pub(crate) fn body(count: u64) -> Body {
+    Body::of(draft(count), true)
+}
+
+/// A log of `n_entries` entries in several segments, each in a write of its own.
 pub(crate) fn write_log(dir: &Path, n_entries: u64, segment_bytes: u64) {
+    let n_writes = usize::try_from(n_entries).unwrap();
+    write_log_in(dir, &vec![1; n_writes], segment_bytes);
+}
+
+/// A log of as many entries in each write.
+pub(crate) fn write_log_in(dir: &Path, writes: &[u64], segment_bytes: u64) {
     let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
     let (mut writer, _) = Writer::open(identity(segment_bytes), Box::new(storage)).unwrap();
-    for count in 0..n_entries {
-        writer.commit(vec![vec![draft(count)]]).unwrap();
+    let mut counts = 0..;
+    for n_entries in writes {
+        let n_entries = usize::try_from(*n_entries).unwrap();
+        writer.commit(&[counts.by_ref().take(n_entries).map(body).collect()]).unwrap();
     }
 }

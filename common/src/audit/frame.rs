@@ -1,12 +1,12 @@
 //! Frames: how entries stand in a segment file.
 //!
 //! `length u32 LE | crc32c u32 LE | payload`, the CRC over the payload. A payload is the entry's
-//! canonical JSON, a new line, and the 64 bytes of its signature.
+//! canonical JSON, a new line, and the 64 bytes of its signature, or 64 zeros when it is not the last of its write.
 //!
 //! The CRC tells a torn write from a whole one; it protects against nobody. The signature does.
 
 use super::{chain::What, entry::MAX_ENTRY_BYTES};
-use crate::{keys::Signature, tlog::Hash};
+use crate::keys::Signature;
 
 /// Bytes before a payload.
 pub const HEADER_BYTES: usize = 8;
@@ -14,6 +14,8 @@ pub const HEADER_BYTES: usize = 8;
 const TRAILER_BYTES: usize = 1 + 64;
 /// The greatest payload.
 pub const MAX_PAYLOAD_BYTES: usize = MAX_ENTRY_BYTES + TRAILER_BYTES;
+/// What stands in place of a signature when the next entry that has one vouches for this one too.
+pub(crate) const NOT_SIGNED: Signature = [0; 64];
 /// How every entry of version 1 begins; used to look for whole frames behind a bad one.
 const ENTRY_START: &[u8] = br#"{"v":1,"seq":"#;
 
@@ -31,12 +33,6 @@ pub(crate) fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     let (json, trailer) = payload.split_at_checked(payload.len().checked_sub(TRAILER_BYTES)?)?;
     let (new_line, signature) = trailer.split_first()?;
     (*new_line == b'\n').then_some((json, signature))
-}
-
-/// The leaf of the log's tree that an entry is: the hash of its canonical JSON, without the signature, so that whoever has the
-/// entry can compute it.
-pub(crate) fn leaf(payload: &[u8]) -> Option<Hash> {
-    split(payload).map(|(json, _)| Hash::of_leaf(json))
 }
 
 /// Appends the frame of `payload`, which is at most [`MAX_PAYLOAD_BYTES`] long.

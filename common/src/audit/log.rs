@@ -2,7 +2,8 @@
 //! [`Recorded`].
 //!
 //! One thread writes. What is queued while a sync runs goes with the next one (group commit), so 64
-//! callers wait for about two syncs, not for 64. After an error of write or sync every waiting and
+//! callers wait for about two syncs, not for 64; one signature vouches for all of it. Callers encode what they want recorded
+//! themselves, so that the thread has little to do between two syncs. After an error of write or sync every waiting and
 //! later caller is told [`LogError::Unavailable`] at once, and the thread reads the disk again, with
 //! growing pauses, until it can continue behind the last acknowledged entry.
 
@@ -18,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::{
     chain::Origin,
     checkpoints::{Checkpoints, Contradiction},
-    entry::EntryDraft,
+    entry::{Body, EntryDraft},
     recover::NotRecovered,
     storage::{FileStorage, Storage},
     verify::Fault,
@@ -193,6 +194,7 @@ pub enum OpenLogError {
 pub struct LogOptions {
     dir: PathBuf,
     identity: Identity,
+    test_env: bool,
     back_off: BackOff,
     #[cfg(any(test, feature = "test-util"))]
     faults: Option<super::storage::FaultSwitch>,
@@ -209,13 +211,8 @@ impl LogOptions {
     ) -> Self {
         Self {
             dir: dir.into(),
-            identity: Identity {
-                origin,
-                key: Arc::new(key),
-                clock,
-                test_env: false,
-                segment_bytes: SEGMENT_BYTES,
-            },
+            identity: Identity { origin, key: Arc::new(key), clock, segment_bytes: SEGMENT_BYTES },
+            test_env: false,
             back_off: BackOff { first: Duration::from_millis(100), most: Duration::from_secs(30) },
             #[cfg(any(test, feature = "test-util"))]
             faults: None,
@@ -225,7 +222,7 @@ impl LogOptions {
     /// Marks every entry as made in a test environment.
     #[must_use]
     pub const fn in_test_environment(mut self) -> Self {
-        self.identity.test_env = true;
+        self.test_env = true;
         self
     }
 
@@ -267,6 +264,7 @@ struct Inner {
     origin: Origin,
     key: Arc<SigningKey>,
     public: NoteKey,
+    test_env: bool,
     tree: Arc<ArcSwap<TreeReader>>,
     checkpoints: Checkpoints,
     condemned: Arc<OnceLock<Contradiction>>,
@@ -283,7 +281,7 @@ impl AuditLog {
     /// # Errors
     /// See [`OpenLogError`]; a log that is damaged anywhere else than in its last write is refused.
     pub fn open(options: LogOptions) -> Result<Self, OpenLogError> {
-        let LogOptions { dir, identity, back_off, .. } = options;
+        let LogOptions { dir, identity, test_env, back_off, .. } = options;
         let dir = dir.join(identity.origin.shard());
         let (origin, key) = (identity.origin.clone(), Arc::clone(&identity.key));
         let public = origin.key(key.verifying_key());
@@ -320,6 +318,7 @@ impl AuditLog {
             origin,
             key,
             public,
+            test_env,
             tree,
             checkpoints,
             condemned: Arc::default(),
@@ -338,7 +337,7 @@ impl AuditLog {
     /// # Errors
     /// See [`LogError`]; the value is gone, and what it would have allowed must not happen.
     pub async fn record<T: Recordable>(&self, value: T) -> Result<Recorded<T>, LogError> {
-        let seq = self.append(vec![value.entry()]).await?;
+        let seq = self.append([value.entry()]).await?;
         Ok(Recorded { value, seq })
     }
 
@@ -353,19 +352,21 @@ impl AuditLog {
         if values.len() > MAX_RECORDED_AT_ONCE {
             return Err(LogError::TooMany { n_entries: values.len() });
         }
-        let first = self.append(values.iter().map(Recordable::entry).collect()).await?;
+        let first = self.append(values.iter().map(Recordable::entry)).await?;
         Ok((first..).zip(values).map(|(seq, value)| Recorded { value, seq }).collect())
     }
 
-    async fn append(&self, drafts: Vec<EntryDraft>) -> Result<u64, LogError> {
+    async fn append(&self, drafts: impl IntoIterator<Item = EntryDraft>) -> Result<u64, LogError> {
         // Before the queue, so that a full queue of a log that fails does not make anybody wait.
         if !self.is_available() {
             return Err(LogError::Unavailable);
         }
+        let test_env = self.inner.test_env;
+        let bodies = drafts.into_iter().map(|draft| Body::of(draft, test_env)).collect();
         let waiting = Arc::clone(&self.inner.waiting);
         let turn = waiting.acquire_owned().await.map_err(|_| LogError::Unavailable)?;
         let (done, outcome) = oneshot::channel();
-        self.inner.writer.send(Job { drafts, done, _turn: turn })?;
+        self.inner.writer.send(Job { bodies, done, _turn: turn })?;
         outcome.await.map_err(|_| LogError::Unavailable)?
     }
 

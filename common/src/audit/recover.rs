@@ -1,8 +1,9 @@
 //! Reading a log back from the disk, before the first entry is written and after every error.
 //!
-//! Checksums, numbers and the chain are checked for every entry, the signature for the last: the
+//! Checksums, numbers and the chain are checked for every entry, the signature for the last that has one: the
 //! chain covers each frame with its signature, so one good signature at the end vouches for all
-//! before it. The auditor's check is [`verify`](super::verify).
+//! before it. Whole entries behind it are the beginning of a write that was torn, and are cut as a torn frame is. The auditor's
+//! check is [`verify`](super::verify).
 //!
 //! What this can not know: a program that starts after another was killed believes what the kernel
 //! shows. Had the disk failed under the first one, and the power then failed under the second, the
@@ -11,9 +12,9 @@
 use std::io;
 
 use super::{
-    chain::{Chain, What},
+    chain::{Chain, Terms, What},
     entry::Digest,
-    frame::{self, Frames, Step},
+    segment::{Links, Signatures},
     storage::Storage,
     verify::Fault,
 };
@@ -55,12 +56,12 @@ pub(crate) struct Recovered {
 /// reads well behind that place proves nothing. Everything before it must be there.
 pub(crate) fn recover(
     storage: &mut dyn Storage,
-    start: &Chain,
+    terms: &Terms,
     floor: Option<&Position>,
 ) -> Result<Recovered, NotRecovered> {
     let segments = storage.segments()?;
     let mut tree = Tree::new(storage.scratch()?);
-    let (end, n_cut_bytes) = walk(storage, start.clone(), &segments, floor, &mut tree)?;
+    let (end, n_cut_bytes) = walk(storage, terms, &segments, floor, &mut tree)?;
     match end {
         Some(position) => storage.resume(position.segment, position.segment_bytes)?,
         None => storage.create(0)?,
@@ -68,79 +69,88 @@ pub(crate) fn recover(
     // Order matters: the file before the directory, so that no name stands for lost bytes.
     storage.sync()?;
     storage.sync_dir()?;
-    let empty =
-        Position { next_seq: 0, prev_hash: start.prev_hash(), segment: 0, segment_bytes: 0 };
+    let Chain { next_seq, prev_hash } = Chain::START;
+    let empty = Position { next_seq, prev_hash, segment: 0, segment_bytes: 0 };
     Ok(Recovered { position: end.unwrap_or(empty), tree, n_cut_bytes })
 }
 
 /// The end of the log, `None` when there is no segment yet, and what is to be cut behind it.
 fn walk(
     storage: &mut dyn Storage,
-    mut chain: Chain,
+    terms: &Terms,
     segments: &[u64],
     floor: Option<&Position>,
     tree: &mut Tree,
 ) -> Result<(Option<Position>, u64), NotRecovered> {
     let must_reach = floor.map_or(0, |floor| floor.next_seq);
-    let reached_floor = |chain: &Chain| floor.is_some() && chain.next_seq() == must_reach;
+    let reached_floor = |chain: &Chain| floor.is_some() && chain.next_seq == must_reach;
+    let mut chain = Chain::START;
     let mut end = None;
     let mut n_cut_bytes = 0;
     let mut last_signed = Ok(());
     for (index, &segment) in segments.iter().enumerate() {
-        let fault =
-            |chain: &Chain, offset, what| Fault { segment, offset, seq: chain.next_seq(), what };
-        if segment != chain.next_seq() {
+        let fault = |chain: &Chain, offset, what| Fault {
+            segment,
+            offset,
+            seq: chain.next_seq,
+            n_vouched: 0,
+            what,
+        };
+        if segment != chain.next_seq {
             return Err(fault(&chain, 0, What::Segment { found: segment }).into());
         }
         let bytes = storage.read(segment)?;
-        let mut frames = Frames::new(&bytes);
-        let mut last = None;
-        loop {
-            let offset = frames.offset();
-            if reached_floor(&chain) {
-                n_cut_bytes += (bytes.len() as u64).saturating_sub(offset);
+        let mut links = Links::new(&bytes, terms, Signatures::Later);
+        // Up to where a signature reaches, and the leaves behind it.
+        let (mut sure, mut sure_bytes, mut last, mut leaves) = (chain, 0, None, Vec::new());
+        'segment: loop {
+            let block = links.block();
+            if block.is_empty() {
                 break;
             }
-            match frames.step() {
-                Step::Payload(payload) => {
-                    let leaf = frame::leaf(payload).ok_or(What::NotAnEntry);
-                    let leaf = leaf.map_err(|what| fault(&chain, offset, what))?;
-                    chain.accept(payload).map_err(|what| fault(&chain, offset, what))?;
-                    tree.push(leaf)?;
-                    last = Some((payload, offset));
+            for link in block {
+                if reached_floor(&chain) {
+                    break 'segment;
                 }
-                Step::End => break,
-                // INVARIANT: only the last write can be torn, and only before it was acknowledged.
-                Step::Broken(broken) => {
-                    let is_last = index + 1 == segments.len();
-                    if !is_last || broken.followed || chain.next_seq() < must_reach {
-                        return Err(fault(&chain, offset, broken.what).into());
-                    }
-                    n_cut_bytes += broken.n_bytes;
-                    break;
+                let seq = chain.next_seq;
+                chain.accept(link.told).map_err(|what| fault(&chain, link.offset, what))?;
+                leaves.push(link.leaf);
+                if link.is_signed() {
+                    leaves.drain(..).try_for_each(|leaf| tree.push(leaf))?;
+                    (sure, sure_bytes) = (chain, link.end());
+                    last = Some((link.payload, link.offset, seq));
                 }
             }
         }
-        if let Some((payload, offset)) = last {
-            let seq = chain.next_seq().saturating_sub(1);
-            last_signed =
-                chain.signed(payload).map_err(|what| Fault { segment, offset, seq, what });
+        // INVARIANT: only the last write can be torn, and only before it was acknowledged.
+        let is_last = index + 1 == segments.len();
+        let (offset, broken) = links.end();
+        if let Some(broken) = broken
+            && !reached_floor(&chain)
+            && (!is_last || broken.followed || chain.next_seq < must_reach)
+        {
+            return Err(fault(&chain, offset, broken.what).into());
         }
-        end = Some(Position {
-            next_seq: chain.next_seq(),
-            prev_hash: chain.prev_hash(),
-            segment,
-            segment_bytes: frames.offset(),
-        });
+        if !leaves.is_empty() && !is_last {
+            return Err(fault(&sure, sure_bytes, What::NotSigned).into());
+        }
+        chain = sure;
+        n_cut_bytes += (bytes.len() as u64).saturating_sub(sure_bytes);
+        if let Some((payload, offset, seq)) = last {
+            let bad = |what| Fault { segment, offset, seq, n_vouched: 0, what };
+            last_signed = terms.signed(payload).map_err(bad);
+        }
+        let Chain { next_seq, prev_hash } = chain;
+        end = Some(Position { next_seq, prev_hash, segment, segment_bytes: sure_bytes });
     }
     last_signed?;
     if let Some(floor) = floor
-        && (chain.next_seq(), chain.prev_hash()) != (floor.next_seq, floor.prev_hash)
+        && (chain.next_seq, chain.prev_hash) != (floor.next_seq, floor.prev_hash)
     {
-        let seq = chain.next_seq();
+        let seq = chain.next_seq;
         let segment = segments.last().copied().unwrap_or(0);
         let what = if seq < must_reach { What::NoSegment } else { What::PrevHash };
-        return Err(Fault { segment, offset: 0, seq, what }.into());
+        return Err(Fault { segment, offset: 0, seq, n_vouched: 0, what }.into());
     }
     Ok((end, n_cut_bytes))
 }
@@ -151,7 +161,7 @@ mod tests {
 
     use super::*;
     use crate::audit::{
-        fixtures::{draft, identity, key, origin, write_log},
+        fixtures::{body, identity, key, origin, write_log},
         storage::{FileStorage, segment_path},
         writer::Writer,
     };
@@ -162,7 +172,7 @@ mod tests {
         let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
         let (mut writer, n_cut_bytes) = Writer::open(identity(1), Box::new(storage)).unwrap();
         assert_eq!(n_cut_bytes, 0);
-        writer.commit(vec![vec![draft(2), draft(3)]]).unwrap();
+        writer.commit(&[vec![body(2), body(3)]]).unwrap();
         writer
     }
 

@@ -4,10 +4,10 @@
 //! named. The chain covers each frame with its signature, so the signature of the last entry vouches
 //! for all before it; a signature costs fifty times a hash. When anything is wrong, or when
 //! [`verify_every_signature`] is asked for, each signature is looked at. One segment is in memory at a
-//! time.
+//! time, and every core looks at a part of it.
 //!
-//! A log may be checked while it is written. Bytes that end within a frame, at the very end, are then
-//! a write that is under way: they are counted, not blamed ([`Summary::n_unfinished_bytes`]).
+//! A log may be checked while it is written. Bytes that end within a frame, at the very end, and entries there that no signature
+//! vouches for yet, are then a write that is under way: they are counted, not blamed ([`Summary::n_unfinished_bytes`]).
 //!
 //! Not found in the segments alone: whole entries cut from the end, or everything written anew by the holder of the key. What the log
 //! has signed before shows both, as far as witnesses have it: see [`witnessed`].
@@ -20,16 +20,17 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    chain::{Chain, Origin, What},
+    chain::{Chain, Origin, Terms, What},
     checkpoints::Contradiction,
     entry::{Digest, Entry},
-    frame::{Frames, Step, split},
+    frame::{Frames, NOT_SIGNED, Step, split},
+    segment::{Link, Links, Seal, Signatures, leads_to_a_signature},
     storage::{list_segments, segment_path},
 };
 use crate::{
     keys::VerifyingKey,
     time::Timestamp,
-    tlog::{Hash, Tree, TreeHead, TreeReader, policy::NotAccepted},
+    tlog::{Hash, Tree, TreeReader, policy::NotAccepted},
 };
 
 pub mod witnessed;
@@ -44,6 +45,9 @@ pub struct Fault {
     pub offset: u64,
     /// The number of the entry that should stand there.
     pub seq: u64,
+    /// How many entries, from the first, a good signature vouches for. Those between them and `seq` are of the same write; they
+    /// read well, but the signature that vouches for them is not to be had. Nought when the log was only read, not verified.
+    pub n_vouched: u64,
     /// What is wrong.
     #[source]
     pub what: What,
@@ -97,14 +101,6 @@ pub struct Summary {
     pub n_unfinished_bytes: u64,
 }
 
-/// Which signatures are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signatures {
-    /// That of the last entry of each segment.
-    Last,
-    Every,
-}
-
 /// Checks every entry of the log in `dir`, signatures by way of the chain.
 ///
 /// What passes was signed, in this order, by who holds the key. The key's holder alone could have put
@@ -127,7 +123,7 @@ pub fn read_verified(
     origin: &Origin,
     each: &mut EachEntry<'_>,
 ) -> Result<(Summary, TreeReader), VerifyError> {
-    match walk(dir, key, origin, Signatures::Last, each) {
+    match walk(dir, key, origin, Signatures::Later, each) {
         // A changed entry breaks the link behind it; only its own signature names it.
         Err(VerifyError::Fault(fault)) => {
             walk(dir, key, origin, Signatures::Every, &mut |_, _| Ok(())).and(Err(fault.into()))
@@ -158,68 +154,135 @@ fn walk(
     signatures: Signatures,
     each: &mut EachEntry<'_>,
 ) -> Result<(Summary, TreeReader), VerifyError> {
-    let scratch = |source| VerifyError::Io { path: std::env::temp_dir(), source };
-    let mut tree = Tree::new(tempfile::tempfile().map_err(scratch)?);
+    let tree = Tree::new(tempfile::tempfile().map_err(scratch)?);
     let segments = segments_of(dir)?;
-    let mut chain = Chain::start(origin.clone(), *key);
-    let mut summary = Summary {
-        n_entries: 0,
-        n_segments: segments.len(),
-        first_ts: None,
-        last_ts: None,
-        last_hash: Digest::ZERO,
-        root: TreeHead::EMPTY.root,
-        n_unfinished_bytes: 0,
-    };
+    let terms = Terms::new(origin.clone(), *key);
     if segments.is_empty() {
-        return Err(Fault { segment: 0, offset: 0, seq: 0, what: What::NoSegment }.into());
+        let what = What::NoSegment;
+        return Err(Fault { segment: 0, offset: 0, seq: 0, n_vouched: 0, what }.into());
     }
+    let mut walk = Walk { chain: Chain::START, vouched: Chain::START, tree, times: None, each };
+    let mut n_unfinished_bytes = 0;
     for (index, &segment) in segments.iter().enumerate() {
-        let fault =
-            |chain: &Chain, offset, what| Fault { segment, offset, seq: chain.next_seq(), what };
-        if segment != chain.next_seq() {
-            return Err(fault(&chain, 0, What::Segment { found: segment }).into());
+        if segment != walk.chain.next_seq {
+            return Err(walk.fault(segment, 0, What::Segment { found: segment }).into());
         }
         let bytes = read(dir, segment)?;
-        let mut frames = Frames::new(&bytes);
-        let mut last = None;
+        let mut links = Links::new(&bytes, &terms, signatures);
+        let mut pending = Vec::new();
+        let (mut vouched_bytes, mut last) = (0, None);
         loop {
-            let offset = frames.offset();
-            match frames.step() {
-                Step::Payload(payload) => {
-                    if signatures == Signatures::Every {
-                        chain.signed(payload).map_err(|what| fault(&chain, offset, what))?;
+            let block = links.block();
+            if block.is_empty() {
+                break;
+            }
+            for link in block {
+                let offset = link.offset;
+                if let Err(what) = walk.accept(&link) {
+                    let before: Option<&Link<'_>> = pending.last();
+                    return Err(match before {
+                        // One of the two was changed. What signatures vouch for shows which.
+                        Some(before)
+                            if what == What::PrevHash
+                                && leads_to_a_signature(&bytes, offset, &terms) =>
+                        {
+                            let seq = walk.chain.next_seq - 1;
+                            let fault = walk.fault(segment, before.offset, What::Altered);
+                            Fault { seq, ..fault }
+                        }
+                        _ => walk.fault(segment, offset, what),
                     }
-                    last = Some((payload, fault(&chain, offset, What::Signature)));
-                    let not_an_entry = fault(&chain, offset, What::NotAnEntry);
-                    let entry =
-                        chain.accept(payload).map_err(|what| fault(&chain, offset, what))?;
-                    let (json, _) = split(payload).ok_or(not_an_entry)?;
-                    each(entry.seq, json).map_err(scratch)?;
-                    tree.push(Hash::of_leaf(json)).map_err(scratch)?;
-                    summary.n_entries += 1;
-                    summary.first_ts = summary.first_ts.or(Some(entry.ts));
-                    summary.last_ts = Some(entry.ts);
+                    .into());
                 }
-                Step::End => break,
-                Step::Broken(broken) => {
-                    let is_last = index + 1 == segments.len();
-                    if !is_last || broken.followed || broken.what != What::Incomplete {
-                        return Err(fault(&chain, offset, broken.what).into());
-                    }
-                    summary.n_unfinished_bytes = broken.n_bytes;
-                    break;
+                let (is_signed, end) = (link.is_signed(), link.end());
+                if is_signed {
+                    let fault = walk.fault(segment, offset, What::Signature);
+                    let seq = walk.chain.next_seq - 1;
+                    last = Some((link.payload, Fault { seq, ..fault }));
+                }
+                pending.push(link);
+                if is_signed {
+                    walk.vouch(&mut pending).map_err(scratch)?;
+                    vouched_bytes = end;
                 }
             }
         }
+        let is_last = index + 1 == segments.len();
+        let (offset, broken) = links.end();
+        if let Some(broken) = broken
+            && (!is_last || broken.followed || broken.what != What::Incomplete)
+        {
+            return Err(walk.fault(segment, offset, broken.what).into());
+        }
         if let Some((payload, fault)) = last {
-            chain.signed(payload).map_err(|what| Fault { what, ..fault })?;
+            terms.signed(payload).map_err(|what| Fault { what, ..fault })?;
+        }
+        if is_last {
+            n_unfinished_bytes = (bytes.len() as u64).saturating_sub(vouched_bytes);
+        } else if !pending.is_empty() && segments.get(index + 1) == Some(&walk.chain.next_seq) {
+            let seq = walk.vouched.next_seq;
+            let fault = walk.fault(segment, vouched_bytes, What::NotSigned);
+            return Err(Fault { seq, ..fault }.into());
         }
     }
-    summary.last_hash = chain.prev_hash();
+    let Walk { vouched, mut tree, times, .. } = walk;
     let tree = tree.reader().map_err(scratch)?;
-    summary.root = tree.head().root;
+    let summary = Summary {
+        n_entries: vouched.next_seq,
+        n_segments: segments.len(),
+        first_ts: times.map(|(first, _)| first),
+        last_ts: times.map(|(_, last)| last),
+        last_hash: vouched.prev_hash,
+        root: tree.head().root,
+        n_unfinished_bytes,
+    };
     Ok((summary, tree))
+}
+
+/// A log that is walked through.
+struct Walk<'a, 'each> {
+    /// Up to the last entry that was read.
+    chain: Chain,
+    /// Up to the last entry that is signed.
+    vouched: Chain,
+    /// Over the same entries as `vouched`, and no others.
+    tree: Tree,
+    /// Of the first and the last of them.
+    times: Option<(Timestamp, Timestamp)>,
+    each: &'a mut EachEntry<'each>,
+}
+
+impl Walk<'_, '_> {
+    /// What is wrong with the next entry, at `offset` of a segment.
+    const fn fault(&self, segment: u64, offset: u64, what: What) -> Fault {
+        let (seq, n_vouched) = (self.chain.next_seq, self.vouched.next_seq);
+        Fault { segment, offset, seq, n_vouched, what }
+    }
+
+    fn accept(&mut self, link: &Link<'_>) -> Result<(), What> {
+        // First, so that a changed entry is named, and not the one behind it.
+        if link.seal == Seal::Bad {
+            return Err(What::Signature);
+        }
+        self.chain.accept(link.told).map(drop)
+    }
+
+    /// Takes in the entries that the last of them vouches for.
+    fn vouch(&mut self, links: &mut Vec<Link<'_>>) -> io::Result<()> {
+        for link in links.drain(..) {
+            // None that is wrong has been accepted.
+            let Ok(told) = link.told else { continue };
+            (self.each)(told.seq, link.json)?;
+            self.tree.push(link.leaf)?;
+            self.times = Some((self.times.map_or(told.ts, |(first, _)| first), told.ts));
+        }
+        self.vouched = self.chain;
+        Ok(())
+    }
+}
+
+fn scratch(source: io::Error) -> VerifyError {
+    VerifyError::Io { path: std::env::temp_dir(), source }
 }
 
 /// The entries of the log in `dir`, for reading; checksums are looked at, signatures are not.
@@ -271,29 +334,39 @@ impl Iterator for Entries {
 fn parse(segment: u64, bytes: &[u8], is_last: bool) -> Vec<Result<Entry, Fault>> {
     let mut frames = Frames::new(bytes);
     let mut entries = Vec::new();
-    let mut seq = segment;
+    let (mut seq, mut n_signed) = (segment, 0);
     loop {
         let offset = frames.offset();
         let what = match frames.step() {
             Step::Payload(payload) => {
-                match split(payload).and_then(|(json, _)| Entry::decode(json).ok()) {
+                let parts = split(payload);
+                match parts.and_then(|(json, _)| Entry::decode(json).ok()) {
                     Some(entry) => {
                         entries.push(Ok(entry));
                         seq += 1;
+                        if parts.is_some_and(|(_, signature)| *signature != NOT_SIGNED) {
+                            n_signed = entries.len();
+                        }
                         continue;
                     }
                     None => What::NotAnEntry,
                 }
             }
-            Step::End => return entries,
+            Step::End => {
+                if is_last {
+                    entries.truncate(n_signed);
+                }
+                return entries;
+            }
             Step::Broken(broken)
                 if is_last && !broken.followed && broken.what == What::Incomplete =>
             {
+                entries.truncate(n_signed);
                 return entries;
             }
             Step::Broken(broken) => broken.what,
         };
-        entries.push(Err(Fault { segment, offset, seq, what }));
+        entries.push(Err(Fault { segment, offset, seq, n_vouched: 0, what }));
         return entries;
     }
 }

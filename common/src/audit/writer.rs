@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use super::{
-    chain::{Chain, Origin},
-    entry::{Digest, Entry, EntryDraft, MAX_ENTRY_BYTES, Place},
+    chain::{Origin, Terms},
+    entry::{Body, Digest, MAX_ENTRY_BYTES, Place},
     frame,
     recover::{NotRecovered, Position, Recovered, recover},
     storage::Storage,
@@ -24,7 +24,6 @@ pub(crate) struct Identity {
     pub(crate) origin: Origin,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) clock: SharedClock,
-    pub(crate) test_env: bool,
     pub(crate) segment_bytes: u64,
 }
 
@@ -52,14 +51,14 @@ impl Writer {
         mut storage: Box<dyn Storage>,
     ) -> Result<(Self, u64), NotRecovered> {
         let Recovered { position, tree, n_cut_bytes } =
-            recover(&mut *storage, &start(&identity), None)?;
+            recover(&mut *storage, &terms(&identity), None)?;
         Ok((Self { identity, storage, synced: position, tree }, n_cut_bytes))
     }
 
     /// After an error: reads the log back and cuts it to what was acknowledged.
     pub(crate) fn reopen(&mut self) -> Result<(), NotRecovered> {
-        let start = start(&self.identity);
-        let recovered = recover(&mut *self.storage, &start, Some(&self.synced))?;
+        let terms = terms(&self.identity);
+        let recovered = recover(&mut *self.storage, &terms, Some(&self.synced))?;
         (self.synced, self.tree) = (recovered.position, recovered.tree);
         Ok(())
     }
@@ -72,68 +71,27 @@ impl Writer {
         self.tree.reader()
     }
 
-    /// Writes and syncs groups of entries, in order. For each group, the number of its first entry;
-    /// a group with an oversized entry is left out whole.
+    /// Writes and syncs groups of entries, in order, and signs the last. For each group, the number of its first entry; a group
+    /// with an oversized entry is left out whole.
     ///
     /// # Errors
     /// When the disk failed: no entry of any group counts, and [`Writer::reopen`] comes next.
     pub(crate) fn commit(
         &mut self,
-        groups: Vec<Vec<EntryDraft>>,
+        groups: &[Vec<Body>],
     ) -> io::Result<Vec<Result<u64, Oversized>>> {
-        let mut next_seq = self.synced.next_seq;
-        let mut prev_hash = self.synced.prev_hash;
-        let mut frames = Vec::new();
-        let mut leaves = Vec::new();
-        let mut outcomes = Vec::with_capacity(groups.len());
-        for group in groups {
-            let before = (next_seq, prev_hash, frames.len(), leaves.len());
-            let outcome = group.into_iter().try_for_each(|draft| {
-                let (hash, leaf) = self.frame(next_seq, prev_hash, draft, &mut frames)?;
-                prev_hash = hash;
-                leaves.push(leaf);
-                next_seq += 1;
-                Ok(())
-            });
-            if outcome.is_err() {
-                (next_seq, prev_hash) = (before.0, before.1);
-                frames.truncate(before.2);
-                leaves.truncate(before.3);
-            }
-            outcomes.push(outcome.map(|()| before.0));
-        }
+        let mut write = Write::behind(&self.synced, &self.identity);
+        let outcomes = groups.iter().map(|group| write.take(group, &self.identity)).collect();
+        write.sign(&self.identity);
+        let frames = write.frames();
         if !frames.is_empty() {
             let (segment, segment_bytes) = self.write(&frames)?;
             // Order matters: the tree, and with it every checkpoint, holds only what is synced.
-            leaves.into_iter().try_for_each(|leaf| self.tree.push(leaf))?;
-            self.synced = Position { next_seq, prev_hash, segment, segment_bytes };
+            write.leaves.into_iter().try_for_each(|leaf| self.tree.push(leaf))?;
+            let Place { seq, prev_hash, .. } = write.next;
+            self.synced = Position { next_seq: seq, prev_hash, segment, segment_bytes };
         }
         Ok(outcomes)
-    }
-
-    fn frame(
-        &self,
-        seq: u64,
-        prev_hash: Digest,
-        draft: EntryDraft,
-        frames: &mut Vec<u8>,
-    ) -> Result<(Digest, Hash), Oversized> {
-        let Identity { origin, key, clock, test_env, .. } = &self.identity;
-        let place = Place {
-            seq,
-            prev_hash,
-            ts: clock.now(),
-            node: origin.party().clone(),
-            test_env: *test_env,
-        };
-        let json = Entry::at(place, draft).encode();
-        if json.len() > MAX_ENTRY_BYTES {
-            return Err(Oversized { n_bytes: json.len() });
-        }
-        let signature = key.sign(Context::LogEntry, &[origin.as_str().as_bytes(), &json]);
-        let payload = frame::payload(&json, &signature);
-        frame::append(frames, &payload);
-        Ok((Digest::of(&payload), Hash::of_leaf(&json)))
     }
 
     /// The segment written to and its length afterwards. Durable when it returns `Ok`.
@@ -153,6 +111,71 @@ impl Writer {
     }
 }
 
-fn start(identity: &Identity) -> Chain {
-    Chain::start(identity.origin.clone(), identity.key.verifying_key())
+/// The entries of one write.
+#[derive(Debug)]
+struct Write {
+    payloads: Vec<Vec<u8>>,
+    leaves: Vec<Hash>,
+    /// The place behind them.
+    next: Place,
+}
+
+impl Write {
+    fn behind(synced: &Position, identity: &Identity) -> Self {
+        let Position { next_seq: seq, prev_hash, .. } = *synced;
+        let next = Place {
+            seq,
+            prev_hash,
+            ts: identity.clock.now(),
+            node: identity.origin.party().clone(),
+        };
+        Self { payloads: Vec::new(), leaves: Vec::new(), next }
+    }
+
+    /// Takes in all of a group, or nothing of it. The number of its first entry.
+    fn take(&mut self, group: &[Body], identity: &Identity) -> Result<u64, Oversized> {
+        let (n_before, before) = (self.payloads.len(), self.next.clone());
+        let taken = group.iter().try_for_each(|body| {
+            self.next.ts = identity.clock.now();
+            let json = body.at(&self.next);
+            if json.len() > MAX_ENTRY_BYTES {
+                return Err(Oversized { n_bytes: json.len() });
+            }
+            let payload = frame::payload(&json, &frame::NOT_SIGNED);
+            self.next.seq += 1;
+            self.next.prev_hash = Digest::of(&payload);
+            self.leaves.push(Hash::of_leaf(&json));
+            self.payloads.push(payload);
+            Ok(())
+        });
+        let first = before.seq;
+        if taken.is_err() {
+            self.next = before;
+            self.payloads.truncate(n_before);
+            self.leaves.truncate(n_before);
+        }
+        taken.map(|()| first)
+    }
+
+    /// Signs the last entry, and with it all of them: they are in the log together or not at all.
+    fn sign(&mut self, identity: &Identity) {
+        let Some(last) = self.payloads.last_mut() else { return };
+        // It was made here, so it has the form.
+        let (json, _) = frame::split(last).unwrap_or_default();
+        let origin = identity.origin.as_str().as_bytes();
+        let signature = identity.key.sign(Context::LogEntry, &[origin, json]);
+        *last = frame::payload(json, &signature);
+        self.next.prev_hash = Digest::of(last);
+    }
+
+    fn frames(&self) -> Vec<u8> {
+        let n_bytes = self.payloads.iter().map(|payload| frame::HEADER_BYTES + payload.len()).sum();
+        let mut frames = Vec::with_capacity(n_bytes);
+        self.payloads.iter().for_each(|payload| frame::append(&mut frames, payload));
+        frames
+    }
+}
+
+fn terms(identity: &Identity) -> Terms {
+    Terms::new(identity.origin.clone(), identity.key.verifying_key())
 }

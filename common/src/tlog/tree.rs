@@ -14,7 +14,7 @@ use std::{
 
 use tlog_tiles::{
     Error as TreeError, HashReader, check_record, check_tree, prove_record, prove_tree,
-    record_hash, stored_hash_count, stored_hashes_for_record_hash, tree_hash,
+    record_hash, stored_hashes_for_record_hash, tree_hash,
 };
 
 /// The most hashes in a proof: no tree is higher (C2SP tlog-witness: "at most 63").
@@ -145,18 +145,44 @@ fn bounded(proof: &[Hash], size: u64) -> Result<Vec<tlog_tiles::Hash>, NotProven
 pub struct Tree {
     file: Arc<File>,
     size: u64,
-    /// Hashes behind those in the file.
-    pending: Vec<tlog_tiles::Hash>,
+    /// Hashes behind those in the file, as they are to stand there.
+    pending: Vec<u8>,
+    /// The whole subtrees that the tree is made of.
+    edge: Edge,
 }
 
-/// Pending hashes above which they are written.
-const MAX_PENDING: usize = 8192;
+/// Bytes of pending hashes above which they are written.
+const MAX_PENDING: usize = 8192 * HASH_BYTES;
+
+/// The hashes of the largest whole subtrees from the left, which get smaller to the right: one for each bit that is set in
+/// the size. Both what the next entry completes and the root follow from them, so growing the tree reads nothing.
+#[derive(Debug, Default)]
+struct Edge(Vec<tlog_tiles::Hash>);
+
+impl HashReader for Edge {
+    /// The library asks from left to right: for the subtrees that an entry completes, which are the last ones; and for
+    /// all, of which the root is made.
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog_tiles::Hash>, TreeError> {
+        let first = self.0.len().checked_sub(indexes.len());
+        let asked = first.and_then(|first| self.0.get(first..));
+        asked.map(<[_]>::to_vec).ok_or(TreeError::IndexesNotInTree)
+    }
+}
+
+impl Edge {
+    /// Takes in what an entry has added: its own hash, and that of each subtree which it completed.
+    fn grow(&mut self, new: &[tlog_tiles::Hash]) {
+        let n_completed = new.len().saturating_sub(1);
+        self.0.truncate(self.0.len().saturating_sub(n_completed));
+        self.0.extend(new.last());
+    }
+}
 
 impl Tree {
     /// The empty tree, whose hashes go to `file`: an empty one that nobody else has.
     #[must_use]
     pub fn new(file: File) -> Self {
-        Self { file: Arc::new(file), size: 0, pending: Vec::new() }
+        Self { file: Arc::new(file), size: 0, pending: Vec::new(), edge: Edge::default() }
     }
 
     /// How many entries it has.
@@ -168,26 +194,19 @@ impl Tree {
     /// Appends an entry by its leaf hash.
     ///
     /// # Errors
-    /// When the hashes can not be read or written; the tree is of no use then.
+    /// When the hashes can not be written; the tree is of no use then.
     pub fn push(&mut self, leaf: Hash) -> io::Result<()> {
-        let n_in_file = self.n_stored() - self.pending.len() as u64;
-        let stored = Stored { file: &self.file, pending: &self.pending, n_in_file };
         let new =
-            stored_hashes_for_record_hash(self.size, leaf.inner(), &stored).map_err(failed)?;
-        self.pending.extend(new);
+            stored_hashes_for_record_hash(self.size, leaf.inner(), &self.edge).map_err(failed)?;
+        new.iter().for_each(|hash| self.pending.extend_from_slice(&hash.0));
+        self.edge.grow(&new);
         self.size += 1;
         if self.pending.len() >= MAX_PENDING { self.flush() } else { Ok(()) }
     }
 
-    fn n_stored(&self) -> u64 {
-        // The count of an empty tree is one too many in the library's formula.
-        if self.size == 0 { 0 } else { stored_hash_count(self.size) }
-    }
-
     fn flush(&mut self) -> io::Result<()> {
-        let bytes: Vec<u8> = self.pending.iter().flat_map(|hash| hash.0).collect();
         // Appended: nobody else has the file, and only whole batches are written.
-        (&*self.file).write_all(&bytes)?;
+        (&*self.file).write_all(&self.pending)?;
         self.pending.clear();
         Ok(())
     }
@@ -198,9 +217,9 @@ impl Tree {
     /// When the hashes can not be written or read.
     pub fn reader(&mut self) -> io::Result<TreeReader> {
         self.flush()?;
-        let mut reader = TreeReader { file: Arc::clone(&self.file), head: TreeHead::EMPTY };
-        reader.head = reader.head_at(self.size)?;
-        Ok(reader)
+        let root = tree_hash(self.size, &self.edge).map_err(failed)?;
+        let head = TreeHead { size: self.size, root: Hash(root.0) };
+        Ok(TreeReader { file: Arc::clone(&self.file), head })
     }
 }
 
@@ -249,15 +268,13 @@ impl TreeReader {
     }
 
     pub(super) fn stored(&self) -> impl HashReader + '_ {
-        Stored { file: &self.file, pending: &[], n_in_file: u64::MAX }
+        Stored { file: &self.file }
     }
 }
 
-/// Hashes in the file, and those that are not yet written.
+/// Hashes in the file.
 struct Stored<'a> {
     file: &'a File,
-    pending: &'a [tlog_tiles::Hash],
-    n_in_file: u64,
 }
 
 impl HashReader for Stored<'_> {
@@ -268,9 +285,6 @@ impl HashReader for Stored<'_> {
 
 impl Stored<'_> {
     fn read(&self, index: u64) -> Option<tlog_tiles::Hash> {
-        if let Some(at) = index.checked_sub(self.n_in_file) {
-            return self.pending.get(usize::try_from(at).ok()?).copied();
-        }
         let mut bytes = [0; HASH_BYTES];
         self.file.read_exact_at(&mut bytes, index.checked_mul(HASH_BYTES as u64)?).ok()?;
         Some(tlog_tiles::Hash(bytes))

@@ -104,9 +104,12 @@ mod tests {
             .into()
     }
 
+    /// What a test does to a message, with the field that is then wrong.
+    type Change = (&'static str, fn(&mut pb::InformRequest));
+
     #[test]
     fn what_is_no_news_is_refused_by_its_field() {
-        let changes: [(&str, fn(&mut pb::InformRequest)); 9] = [
+        let changes: [Change; 9] = [
             ("request_id", |m| m.request_id.clear()),
             ("agreement_digest", |m| m.agreement_digest.truncate(31)),
             ("valid_until_unix_ms", |m| m.valid_until_unix_ms = 0),

@@ -50,6 +50,15 @@ impl Said {
         }
     }
 
+    /// Whether the matrix waits for nothing more: an agency that will not rate leaves its place empty.
+    #[must_use]
+    pub const fn completes(self) -> bool {
+        match self {
+            Self::Rated | Self::NotKnown => true,
+            Self::Declined | Self::Comparing | Self::Missing => false,
+        }
+    }
+
     fn of(entry: &Entry) -> Self {
         match (entry.action, entry.decision.as_ref().map(Word::as_str)) {
             (Action::RateAnswered, Some("rated")) => Self::Rated,
@@ -70,10 +79,62 @@ pub struct Cell {
     known: bool,
     asked_at: Timestamp,
     first_colour: Option<Timestamp>,
+    first_answer: Option<Timestamp>,
+    complete_at: Option<Timestamp>,
+    /// Whether the hub was told not to wait for it.
+    waived: bool,
     sources: Vec<Source>,
 }
 
 impl Cell {
+    /// What the agency has said, as things stand.
+    #[must_use]
+    pub const fn said(&self) -> Said {
+        self.said
+    }
+
+    /// When it first answered: a colour, that it does not know them, or that it will not rate.
+    #[must_use]
+    pub const fn first_answer(&self) -> Option<Timestamp> {
+        self.first_answer
+    }
+
+    /// When it first gave what the matrix waits for: a colour, or that it does not know them.
+    #[must_use]
+    pub const fn complete_at(&self) -> Option<Timestamp> {
+        self.complete_at
+    }
+
+    /// Whether it answered after the round had closed.
+    #[must_use]
+    pub const fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// The thing that is counted.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        Unit::new(self.sources.iter().cloned())
+    }
+
+    /// The entries that tell of it.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Whether the agreement awaits the answer of this party: that of a recommended one unless it was waived, that of a conditional
+    /// one when its node has said that it knows the person.
+    #[must_use]
+    pub fn is_required(&self, agreement: &Agreement, party: &Party) -> bool {
+        let Party::Agency(id) = party else { return false };
+        agreement.party(id).is_some_and(|party| match party.requirement() {
+            Requirement::Core => true,
+            Requirement::Recommended => !self.waived,
+            Requirement::Conditional => self.known,
+        })
+    }
+
     fn hear(&mut self, entry: &Entry) {
         self.sources.push(Source::of(entry));
         let said = Said::of(entry);
@@ -81,6 +142,12 @@ impl Cell {
         self.known |= matches!(word, Some("pending" | "rated" | "identity_review"));
         if said == Said::Rated {
             self.first_colour.get_or_insert(entry.ts);
+        }
+        if said.is_answer() {
+            self.first_answer.get_or_insert(entry.ts);
+        }
+        if said.completes() {
+            self.complete_at.get_or_insert(entry.ts);
         }
         // Silence takes nothing back, and only a rating replaces a rating.
         let stays = match self.said {
@@ -117,6 +184,11 @@ impl Answers {
                 cell.late = true;
                 cell.sources.push(Source::of(entry));
             }
+            Action::AnswerWaived => {
+                let cell = self.cell(key, entry);
+                cell.waived = true;
+                cell.sources.push(Source::of(entry));
+            }
             Action::RatingChanged
                 if entry.decision.as_ref().is_some_and(|word| word.as_str() == "withdrawn") =>
             {
@@ -135,6 +207,9 @@ impl Answers {
             known: false,
             asked_at: entry.ts,
             first_colour: None,
+            first_answer: None,
+            complete_at: None,
+            waived: false,
             sources: Vec::new(),
         })
     }
@@ -148,18 +223,30 @@ impl Answers {
         cells.filter_map(|(_, cell)| cell.first_colour).min()
     }
 
-    /// Answers that are missing in an enquiry, as things stand. Without an agreement that says who has to answer, everybody has to.
+    /// Every answer, in the order of enquiry, person and agency.
+    pub fn cells(&self) -> impl Iterator<Item = (&EnquiryRef, &PersonRef, &Party, &Cell)> {
+        self.0.iter().map(|((enquiry, person, agency), cell)| (enquiry, person, agency, cell))
+    }
+
+    /// One agency's answer about one person; `None` when no entry tells of it.
+    #[must_use]
+    pub fn about(&self, enquiry: &EnquiryRef, person: &PersonRef, agency: &Party) -> Option<&Cell> {
+        self.0.get(&(enquiry.clone(), person.clone(), agency.clone()))
+    }
+
+    /// Answers that are missing in an enquiry, as things stand: there is no colour, and not that the person is not known. Without an
+    /// agreement that says who has to answer, everybody has to who was not waived.
     #[must_use]
     pub fn missing(&self, enquiry: &EnquiryRef, agreement: Option<&Agreement>) -> Vec<Missing> {
-        let cells =
-            self.0.iter().filter(|((e, _, _), cell)| e == enquiry && !cell.said.is_answer());
+        let cells = self.0.iter().filter(|((e, _, _), _)| e == enquiry);
         cells
-            .filter(|((_, _, agency), cell)| {
-                agreement.is_none_or(|agreement| is_required(agreement, agency, cell))
-            })
-            .map(|((_, person, agency), _)| Missing {
+            .filter(|(_, cell)| !cell.said.completes())
+            .map(|((_, person, agency), cell)| Missing {
                 agency: agency.clone(),
                 person: person.clone(),
+                waived: cell.waived,
+                required: agreement
+                    .map_or(!cell.waived, |agreement| cell.is_required(agreement, agency)),
             })
             .collect()
     }
@@ -170,7 +257,7 @@ impl Answers {
             figures.declare(&TOTALS, &[&what]);
         }
         for ((_, _, agency), cell) in &self.0 {
-            let unit = Unit::new(cell.sources.iter().cloned());
+            let unit = cell.unit();
             let now = period.holds(cell.asked_at);
             let mut count = |measure, by: &[&dyn std::fmt::Display]| {
                 figures.count(measure, by, &unit, now);
@@ -200,15 +287,10 @@ pub struct Missing {
     pub agency: Party,
     /// The person, by reference.
     pub person: PersonRef,
-}
-
-/// Whether the agreement awaits this party's answer: that of a conditional party when its node has said that it knows the person.
-fn is_required(agreement: &Agreement, party: &Party, cell: &Cell) -> bool {
-    let Party::Agency(id) = party else { return false };
-    agreement.party(id).is_some_and(|party| match party.requirement() {
-        Requirement::Core | Requirement::Recommended => true,
-        Requirement::Conditional => cell.known,
-    })
+    /// Whether the hub was told not to wait for it.
+    pub waived: bool,
+    /// Whether the agreement awaits it.
+    pub required: bool,
 }
 
 #[cfg(test)]
@@ -261,6 +343,39 @@ mod tests {
         assert_eq!(n(&figures, "late.MHT"), 1);
         assert_eq!(n(&figures, "answers.MHT.not_known"), 1);
         assert_eq!(n(&figures, "answers.MHT.missing"), 0);
+    }
+
+    #[test]
+    fn the_first_answer_stays_the_first_and_one_who_will_not_rate_leaves_the_matrix_open() {
+        let mut log = Entries::new();
+        log.answered("e1", "p1", "POL", "declined");
+        log.at("2027-02-09T09:40:00Z");
+        log.answered("e1", "p1", "POL", "rated");
+        log.at("2027-02-09T10:40:00Z");
+        log.answered("e1", "p1", "POL", "rated");
+        let mut answers = Answers::default();
+        log.all().iter().for_each(|entry| answers.read(entry));
+        let (_, _, _, cell) = answers.cells().next().unwrap();
+        assert_eq!(cell.first_answer().unwrap().to_string(), "2027-02-09T08:40:00Z");
+        assert_eq!(cell.complete_at().unwrap().to_string(), "2027-02-09T09:40:00Z");
+    }
+
+    #[test]
+    fn only_a_recommended_answer_can_be_waived() {
+        let mut log = Entries::new();
+        for agency in ["POL", "MHT"] {
+            log.silent("e1", "p1", agency);
+            log.waived("e1", "p1", agency);
+        }
+        let mut answers = Answers::default();
+        log.all().iter().for_each(|entry| answers.read(entry));
+        let agreement = crate::report::testkit::agreement();
+        let missing = answers.missing(&"e1".parse().unwrap(), Some(&agreement));
+        let required = |agency: &str| {
+            missing.iter().find(|one| one.agency.to_string() == agency).unwrap().required
+        };
+        assert!(required("POL"), "police are a core party");
+        assert!(!required("MHT"));
     }
 
     #[test]

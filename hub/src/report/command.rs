@@ -1,4 +1,5 @@
-//! `hub report`: reads files, writes one document. It needs no running program and no network.
+//! `hub report`: reads files, writes one document. It needs no running program and no network, but for `subject-access`, which calls a
+//! running hub.
 
 use std::{
     fs,
@@ -31,10 +32,15 @@ use super::{
     period::{Month, Period},
     policy::policy,
     signed::{NotSigned, Signed},
+    subject_access::command::{self as subject_access, SubjectAccessCommand},
     text::text,
     waiting::{self, Times},
 };
 use crate::agreement_command::Exit;
+
+mod performance;
+
+use performance::{PerformanceArgs, ReAuditArgs, make_performance, make_re_audit};
 
 /// Which document to make.
 #[derive(Debug, Subcommand)]
@@ -62,6 +68,28 @@ pub enum ReportCommand {
     /// Example: hub report nfa-audit --log logs/hub --agreement agreement.note --month 2027-02
     #[command(name = "nfa-audit", verbatim_doc_comment)]
     NfaAudit(NfaArgs),
+    /// Answer a person who asks what is held about them (Article 15), at a running hub; needs the role auditor
+    ///
+    /// One asks, others approve the draft, then it is issued. Each step is recorded in the hub's log.
+    ///
+    /// Example: hub report subject-access ask person.toml --profile me.toml
+    #[command(subcommand, name = "subject-access", verbatim_doc_comment)]
+    SubjectAccess(SubjectAccessCommand),
+    /// How the exchange works: how soon agencies answer, how they rate, how enquiries end
+    ///
+    /// From the hub's log; with --config also what only its store has (colours, first colours, times of incidents). --shared withholds
+    /// small figures. --explain lists the log entries behind one figure.
+    ///
+    /// Example: hub report performance --log logs/hub --agreement agreement.note --month 2027-02 --format html --out february.html
+    #[command(verbatim_doc_comment)]
+    Performance(PerformanceArgs),
+    /// Enquiries that were closed twelve months before, for the follow-up audit
+    ///
+    /// From the hub's log; with --config also whether the same people were in a later enquiry.
+    ///
+    /// Example: hub report re-audit --log logs/hub --month 2028-02
+    #[command(name = "re-audit", verbatim_doc_comment)]
+    ReAudit(ReAuditArgs),
 }
 
 /// Which days.
@@ -210,6 +238,9 @@ pub fn run(command: &ReportCommand, stdout: &mut dyn Write) -> anyhow::Result<Ex
             write_out(&document, &args.form, stdout).map(|()| Exit::Done)
         }
         ReportCommand::NfaAudit(args) => make_nfa_audit(args, stdout),
+        ReportCommand::SubjectAccess(command) => subject_access::run(command, stdout),
+        ReportCommand::Performance(args) => make_performance(args, stdout),
+        ReportCommand::ReAudit(args) => make_re_audit(args, stdout),
     };
     match made {
         Err(error) if error.is::<NotSigned>() => {
@@ -236,14 +267,7 @@ fn make_dpia(args: &DpiaArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let counted = Counted::of(&logs, &signed, &period)?;
     let exit = exit_of(&logs);
     if let Some(name) = &args.explain {
-        let Some((id, figure)) = counted.figures.named(name) else {
-            anyhow::bail!(
-                "there is no figure `{name}` in this report; the names stand beside the figures"
-            );
-        };
-        let as_json = args.form.json || args.form.format == Format::Json;
-        let explained = explain(id, figure, as_json)?;
-        write_bytes(explained.as_bytes(), args.form.out.as_deref(), stdout)?;
+        explained(&counted.figures, name, &args.form, stdout)?;
         return Ok(exit);
     }
     let evidence = Evidence {
@@ -349,6 +373,22 @@ fn exit_of(logs: &[Log]) -> Exit {
     if logs.iter().all(Log::is_in_order) { Exit::Done } else { Exit::VerificationFailed }
 }
 
+/// Writes the entries behind a figure in the place of the document.
+fn explained(
+    figures: &Figures,
+    name: &str,
+    form: &Form,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Some((id, figure)) = figures.named(name) else {
+        anyhow::bail!(
+            "there is no figure `{name}` in this report; the names stand beside the figures"
+        );
+    };
+    let explained = explain(id, figure, form.json || form.format == Format::Json)?;
+    write_bytes(explained.as_bytes(), form.out.as_deref(), stdout)
+}
+
 fn write_out(document: &Document, form: &Form, stdout: &mut dyn Write) -> anyhow::Result<()> {
     let format = if form.json { Format::Json } else { form.format };
     let bytes = match format {
@@ -360,7 +400,15 @@ fn write_out(document: &Document, form: &Form, stdout: &mut dyn Write) -> anyhow
     write_bytes(&bytes, form.out.as_deref(), stdout)
 }
 
-fn write_bytes(bytes: &[u8], out: Option<&Path>, stdout: &mut dyn Write) -> anyhow::Result<()> {
+/// Writes to a file, or to standard output.
+///
+/// # Errors
+/// When it can not be written.
+pub(super) fn write_bytes(
+    bytes: &[u8],
+    out: Option<&Path>,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<()> {
     match out {
         Some(out) => fs::write(out, bytes).with_context(|| format!("writing {}", out.display())),
         None => Ok(stdout.write_all(bytes)?),

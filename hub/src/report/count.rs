@@ -1,6 +1,7 @@
 //! Figures that can be traced: a figure is the set of things that were counted, and each thing is the entries that tell of it.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
@@ -34,18 +35,20 @@ impl fmt::Display for Source {
 
 /// One thing that was counted. Two figures that count the same thing share it, which is how what one figure tells of another
 /// is found out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone)]
 pub struct Unit {
     sources: Arc<[Source]>,
     /// Which of several that one entry stands for; 0 when it stands for one.
     part: u64,
+    /// Entries that show why it counts in one figure. They are not what it is: the same thing may have others in another figure.
+    shown_by: Arc<[Source]>,
 }
 
 impl Unit {
     /// What these entries tell of together, in the order in which they were read.
     #[must_use]
     pub fn new(sources: impl IntoIterator<Item = Source>) -> Self {
-        Self { sources: sources.into_iter().collect(), part: 0 }
+        Self { sources: sources.into_iter().collect(), part: 0, shown_by: Arc::default() }
     }
 
     /// What one entry tells of.
@@ -57,13 +60,43 @@ impl Unit {
     /// One of several that an entry stands for, from 1.
     #[must_use]
     pub fn part(&self, part: u64) -> Self {
-        Self { sources: Arc::clone(&self.sources), part }
+        Self { sources: Arc::clone(&self.sources), part, shown_by: Arc::clone(&self.shown_by) }
     }
 
-    /// The entries.
+    /// The same thing, with the entries that show why it counts.
     #[must_use]
-    pub fn sources(&self) -> &[Source] {
-        &self.sources
+    pub fn shown_by(&self, sources: impl IntoIterator<Item = Source>) -> Self {
+        Self { shown_by: sources.into_iter().collect(), ..self.clone() }
+    }
+
+    /// The entries: those that tell of it, then those that show why it counts.
+    pub fn entries(&self) -> impl Iterator<Item = &Source> {
+        let further = self.shown_by.iter().filter(|source| !self.sources.contains(source));
+        self.sources.iter().chain(further)
+    }
+
+    fn identity(&self) -> (&[Source], u64) {
+        (&self.sources, self.part)
+    }
+}
+
+impl PartialEq for Unit {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Unit {}
+
+impl PartialOrd for Unit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Unit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
     }
 }
 
@@ -195,6 +228,14 @@ mod tests {
         let (id, figure) = figures.named("things.a").unwrap();
         assert_eq!((figure.in_period.len(), figure.to_date.len()), (1, 2));
         assert_eq!(id.by(), ["a"]);
+    }
+
+    #[test]
+    fn the_same_thing_shown_by_other_entries_is_the_same_thing() {
+        let source = |seq| Source { party: Party::Hub, seq };
+        let shown = unit(1).shown_by([source(1), source(7)]);
+        assert_eq!(shown, unit(1));
+        assert_eq!(shown.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 7]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A document as CSV (RFC 4180): one line for each cell, fact, paragraph and place to write in, so that one file holds all of its
 //! tables and a spreadsheet can filter them.
 
-use super::document::{Block, Document, Table};
+use super::document::{Block, Cell, Document, Table};
 
 /// The heading of the file.
 const HEADING: [&str; 6] = ["section", "item", "row", "column", "value", "figure"];
@@ -37,10 +37,39 @@ pub fn csv(document: &Document) -> anyhow::Result<Vec<u8>> {
                     lines.line([id, "to be written", name, "", asks, ""])?;
                 }
                 Block::Table(table) => lines.table(id, table)?,
+                // Its numbers are those of the table.
+                Block::Chart(_) => {}
             }
         }
     }
     Ok(lines.0.into_inner()?)
+}
+
+/// Each table of the document as CSV of its own, with its name: a heading, then a line for each row, with the names of its figures in
+/// the last cell.
+///
+/// # Errors
+/// When the lines can not be written, which in memory does not happen.
+pub fn tables(document: &Document) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let blocks = document.sections.iter().flat_map(|section| &section.blocks);
+    let tables = blocks.filter_map(|block| match block {
+        Block::Table(table) => Some(table),
+        _ => None,
+    });
+    tables.map(|table| Ok((table.id.clone(), table_alone(table)?))).collect()
+}
+
+fn table_alone(table: &Table) -> anyhow::Result<Vec<u8>> {
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let heading = table.columns.iter().map(String::as_str).chain(["figures"]);
+    writer.write_record(heading.map(harmless))?;
+    for row in &table.rows {
+        let names: Vec<String> = row.figures.iter().map(ToString::to_string).collect();
+        let cells = row.cells.iter().map(Cell::text).chain([names.join(" ")]);
+        writer.write_record(cells.map(|cell| harmless(&cell)))?;
+    }
+    Ok(writer.into_inner()?)
 }
 
 struct Lines(csv::Writer<Vec<u8>>);
@@ -90,6 +119,18 @@ mod tests {
         }
         assert_eq!(harmless("a=b"), "a=b");
         assert_eq!(harmless("12"), "12");
+    }
+
+    #[test]
+    fn each_table_is_a_file_with_a_heading_and_a_line_for_each_row() {
+        let tables = tables(&hostile_document("=x")).unwrap();
+        let (name, bytes) = &tables[0];
+        assert_eq!((name.as_str(), tables.len()), ("=x", 2));
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "'=x,'=x,'=x,figures");
+        assert_eq!(lines[1], "'=x,7,'=x,alerts.=x");
+        assert_eq!(lines[2], "'=x,withheld,–,");
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use super::count::FigureId;
 /// A document.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
-    /// Which document: `dpia`, `article_30`, `policy` or `nfa_audit`.
+    /// Which document: `dpia`, `article_30`, `policy`, `nfa_audit`, `performance` or `re_audit`.
     pub kind: &'static str,
     /// Its title.
     pub title: String,
@@ -49,6 +49,30 @@ pub enum Block {
     },
     /// A table.
     Table(Table),
+    /// A picture of figures that stand in a table, too.
+    Chart(Chart),
+}
+
+/// Bars, one below the other; where there are several series, these side by side.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// The table that has the numbers.
+    pub table: String,
+    /// What it shows.
+    pub title: String,
+    /// The names of its series.
+    pub series: Vec<String>,
+    /// Its bars.
+    pub bars: Vec<Bar>,
+}
+
+/// One line of a chart.
+#[derive(Debug, Clone)]
+pub struct Bar {
+    /// What it is about.
+    pub label: String,
+    /// A figure for each series.
+    pub values: Vec<Cell>,
 }
 
 /// A table.
@@ -86,6 +110,19 @@ pub enum Cell {
     Withheld,
     /// Nothing to say: there is nothing of which it could be said.
     Nothing,
+}
+
+impl Chart {
+    /// The greatest figure that is shown, by which bars are drawn; what is withheld does not show in their lengths.
+    #[must_use]
+    pub fn greatest(&self) -> usize {
+        let values = self.bars.iter().flat_map(|bar| &bar.values);
+        let shown = values.filter_map(|value| match value {
+            Cell::Count(n) => Some(*n),
+            Cell::Text(_) | Cell::Withheld | Cell::Nothing => None,
+        });
+        shown.max().unwrap_or(0)
+    }
 }
 
 impl Cell {
@@ -158,6 +195,17 @@ impl Section {
         self
     }
 
+    /// With a table, and a picture of some of its columns where it has any row.
+    #[must_use]
+    pub fn charted(mut self, table: Table, title: &str, columns: &[usize]) -> Self {
+        let chart = table.chart(title, columns);
+        self.blocks.push(Block::Table(table));
+        if !chart.bars.is_empty() {
+            self.blocks.push(Block::Chart(chart));
+        }
+        self
+    }
+
     /// With any block.
     #[must_use]
     pub fn block(mut self, block: Block) -> Self {
@@ -167,6 +215,23 @@ impl Section {
 }
 
 impl Table {
+    /// A picture of columns with figures, by the rows' first cells. What the table withholds, it withholds.
+    fn chart(&self, title: &str, columns: &[usize]) -> Chart {
+        let bar = |row: &Row| {
+            let values = columns.iter().filter_map(|column| row.cells.get(*column).cloned());
+            Bar {
+                label: row.cells.first().map(Cell::text).unwrap_or_default(),
+                values: values.collect(),
+            }
+        };
+        Chart {
+            table: self.id.clone(),
+            title: title.to_owned(),
+            series: columns.iter().filter_map(|n| self.columns.get(*n).cloned()).collect(),
+            bars: self.rows.iter().map(bar).collect(),
+        }
+    }
+
     /// A table of texts.
     #[must_use]
     pub fn texts<const N: usize>(

@@ -3,16 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use brag_common::agreement::Agreement;
+
 use super::{
-    count::{Figure, FigureId, Figures, Measure, Unit},
-    document::{Block, Cell, Document, Row, Section, Table},
+    count::{FigureId, Figures, Unit},
+    document::{Block, Document, Row, Section, Table},
     logs::{Log, Verdict},
     measures as m,
     period::Period,
     signed::{Signed, SignedBy},
+    tables::Tables,
     terms, texts,
     waiting::Times,
-    withhold::{SMALL, withhold},
+    withhold::SMALL,
 };
 
 /// What the pack is made from.
@@ -45,7 +48,8 @@ pub fn dpia(evidence: &Evidence<'_>, shared: bool) -> Document {
     for log in *logs {
         facts.push((format!("Log of {}", log.party()), verdict(log)));
     }
-    let tables = Tables::new(evidence, shared);
+    let known = if shared { asked_about(evidence.figures) } else { Vec::new() };
+    let tables = Tables::new(evidence.figures, evidence.times, shared, &known);
     let sections = vec![
         status(evidence, shared),
         need(evidence),
@@ -65,7 +69,8 @@ pub fn dpia(evidence: &Evidence<'_>, shared: bool) -> Document {
     }
 }
 
-fn verdict(log: &Log) -> String {
+/// What verifying a log found, in words.
+pub(super) fn verdict(log: &Log) -> String {
     let key = if log.key_from_log { "; key taken from beside the log" } else { "" };
     match &log.verdict {
         Verdict::InOrder { n_entries, last_hash } => {
@@ -182,13 +187,13 @@ fn necessity(evidence: &Evidence<'_>, tables: &Tables<'_>) -> Section {
     let agreement = &evidence.signed.agreement;
     let gateways = brag_common::agreement::GATEWAYS.join(", ");
     let bases = brag_common::agreement::ART6.join(", ");
-    let ratio = tables.ratio();
+    let ratio = ratio(tables);
     Section::new("necessity", "4. Necessity and proportionality")
         .text(format!("Lawful bases that a request may state (Article 6): {bases}. Statutory gateways: {gateways}. A request for special category data states an Article 9 condition and the paragraph of DPA 2018 Schedule 1, by default UKGDPR_9_2_G with DPA18_SCH1_P18; one for offence data the authority under Article 10. A gap refuses the request before anything is looked up."))
         .text("Minimisation: colours first; detail only past a threshold, one category about one person at a time, for named recipients. No function creep: four purposes exist in the program, of which the agreement has these:")
         .list(terms::purposes(agreement))
         .block(Block::Facts(vec![("Asked : released, in the period".to_owned(), ratio)]))
-        .table(tables.categories())
+        .table(categories(tables, agreement))
         .table(tables.of(&m::REFUSALS))
         .table(tables.of(&m::WITHOUT_AGREEMENT))
         .table(tables.of(&m::REVIEWS))
@@ -264,158 +269,60 @@ fn sign_off(evidence: &Evidence<'_>) -> Section {
         .slot("review", "Responses to the consultation reviewed by; and who keeps this assessment under review.")
 }
 
-/// The tables of figures, in the form in which they are given.
-struct Tables<'a> {
-    evidence: &'a Evidence<'a>,
-    shared: bool,
-    /// Figures that are withheld.
-    withheld: Vec<FigureId>,
+/// Categories, each with what was asked for beside what was released.
+fn categories(tables: &Tables<'_>, agreement: &Agreement) -> Table {
+    let asked = tables
+        .figures(&m::CATEGORIES)
+        .filter(|(id, _)| id.by().last().is_some_and(|what| what == "asked"));
+    let rows = asked.map(|(asked, _)| {
+        let code = asked.by().first().map_or("", String::as_str);
+        let released = FigureId::new(&m::CATEGORIES, [code, "released"]);
+        let category = code.parse().ok().and_then(|code| agreement.categories().get(&code));
+        let title = category.map_or("never carried, or not in the catalogue", |c| &c.title);
+        let class = category.map_or("–", |category| category.class.word());
+        let mut cells = vec![
+            code.into(),
+            title.into(),
+            class.into(),
+            tables.in_period(asked),
+            tables.in_period(&released),
+        ];
+        if !tables.is_shared() {
+            cells.extend([tables.to_date(asked), tables.to_date(&released)]);
+        }
+        Row { figures: vec![asked.clone(), released], cells }
+    });
+    let mut columns = vec!["category", "title", "class", "asked", "released"];
+    if !tables.is_shared() {
+        columns.extend(["asked to date", "released to date"]);
+    }
+    Table {
+        id: m::CATEGORIES.name.to_owned(),
+        caption: m::CATEGORIES.caption.to_owned(),
+        columns: columns.into_iter().map(str::to_owned).collect(),
+        rows: rows.collect(),
+        note: m::CATEGORIES.means.to_owned(),
+    }
 }
 
-impl<'a> Tables<'a> {
-    fn new(evidence: &'a Evidence<'a>, shared: bool) -> Self {
-        let mut withheld = Vec::new();
-        if shared {
-            let all: Vec<(&FigureId, &Figure)> = evidence.figures.iter().collect();
-            let sets: Vec<_> = all.iter().map(|(_, figure)| &figure.in_period).collect();
-            let asked = asked_about(evidence.figures);
-            let found = withhold(&sets, &asked.iter().collect::<Vec<_>>());
-            withheld.extend(
-                all.iter().zip(found).filter(|(_, w)| *w).map(|((id, _), _)| (*id).clone()),
-            );
-        }
-        Self { evidence, shared, withheld }
-    }
-
-    fn is_withheld(&self, id: &FigureId) -> bool {
-        self.withheld.binary_search(id).is_ok()
-    }
-
-    fn in_period(&self, id: &FigureId) -> Cell {
-        if self.is_withheld(id) {
-            return Cell::Withheld;
-        }
-        Cell::Count(self.evidence.figures.get(id).map_or(0, |figure| figure.in_period.len()))
-    }
-
-    /// Figures of a measure that the form shows: in the shared form only what happened in the period, and totals.
-    fn figures(&self, measure: &'static Measure) -> impl Iterator<Item = (&FigureId, &Figure)> {
-        let always = measure.name == m::TOTALS.name;
-        self.evidence
-            .figures
-            .of(measure)
-            .filter(move |(_, figure)| always || !self.shared || !figure.in_period.is_empty())
-    }
-
-    fn of(&self, measure: &'static Measure) -> Table {
-        let rows = self.figures(measure).map(|(id, figure)| {
-            let mut cells: Vec<Cell> = id.by().iter().map(|by| Cell::from(by.as_str())).collect();
-            cells.push(self.in_period(id));
-            if !self.shared {
-                cells.push(Cell::Count(figure.to_date.len()));
-            }
-            Row { figures: vec![id.clone()], cells }
-        });
-        self.table(measure, &[], rows.collect())
-    }
-
-    fn times(&self, measure: &'static Measure) -> Table {
-        let rows = self.figures(measure).map(|(id, figure)| {
-            let (now, to_date) = self.evidence.times.typical(id);
-            let now = if self.is_withheld(id) { None } else { now };
-            let time = |time: Option<_>| time.map_or(Cell::Nothing, |t| terms::elapsed(t).into());
-            let mut cells: Vec<Cell> = id.by().iter().map(|by| Cell::from(by.as_str())).collect();
-            cells.push(self.in_period(id));
-            if !self.shared {
-                cells.push(Cell::Count(figure.to_date.len()));
-            }
-            cells.extend([time(now.map(|t| t.mean)), time(now.map(|t| t.median))]);
-            if !self.shared {
-                cells.extend([time(to_date.map(|t| t.mean)), time(to_date.map(|t| t.median))]);
-            }
-            Row { figures: vec![id.clone()], cells }
-        });
-        let more: &[&str] = if self.shared {
-            &["mean", "median"]
-        } else {
-            &["mean", "median", "mean to date", "median to date"]
-        };
-        self.table(measure, more, rows.collect())
-    }
-
-    fn table(&self, measure: &'static Measure, more: &[&str], rows: Vec<Row>) -> Table {
-        let mut columns: Vec<String> = measure.by.iter().map(|by| (*by).to_owned()).collect();
-        columns.push("in the period".to_owned());
-        if !self.shared {
-            columns.push("to date".to_owned());
-        }
-        columns.extend(more.iter().map(|column| (*column).to_owned()));
-        let note = measure.means.to_owned();
-        Table {
-            id: measure.name.to_owned(),
-            caption: measure.caption.to_owned(),
-            columns,
-            rows,
-            note,
-        }
-    }
-
-    /// Categories, each with what was asked for beside what was released.
-    fn categories(&self) -> Table {
-        let catalogue = &self.evidence.signed.agreement;
-        let asked = self
-            .figures(&m::CATEGORIES)
-            .filter(|(id, _)| id.by().last().is_some_and(|what| what == "asked"));
-        let rows = asked.map(|(asked, _)| {
-            let code = asked.by().first().map_or("", String::as_str);
-            let released = FigureId::new(&m::CATEGORIES, [code, "released"]);
-            let category = code.parse().ok().and_then(|code| catalogue.categories().get(&code));
-            let title = category.map_or("never carried, or not in the catalogue", |c| &c.title);
-            let class = category.map_or("–", |category| category.class.word());
-            let mut cells = vec![
-                code.into(),
-                title.into(),
-                class.into(),
-                self.in_period(asked),
-                self.in_period(&released),
-            ];
-            if !self.shared {
-                let to_date = |id| self.evidence.figures.get(id).map_or(0, |f| f.to_date.len());
-                cells.extend([Cell::Count(to_date(asked)), Cell::Count(to_date(&released))]);
-            }
-            Row { figures: vec![asked.clone(), released], cells }
-        });
-        let mut columns = vec!["category", "title", "class", "asked", "released"];
-        if !self.shared {
-            columns.extend(["asked to date", "released to date"]);
-        }
-        Table {
-            id: m::CATEGORIES.name.to_owned(),
-            caption: m::CATEGORIES.caption.to_owned(),
-            columns: columns.into_iter().map(str::to_owned).collect(),
-            rows: rows.collect(),
-            note: m::CATEGORIES.means.to_owned(),
-        }
-    }
-
-    /// How many were asked for and released, as a ratio.
-    fn ratio(&self) -> String {
-        let count = |what: &str| self.in_period(&FigureId::new(&m::TOTALS, [what])).text();
-        format!("{} : {} (totals.requests : totals.released)", count("requests"), count("released"))
-    }
+/// How many were asked for and released, as a ratio.
+fn ratio(tables: &Tables<'_>) -> String {
+    let count = |what: &str| tables.in_period(&FigureId::new(&m::TOTALS, [what])).text();
+    format!("{} : {} (totals.requests : totals.released)", count("requests"), count("released"))
 }
 
 /// What each agency was asked about. How many people an enquiry has is how many answers each agency owes, so a reader who knows the
-/// one knows the other, and what one answer leaves for another.
+/// one knows the other, and what one answer leaves for another. So the people themselves are among these sets.
 fn asked_about(figures: &Figures) -> Vec<BTreeSet<Unit>> {
     let people = figures.get(&FigureId::new(&m::TOTALS, ["people"]));
-    if people.is_none_or(|people| SMALL.contains(&people.in_period.len())) {
+    let Some(people) = people.filter(|people| !SMALL.contains(&people.in_period.len())) else {
         return Vec::new();
-    }
+    };
     let mut by_agency: BTreeMap<&str, BTreeSet<Unit>> = BTreeMap::new();
     for (id, figure) in figures.of(&m::ANSWERS) {
         let agency = id.by().first().map_or("", String::as_str);
         by_agency.entry(agency).or_default().extend(figure.in_period.iter().cloned());
     }
-    by_agency.into_values().filter(|asked| !asked.is_empty()).collect()
+    let people = people.in_period.clone();
+    by_agency.into_values().chain([people]).filter(|set| !set.is_empty()).collect()
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     count::{Figure, FigureId, Measure, Unit},
-    measures,
+    measures, performance,
 };
 
 /// A figure, explained: as text, or as one JSON document.
@@ -14,14 +14,16 @@ use super::{
 /// # Errors
 /// When it can not be written, which in memory does not happen.
 pub fn explain(id: &FigureId, figure: &Figure, as_json: bool) -> anyhow::Result<String> {
-    let measure = measures::ALL.iter().find(|measure| id.is_of(measure));
+    let all = measures::ALL.iter().chain(performance::measures::ALL);
+    let measure = all.into_iter().find(|measure| id.is_of(measure));
     let (caption, means) = measure.map_or(("", ""), |m: &&Measure| (m.caption, m.means));
     if as_json {
         let counted: Vec<_> = figure
             .to_date
             .iter()
             .map(|unit| {
-                json!({ "in_period": figure.in_period.contains(unit), "entries": unit.sources() })
+                let entries: Vec<_> = unit.entries().collect();
+                json!({ "in_period": figure.in_period.contains(unit), "entries": entries })
             })
             .collect();
         let document = json!({
@@ -41,7 +43,7 @@ pub fn explain(id: &FigureId, figure: &Figure, as_json: bool) -> anyhow::Result<
     {
         writeln!(out, "{}: {}", words, units.len())?;
         for (n, unit) in units.into_iter().enumerate() {
-            let entries: Vec<String> = unit.sources().iter().map(ToString::to_string).collect();
+            let entries: Vec<String> = unit.entries().map(ToString::to_string).collect();
             writeln!(out, "  {:>4}. {}", n + 1, entries.join(", "))?;
         }
     }

@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Block, Cell, Document, Row, Section, Table};
+use super::{
+    chart::svg,
+    document::{Block, Cell, Document, Row, Section, Table},
+};
 use crate::render::safe;
 
 const STYLE: &str = include_str!("style.css");
@@ -67,6 +70,7 @@ fn section_html(section: &Section, out: &mut String) {
                 );
             }
             Block::Table(table) => table_html(table, out),
+            Block::Chart(chart) => svg(chart, out),
         }
     }
     out.push_str("</section>\n");
@@ -135,7 +139,7 @@ fn row_html(row: &Row, columns: &[&String], out: &mut String) {
 }
 
 /// Text that stays text, in an element or in an attribute in double quotes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in safe(text).chars() {
         match c {
@@ -164,7 +168,7 @@ fn with_code(text: &str) -> String {
 }
 
 /// A name for links: letters, digits, `-`, `_` and `.`, whatever it was made from.
-fn anchor(id: &str) -> String {
+pub(super) fn anchor(id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     id.chars().map(plain).collect()
 }

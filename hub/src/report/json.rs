@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::document::{Block, Cell, Document, Row, Section, Table};
+use super::document::{Block, Cell, Chart, Document, Row, Section, Table};
 
 /// The document as JSON.
 #[must_use]
@@ -33,6 +33,10 @@ fn block(block: &Block) -> Value {
         Block::Facts(pairs) => json!({ "facts": facts(pairs) }),
         Block::Slot { id, asks } => json!({ "slot": id, "asks": asks }),
         Block::Table(table) => json!({ "table": table_json(table) }),
+        // Its numbers are those of the table.
+        Block::Chart(Chart { table, title, series, .. }) => {
+            json!({ "chart": { "title": title, "table": table, "series": series } })
+        }
     }
 }
 

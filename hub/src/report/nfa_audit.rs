@@ -1,6 +1,7 @@
 //! Every enquiry that was closed in the period: by whom, with which decision and reason, and which answers were missing then.
 //!
-//! What was missing is said twice: by the closing entry, and by the entries before it in the hub's log. The two have to agree.
+//! What was missing is said twice: by the closing entry, and by the entries before it in the hub's log. The two have to agree. Beside it
+//! stands every attempt at closing that the hub refused.
 
 use brag_common::{
     agreement::Agreement,
@@ -9,11 +10,12 @@ use brag_common::{
 };
 
 use super::{
-    answers::Answers,
+    answers::{Answers, Missing},
     count::{FigureId, Figures, Unit},
     document::{Block, Cell, Document, Row, Section, Table},
     logs::{Log, Verdict},
     measures::{CLOSED, CLOSED_WITH_MISSING, TOTALS},
+    performance::{course::CLOSING_REFUSED, measures::CLOSING},
     period::Period,
 };
 
@@ -48,12 +50,28 @@ impl Closing {
     }
 }
 
+/// An attempt at closing that the hub refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// When.
+    pub at: Timestamp,
+    /// The number of its entry.
+    pub seq: u64,
+    /// The enquiry, by reference.
+    pub enquiry: String,
+    /// Who wanted to close it, and in which role.
+    pub by: String,
+    /// The code with which it was refused.
+    pub code: &'static str,
+}
+
 /// The closings of a log.
 #[derive(Debug, Default)]
 pub struct Closings {
     answers: Answers,
     all: Vec<Closing>,
-    /// Closings of the period, as figures.
+    refused: Vec<Refused>,
+    /// Closings and refusals of the period, as figures.
     pub figures: Figures,
 }
 
@@ -66,33 +84,40 @@ impl Closings {
         for by in ["recorded", "log"] {
             figures.declare(&CLOSED_WITH_MISSING, &[&by]);
         }
-        Self { answers: Answers::default(), all: Vec::new(), figures }
+        for code in CLOSING_REFUSED {
+            figures.declare(&CLOSING, &[&code]);
+        }
+        Self { answers: Answers::default(), all: Vec::new(), refused: Vec::new(), figures }
     }
 
     /// Reads the next entry of the hub's log. The agreement says whose answers are required; without it all are.
     pub fn read(&mut self, entry: &Entry, agreement: Option<&Agreement>, period: &Period) {
         self.answers.read(entry);
+        if entry.action == Action::RequestRefused {
+            self.read_refused(entry, period);
+        }
         if entry.action != Action::EnquiryClosed {
             return;
         }
-        let (required, others) = entry.enquiry.as_ref().map_or_else(Default::default, |enquiry| {
-            let words = |missing: &super::answers::Missing| {
-                format!("{} about {}", missing.agency, missing.person)
+        let missing = entry
+            .enquiry
+            .as_ref()
+            .map_or_else(Vec::new, |enquiry| self.answers.missing(enquiry, agreement));
+        let (required, others) = missing.into_iter().partition::<Vec<_>, _>(|one| one.required);
+        let words = |missing: Vec<Missing>| -> Vec<String> {
+            let word = |one: Missing| {
+                let waived = if one.waived { " (waived)" } else { "" };
+                format!("{} about {}{waived}", one.agency, one.person)
             };
-            let required = self.answers.missing(enquiry, agreement);
-            let all = self.answers.missing(enquiry, None);
-            let others = all.iter().filter(|missing| !required.contains(missing));
-            (required.iter().map(words).collect(), others.map(words).collect())
-        });
+            missing.into_iter().map(word).collect()
+        };
+        let (required, others) = (words(required), words(others));
         let word = |word: Option<&Word>| word.map_or_else(|| "–".to_owned(), Word::to_string);
         let closing = Closing {
             at: entry.ts,
             seq: entry.seq,
-            enquiry: entry.enquiry.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string),
-            by: match &entry.actor {
-                Actor::Program => "the program".to_owned(),
-                Actor::Staff { name, role } => format!("{name} ({role})"),
-            },
+            enquiry: enquiry_of(entry),
+            by: actor_of(entry),
             decision: word(entry.decision.as_ref()),
             reason: entry.reason.map_or_else(|| "–".to_owned(), |reason| reason.code().to_owned()),
             recorded: entry.count,
@@ -116,10 +141,43 @@ impl Closings {
         }
     }
 
+    fn read_refused(&mut self, entry: &Entry, period: &Period) {
+        let decision = entry.decision.as_ref().map_or("", Word::as_str);
+        let Some(code) = CLOSING_REFUSED.into_iter().find(|code| *code == decision) else { return };
+        let now = period.holds(entry.ts);
+        self.figures.count(&CLOSING, &[&code], &Unit::of(entry), now);
+        if now {
+            self.refused.push(Refused {
+                at: entry.ts,
+                seq: entry.seq,
+                enquiry: enquiry_of(entry),
+                by: actor_of(entry),
+                code,
+            });
+        }
+    }
+
+    /// Refusals of the period, in the order in which they were recorded.
+    #[must_use]
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
     /// Those of the period, in the order in which they were recorded.
     #[must_use]
     pub fn in_period(&self) -> &[Closing] {
         &self.all
+    }
+}
+
+fn enquiry_of(entry: &Entry) -> String {
+    entry.enquiry.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string)
+}
+
+fn actor_of(entry: &Entry) -> String {
+    match &entry.actor {
+        Actor::Program => "the program".to_owned(),
+        Actor::Staff { name, role } => format!("{name} ({role})"),
     }
 }
 
@@ -163,7 +221,10 @@ pub fn nfa_audit(
         summary = summary
             .text("Made without the agreement: every agency that was asked counts as required.");
     }
-    let summary = summary.table(figures(&closings.figures)).table(list(in_period));
+    let summary = summary
+        .table(figures(&closings.figures))
+        .table(list(in_period))
+        .table(refusals(closings.refused()));
     Document {
         kind: "nfa_audit",
         title: "Audit of enquiries closed".to_owned(),
@@ -189,6 +250,7 @@ fn figures(figures: &Figures) -> Table {
     let closed = FigureId::new(&TOTALS, ["closed"]);
     let rows = figures
         .of(&CLOSED_WITH_MISSING)
+        .chain(figures.of(&CLOSING))
         .chain(figures.get(&closed).map(|figure| (&closed, figure)))
         .map(|(id, figure)| Row {
             figures: vec![id.clone()],
@@ -201,11 +263,25 @@ fn figures(figures: &Figures) -> Table {
         .collect();
     Table {
         id: "closed".to_owned(),
-        caption: "Closed, and closed while an answer was missing".to_owned(),
+        caption: "Closed, closed while an answer was missing, and attempts refused".to_owned(),
         columns: ["What", "in the period", "to date"].map(str::to_owned).to_vec(),
         rows,
-        note: CLOSED_WITH_MISSING.means.to_owned(),
+        note: format!("{} {}", CLOSED_WITH_MISSING.means, CLOSING.means),
     }
+}
+
+fn refusals(refused: &[Refused]) -> Table {
+    let rows = refused.iter().map(|refused| {
+        [
+            refused.at.to_string(),
+            refused.enquiry.clone(),
+            refused.by.clone(),
+            refused.code.to_owned(),
+            format!("hub {}", refused.seq),
+        ]
+    });
+    let columns = ["At", "Enquiry", "By", "Code", "Entry"];
+    Table::texts("closing-refused", "Attempts at closing that were refused", columns, rows)
 }
 
 fn list(closings: &[Closing]) -> Table {
@@ -297,6 +373,39 @@ mod tests {
         assert!(!closing.lacked_something());
         let n = |name: &str| closings.figures.named(name).unwrap().1.in_period.len();
         assert_eq!((n("totals.closed"), n("closed_with_missing.log")), (1, 0));
+    }
+
+    #[test]
+    fn x24_one_who_will_not_rate_was_missing_and_one_that_was_waived_is_named() {
+        let mut log = Entries::new();
+        log.answered("e1", "p1", "POL", "declined");
+        log.silent("e1", "p1", "MHT");
+        log.waived("e1", "p1", "MHT");
+        log.closed("e1", "multi_agency_plan", None, Some(0));
+        let closings = closings(&log);
+        let [closing] = closings.in_period() else { panic!("one") };
+        assert_eq!(closing.required, ["POL about p1"]);
+        assert_eq!(closing.others, ["MHT about p1 (waived)"]);
+    }
+
+    #[test]
+    fn x24_each_attempt_that_was_refused_is_listed_and_counted_and_no_other_refusal_is() {
+        let mut log = Entries::new();
+        log.refused("e1", "BUDGET_EXCEEDED");
+        log.refused("e1", "NFA_BLOCKED");
+        log.refused("e1", "NFA_BLOCKED");
+        log.refused("e2", "CLOSE_BLOCKED");
+        log.closed("e1", "child_in_need_plan", None, Some(0));
+        let closings = closings(&log);
+        let refused: Vec<_> =
+            closings.refused().iter().map(|one| (one.enquiry.as_str(), one.code)).collect();
+        assert_eq!(
+            refused,
+            [("e1", "NFA_BLOCKED"), ("e1", "NFA_BLOCKED"), ("e2", "CLOSE_BLOCKED")]
+        );
+        assert_eq!(closings.refused()[0].by, "j.okafor (coordinator)");
+        let n = |name: &str| closings.figures.named(name).unwrap().1.in_period.len();
+        assert_eq!((n("closing.NFA_BLOCKED"), n("closing.CLOSE_BLOCKED")), (2, 1));
     }
 
     #[test]

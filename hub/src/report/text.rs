@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Block, Document, Row, Section, Table};
+use super::document::{Bar, Block, Cell, Chart, Document, Row, Section, Table};
 use crate::render::safe;
 
 /// How wide a line of prose is, in characters.
 const WIDTH: usize = 100;
+
+/// How long the longest bar is, in characters.
+const BAR: usize = 40;
 
 /// The document as text.
 #[must_use]
@@ -33,6 +36,7 @@ fn section_text(section: &Section, out: &mut String) {
                 out.push_str(">> ..............................................................\n");
             }
             Block::Table(table) => table_text(table, out),
+            Block::Chart(chart) => chart_text(chart, out),
         }
     }
 }
@@ -43,6 +47,35 @@ fn facts(pairs: &[(String, String)], out: &mut String) {
         let gap = " ".repeat(widest.saturating_sub(width(term)));
         let hanging = " ".repeat(widest + 2);
         wrapped(what, &format!("{}{gap}  ", safe(term)), &hanging, out);
+    }
+}
+
+/// A bar of signs for each figure; what is withheld has none.
+fn chart_text(chart: &Chart, out: &mut String) {
+    let _ = writeln!(out, "{}", safe(&chart.title));
+    let label = |bar: &Bar, n: usize| match chart.series.get(n) {
+        Some(series) if chart.series.len() > 1 => format!("{} {}", bar.label, series),
+        _ => bar.label.clone(),
+    };
+    let lines: Vec<(String, &Cell)> = chart
+        .bars
+        .iter()
+        .flat_map(|bar| (0..).zip(&bar.values).map(move |(n, value)| (label(bar, n), value)))
+        .map(|(label, value)| (safe(&label), value))
+        .collect();
+    let widest = lines.iter().map(|(label, _)| width(label)).max().unwrap_or(0);
+    let greatest = chart.greatest();
+    for (label, value) in lines {
+        let gap = " ".repeat(widest.saturating_sub(width(&label)));
+        let bar = match value {
+            Cell::Count(n) => "#".repeat(n.saturating_mul(BAR).div_ceil(greatest.max(1))),
+            Cell::Text(_) | Cell::Withheld | Cell::Nothing => String::new(),
+        };
+        let _ = writeln!(
+            out,
+            "{}",
+            format!("  {label}{gap}  {bar} {}", safe(&value.text())).trim_end()
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! How long decisions took: mean and median, of as many as they are of.
+//! How long things took: mean, median and the time within which nine of ten were done; and how long decisions took.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,22 @@ use brag_common::time::SignedDuration;
 use super::{
     answers::Answers,
     count::{FigureId, Figures, Measure},
-    exchanges::{Exchange, Exchanges},
+    exchanges::Exchanges,
     measures::{COLOUR_TO_DECISION, REQUEST_TO_DECISION},
     period::Period,
 };
 
-/// Mean and median of some times.
+/// What is typical of some times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Typical {
     /// The mean, to the second below.
     pub mean: SignedDuration,
     /// The middle one; of an even number the mean of the two in the middle.
     pub median: SignedDuration,
+    /// The one within which nine of ten lie: of `n` in their order the one at place 9n/10, rounded up.
+    pub nine_in_ten: SignedDuration,
+    /// How many took as long as that or longer, by their places; itself included.
+    pub n_longest: usize,
 }
 
 impl Typical {
@@ -32,9 +36,12 @@ impl Typical {
         let upper = times.get(times.len() / 2)?.as_secs();
         let lower = times.get((times.len() - 1) / 2)?.as_secs();
         let median = lower.checked_add(upper.checked_sub(lower)? / 2)?;
+        let place = times.len().checked_mul(9)?.div_ceil(10).checked_sub(1)?;
         Some(Self {
             mean: SignedDuration::from_secs(mean),
             median: SignedDuration::from_secs(median),
+            nine_in_ten: SignedDuration::from_secs(times.get(place)?.as_secs()),
+            n_longest: times.len().checked_sub(place)?,
         })
     }
 }
@@ -51,8 +58,8 @@ impl Times {
         (Typical::of(in_period.clone()), Typical::of(to_date.clone()))
     }
 
-    fn add(&mut self, measure: &Measure, exchange: &Exchange, time: SignedDuration, now: bool) {
-        let id = FigureId::new(measure, [exchange.outcome.word()]);
+    /// How long one of the things took that the figure counts; `now` says whether it counts in the period.
+    pub fn add(&mut self, id: FigureId, time: SignedDuration, now: bool) {
         let (in_period, to_date) = self.0.entry(id).or_default();
         to_date.push(time);
         if now {
@@ -73,11 +80,11 @@ pub fn measure(
     for exchange in exchanges.iter().filter(|exchange| exchange.outcome.is_decided()) {
         let (unit, now) = (exchange.unit(), period.holds(exchange.asked_at));
         let by = exchange.outcome.word();
-        let mut took = |measure, since: brag_common::time::Timestamp| {
+        let mut took = |measure: &Measure, since: brag_common::time::Timestamp| {
             // A clock that was put back may make it negative; it took no time then.
             let time = exchange.decided_at.duration_since(since).max(SignedDuration::ZERO);
             figures.count(measure, &[&by], &unit, now);
-            times.add(measure, exchange, time, now);
+            times.add(FigureId::new(measure, [by]), time, now);
         };
         took(&REQUEST_TO_DECISION, exchange.asked_at);
         let colour = exchange.about.as_ref().and_then(|(e, p)| answers.first_colour(e, p));
@@ -105,6 +112,15 @@ mod tests {
         let times = [10, 1, 3, 100].map(SignedDuration::from_secs).to_vec();
         let typical = Typical::of(times).unwrap();
         assert_eq!((typical.mean.as_secs(), typical.median.as_secs()), (28, 6));
+    }
+
+    #[test]
+    fn nine_in_ten_are_done_within_a_time_that_one_of_them_took() {
+        let of = |n: i64| Typical::of((1..=n).map(SignedDuration::from_secs).collect()).unwrap();
+        assert_eq!((of(1).nine_in_ten.as_secs(), of(1).n_longest), (1, 1));
+        assert_eq!((of(10).nine_in_ten.as_secs(), of(10).n_longest), (9, 2));
+        assert_eq!((of(11).nine_in_ten.as_secs(), of(11).n_longest), (10, 2));
+        assert_eq!((of(100).nine_in_ten.as_secs(), of(100).n_longest), (90, 11));
     }
 
     #[test]
@@ -140,7 +156,7 @@ mod tests {
             let (least, greatest) = (times.iter().min().unwrap(), times.iter().max().unwrap());
             let typical =
                 Typical::of(times.iter().copied().map(SignedDuration::from_secs).collect()).unwrap();
-            for time in [typical.mean.as_secs(), typical.median.as_secs()] {
+            for time in [typical.mean, typical.median, typical.nine_in_ten].map(|time| time.as_secs()) {
                 prop_assert!((*least..=*greatest).contains(&time));
             }
         }

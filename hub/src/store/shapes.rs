@@ -5,6 +5,7 @@ use std::fmt;
 
 use brag_common::{
     agreement::LinkKind,
+    audit::entry::Digest,
     id::{AgencyId, Commitment, EnquiryRef, PersonRef, RequestId, StaffName},
     news::News,
     rating::{Colour, Topic},
@@ -69,6 +70,38 @@ pub struct HandledRecord {
     pub at: Timestamp,
     /// What they found and did.
     pub note: String,
+}
+
+/// A request to answer a person who wants access to what is kept about them. It is of no enquiry, and says who the person is by a salted
+/// digest only: what is held is looked up anew at every step, and goes with its enquiry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRecord {
+    /// Who asked.
+    pub asked_by: StaffName,
+    /// When.
+    pub asked_at: Timestamp,
+    /// The salt of the person's commitment and of every draft's digest.
+    #[serde(with = "stored::bytes")]
+    pub salt: [u8; 32],
+    /// Commitment to the identity with which it was asked.
+    pub person: Commitment,
+    /// Agencies whose analyses are included although the program proposes to leave them out.
+    pub analyses_of: Vec<AgencyId>,
+    /// Who has approved a draft, each with the latest that they approved.
+    pub approvals: Vec<AccessApproval>,
+    /// When the document was last issued; `None` while it was not.
+    pub issued_at: Option<Timestamp>,
+}
+
+/// Somebody's approval of one draft.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessApproval {
+    /// Who.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+    /// The draft's digest, under the request's salt.
+    pub draft: Digest,
 }
 
 /// Where an enquiry came from.

@@ -1,25 +1,23 @@
-//! The load benchmark: real processes on loopback, measured, and compared with a floor taken in the same run.
+//! The load benchmark: the exchange and its parts, measured, and compared with a floor taken in the same run.
 
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use brag_tests::{
-    load::{
-        day,
-        matching::{self, Options},
-    },
+    load::{day, log, matching},
     player::Narrator,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+use tempfile::TempDir;
 
 /// Measures the exchange at full size, and compares it with a floor taken in the same run.
 ///
-/// Starts real processes on this machine with invented people, and prints ratios first. It never judges: the targets,
-/// and what came of them, are in docs/performance.md. Build with --release, or the figures mean nothing.
+/// Works on this machine with invented people, and prints ratios first. It never judges: the targets, and what came of them, are in docs/performance.md. Build with --release, or the figures mean nothing.
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 struct Load {
@@ -34,10 +32,37 @@ enum What {
     /// The largest knows all people, the others a tenth and a hundredth of them. A million take about an hour of
     /// two cores, and 5 GB on the disk.
     Matching(MatchingArgs),
+    /// The audit log: appends by many writers beside a bare loop of group commit, and `log verify`
+    ///
+    /// A million entries take about 1.5 GB on the disk. Turns are short; take more runs on a machine that is shared.
+    Log(LogArgs),
     /// Lists, agendas and a restart of the hub with a day's enquiries, at fourteen agencies
     ///
-    /// Every enquiry is about people of its own. Five hundred of four take about ten minutes of two cores.
+    /// Every enquiry is about people of its own. Five hundred of four take some six minutes of two cores.
     Day(DayArgs),
+}
+
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// Entries of the log that is verified
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    entries: u64,
+    /// Callers, each of whom waits for its entry before it comes with the next
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    writers: usize,
+    /// How long a turn is
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// Turns of each, the bare loop and the log
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
+    /// Keep all data in a new folder in this one, on the disk that is meant [default: the system's folder for temporary
+    /// files]
+    #[arg(long, value_name = "DIR")]
+    below: Option<PathBuf>,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +108,7 @@ struct DayArgs {
 async fn main() -> ExitCode {
     let done = match Load::parse().what {
         What::Matching(args) => matching(&args).await,
+        What::Log(args) => log(&args).await,
         What::Day(args) => day(&args).await,
     };
     match done {
@@ -94,22 +120,29 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A new folder for all data of a run.
-fn new_folder(below: Option<&Path>) -> std::io::Result<tempfile::TempDir> {
-    let below = below.map_or_else(std::env::temp_dir, Path::to_owned);
-    tempfile::Builder::new().prefix("brag-load-").tempdir_in(below)
-}
-
 async fn matching(args: &MatchingArgs) -> anyhow::Result<()> {
     let folder = new_folder(args.below.as_deref())?;
-    let options = Options {
+    let options = matching::Options {
         folder: folder.path().to_owned(),
         n_people: args.people,
         n_evaluated: args.evaluate.unwrap_or(args.people).max(1),
         n_screens: args.screens,
     };
     let report = matching::run(&options, &Narrator::default()).await?;
-    print(args.json, &report, matching::text)
+    print(&report, args.json, matching::text)
+}
+
+async fn log(args: &LogArgs) -> anyhow::Result<()> {
+    let folder = new_folder(args.below.as_deref())?;
+    let options = log::Options {
+        folder: folder.path().to_owned(),
+        n_entries: args.entries,
+        n_writers: args.writers.max(1),
+        turn: Duration::try_from_secs_f64(args.seconds)?,
+        n_runs: args.runs.max(1),
+    };
+    let report = log::run(&options, &Narrator::default()).await?;
+    print(&report, args.json, log::text)
 }
 
 async fn day(args: &DayArgs) -> anyhow::Result<()> {
@@ -121,10 +154,15 @@ async fn day(args: &DayArgs) -> anyhow::Result<()> {
         n_samples: args.samples.into(),
     };
     let report = day::run(&options, &Narrator::default()).await?;
-    print(args.json, &report, day::text)
+    print(&report, args.json, day::text)
 }
 
-fn print<R: Serialize>(json: bool, report: &R, text: fn(&R) -> String) -> anyhow::Result<()> {
+fn new_folder(below: Option<&Path>) -> std::io::Result<TempDir> {
+    let below = below.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::Builder::new().prefix("brag-load-").tempdir_in(below)
+}
+
+fn print<R: Serialize>(report: &R, json: bool, text: fn(&R) -> String) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
     if json {
         serde_json::to_writer_pretty(&mut stdout, report)?;

@@ -18,8 +18,7 @@ use prost::Message as _;
 use tonic::transport::Channel;
 
 use super::{
-    Sample,
-    matching::Machine,
+    Machine, Sample,
     process::{self, Cpu, Memory},
 };
 use crate::{partnership::COORDINATOR, player::Narrator};
@@ -259,7 +258,7 @@ async fn restart(stage: &Stage) -> anyhow::Result<Restart> {
         first_list_seconds,
         first_list_cpu,
         n_lines: first.n_lines,
-        fast_seconds: (n_fast == IN_A_ROW).then(|| row_began.as_secs_f64()),
+        fast_seconds: (n_fast == IN_A_ROW).then_some(row_began.as_secs_f64()),
         memory: process::memory(hub(stage)?)?,
     })
 }

@@ -39,8 +39,7 @@ mod report;
 mod screen;
 
 pub use report::{
-    Again, Enrolment, Floor, Import, Index, Machine, Ratios, Report, Screened, Screens, Service,
-    Size, text,
+    Again, Enrolment, Floor, Import, Index, Ratios, Report, Screened, Screens, Service, Size, text,
 };
 
 /// From which the people follow.

@@ -112,6 +112,11 @@ pub fn memory(id: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
 }
 
+/// Forgets the most memory that this process has had: from now on it counts anew (proc_pid_clear_refs(5)).
+pub fn reset_peak() -> anyhow::Result<()> {
+    Ok(fs::write("/proc/self/clear_refs", "5")?)
+}
+
 /// Processes that stand still until this is dropped.
 #[derive(Debug)]
 pub struct Paused(Vec<Pid>);

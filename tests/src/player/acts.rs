@@ -167,6 +167,8 @@ impl<'a> Play<'a> {
         let at = at.after(self.start);
         if at > self.stage.hand.clock().now() {
             self.at_rest().await?;
+            // Whoever looks settles which flags stand, so that none is raised or cleared at the next moment only.
+            self.show().await?;
             self.stage.hand.advance_to(at)?;
         }
         Ok(())

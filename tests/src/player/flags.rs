@@ -145,8 +145,13 @@ pub fn report(
     rows: Vec<Row>,
 ) -> LifeReport {
     let time = |unix_ms| when(unix_ms, start).map(|at| at.to_string());
-    let flags = shown.flags.iter().filter(|flag| !is_momentary(flag)).map(|flag| FlagLine {
-        flag: mark_of(flag, labels).to_string(),
+    let lasting = shown.flags.iter().filter(|flag| !is_momentary(flag));
+    let mut flags: Vec<(Mark, &pb::Flag)> =
+        lasting.map(|flag| (mark_of(flag, labels), flag)).collect();
+    // Which of one moment was raised first is chance.
+    flags.sort_by(|(a, x), (b, y)| (x.raised_at_unix_ms, a).cmp(&(y.raised_at_unix_ms, b)));
+    let flags = flags.into_iter().map(|(mark, flag)| FlagLine {
+        flag: mark.to_string(),
         raised: time(flag.raised_at_unix_ms).unwrap_or_default(),
         cleared: time(flag.cleared_at_unix_ms),
     });
@@ -168,8 +173,9 @@ pub fn report(
         since: time(action.since_unix_ms),
     });
     let events = shown.events.iter().map(|event| {
-        let people = event.people.iter().map(|person| label(labels, person));
-        let about = people.chain([event.agency.as_str()]).filter(|text| !text.is_empty());
+        let people: BTreeSet<&str> = event.people.iter().map(|p| label(labels, p)).collect();
+        let about =
+            people.into_iter().chain([event.agency.as_str()]).filter(|text| !text.is_empty());
         let about: String = about.map(|text| format!(" {text}")).collect();
         format!("{} {}{about}", time(event.at_unix_ms).unwrap_or_default(), event.word)
     });

@@ -91,8 +91,10 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// The hub ends in the middle of what it does and starts again; it is watched anew.
+    /// The hub ends in the middle of what it does and starts again; it is watched anew. An agency from which an answer is awaited is
+    /// asked again at once: that is waited for, too, so that no clock overtakes the question.
     pub(super) async fn kill_hub(&self) -> anyhow::Result<()> {
+        let asked_before = self.answers_awaited().await?;
         self.fleet.kill(HUB).await?;
         self.stage.start_hub(self.fleet).await?;
         let deadline = Instant::now() + FOLLOWS_WITHIN;
@@ -101,7 +103,22 @@ impl Play<'_> {
             anyhow::ensure!(Instant::now() < deadline, "the hub can not be watched again: {error}");
             sleep(LOOK_AGAIN).await;
         }
+        for (agency, before) in asked_before {
+            while self.fleet.n_answered(&agency, "rate")? <= before {
+                anyhow::ensure!(Instant::now() < deadline, "{agency} is not asked again");
+                sleep(LOOK_AGAIN).await;
+            }
+        }
         Ok(())
+    }
+
+    /// Agencies whose assessors have been asked and have not answered, and how often each node has taken a question.
+    async fn answers_awaited(&self) -> anyhow::Result<Vec<(String, u64)>> {
+        let shown = self.show().await?;
+        let awaited = shown.cells.iter().filter(|cell| cell.status() == AnswerStatus::Pending);
+        let agencies: BTreeSet<&String> = awaited.map(|cell| &cell.agency).collect();
+        let count = |agency: &String| Ok((agency.clone(), self.fleet.n_answered(agency, "rate")?));
+        agencies.into_iter().map(count).collect()
     }
 
     /// Waits until the hub has asked an agency about everybody and has its first word: that nothing comes back, that it

@@ -317,8 +317,11 @@ impl Found<'_> {
             if !self.is_asked_before(row, recipient, review.at) {
                 self.fault(&review.release, "no earlier release of this row for this recipient");
             }
-            if review.by.is_empty() || review.by.iter().any(|n| !(1..=2).contains(n)) {
+            if review.by.iter().any(|n| !(1..=2).contains(n)) {
                 self.fault(&review.release, "`by` names the holder's approvers, 1 and 2");
+            }
+            if review.by.is_empty() && (review.redact.is_some() || review.refuse.is_some()) {
+                self.fault(&review.release, "where nobody acts nothing is redacted or refused");
             }
             if review.redact.is_some() && review.refuse.is_some() {
                 self.fault(&review.release, "nobody redacts what they refuse");

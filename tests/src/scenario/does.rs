@@ -122,7 +122,7 @@ pub struct Review {
     pub recipient: Spanned<AgencyId>,
     /// When.
     pub at: At,
-    /// Which of the holder's two approvers act, in order.
+    /// Which of the holder's two approvers act, in order; nobody: the time for it has passed.
     pub by: Vec<u8>,
     /// They refuse, for this reason; absent: they approve.
     pub refuse: Option<String>,

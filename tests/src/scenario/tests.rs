@@ -77,6 +77,11 @@ fn refuses_troubles_and_openings_that_can_not_be() {
             "would_be_released_if = [\"luck\"]",
             "`luck` is nothing",
         ),
+        (
+            "by = [2]",
+            "by = []\nrefuse = \"No.\"",
+            "where nobody acts nothing is redacted or refused",
+        ),
     ];
     let mut text = s4.to_owned();
     for (from, to, _) in cases {

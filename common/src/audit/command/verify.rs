@@ -101,6 +101,8 @@ struct FoundContradiction {
 #[derive(Debug, Serialize)]
 pub(super) struct FoundFault {
     pub(super) seq: u64,
+    /// How many entries, from the first, are in order for certain; those between them and `seq` only read well.
+    n_vouched: u64,
     pub(super) segment: String,
     pub(super) offset: u64,
     code: &'static str,
@@ -111,7 +113,8 @@ impl FoundFault {
     pub(super) fn new(fault: Fault) -> Self {
         let segment = format!("{:020}.seg", fault.segment);
         let (code, text) = (fault.what.code(), fault.what.to_string());
-        Self { seq: fault.seq, segment, offset: fault.offset, code, text }
+        let Fault { seq, n_vouched, offset, .. } = fault;
+        Self { seq, n_vouched, segment, offset, code, text }
     }
 }
 
@@ -272,9 +275,16 @@ fn print_verified(document: &Verified<'_>, out: &mut dyn Write) -> std::io::Resu
         writeln!(out, "key      {key}")?;
     }
     if let Some(fault) = &document.fault {
-        let FoundFault { seq, segment, offset, text, .. } = fault;
+        let FoundFault { seq, n_vouched, segment, offset, text, .. } = fault;
         writeln!(out, "NOT IN ORDER: entry {seq} ({segment}, byte {offset}): {text}")?;
-        return writeln!(out, "Entries before {seq} are in order. Keep the files as they are.");
+        if n_vouched < seq {
+            let write = "belong to the same write: no signature vouches for them any more";
+            writeln!(out, "Entries {n_vouched} to {} read well, and {write}.", seq - 1)?;
+        }
+        return writeln!(
+            out,
+            "Entries before {n_vouched} are in order. Keep the files as they are."
+        );
     }
     if let Some(FoundContradiction { seq, text, .. }) = &document.contradiction {
         let from = seq.map_or_else(String::new, |seq| format!(" from entry {seq} on"));

@@ -143,6 +143,13 @@ actions! {
     NoResponse = "no_response";
     /// Somebody read reports or this log through the program.
     ReportRead = "report_read";
+    /// Information governance asked what the hub keeps about a person who wants access to it. The entry's own number is the request's;
+    /// one more entry for each enquiry that was looked at, and every later one of the request, have that number in `count`.
+    SubjectAccessAsked = "subject_access_asked";
+    /// A second person approved a draft of the answer; `payload_digest` is the draft's, salted.
+    SubjectAccessApproved = "subject_access_approved";
+    /// The answer was issued as it was approved; `payload_digest` is the draft's, salted.
+    SubjectAccessIssued = "subject_access_issued";
     /// A signed agreement was loaded or replaced.
     AgreementLoaded = "agreement_loaded";
     /// A new shard of the log was begun; `count` is the number of the one before, and the digest that of its last checkpoint.

@@ -6,11 +6,10 @@ fn place() -> Place {
         prev_hash: Digest::from_bytes([0xab; 32]),
         ts: "2027-03-04T05:06:07.089Z".parse().unwrap(),
         node: "CSC".parse().unwrap(),
-        test_env: true,
     }
 }
 
-fn full() -> Entry {
+fn full_draft() -> EntryDraft {
     let word = |text: &str| text.parse::<Word>().unwrap();
     let mut draft =
         EntryDraft::new(Action::ReleaseDecided).by("j.okafor".parse().unwrap(), word("approver"));
@@ -41,7 +40,11 @@ fn full() -> Entry {
     draft.obligations = vec![word("no_onward")];
     draft.count = Some(2);
     draft.payload_digest = Some(Digest::from_bytes([4; 32]));
-    Entry::at(place(), draft)
+    draft
+}
+
+fn full() -> Entry {
+    Entry::at(place(), full_draft(), true)
 }
 
 /// Golden bytes: a change here is a new schema version, for old logs must stay readable.
@@ -72,13 +75,35 @@ fn the_encoding_of_a_full_entry_does_not_change() {
 
 #[test]
 fn what_is_absent_is_left_out() {
-    let place = Place { seq: 0, prev_hash: Digest::ZERO, test_env: false, ..place() };
-    let entry = Entry::at(place, EntryDraft::new(Action::ServiceStarted));
+    let place = Place { seq: 0, prev_hash: Digest::ZERO, ..place() };
+    let entry = Entry::at(place, EntryDraft::new(Action::ServiceStarted), false);
     let expected = format!(
         r#"{{"v":1,"seq":0,"prev_hash":"{}","ts":"2027-03-04T05:06:07.089Z","node":"CSC","actor":"program","action":"service_started"}}"#,
         "0".repeat(64)
     );
     assert_eq!(String::from_utf8(entry.encode()).unwrap(), expected);
+}
+
+#[test]
+fn an_entry_that_is_encoded_in_two_parts_has_the_same_bytes() {
+    let places = [
+        place(),
+        Place { seq: u64::MAX, node: Party::Hub, ..place() },
+        Place { ts: Timestamp::UNIX_EPOCH, prev_hash: Digest::ZERO, ..place() },
+        Place { ts: "2027-03-04T05:06:07.123456789Z".parse().unwrap(), ..place() },
+    ];
+    for (draft, test_env) in [
+        (full_draft(), true),
+        (full_draft(), false),
+        (EntryDraft::new(Action::ServiceStarted), false),
+    ] {
+        let body = Body::of(draft.clone(), test_env);
+        for place in places.clone() {
+            let json = body.at(&place);
+            assert_eq!(json, Entry::at(place, draft.clone(), test_env).encode());
+            assert!(Entry::decode(&json).is_ok());
+        }
+    }
 }
 
 #[test]

@@ -2,17 +2,17 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
-use crate::id::{AgencyId, Commitment, InvalidId};
+use crate::{
+    id::{AgencyId, Commitment, InvalidId},
+    text_form::{Hex, stands_as_text},
+};
 
 /// A word of the agreement or of a program's configuration: a purpose, a lawful basis, a role.
 ///
 /// 1 to 64 letters, digits and `_ . : / ( ) -`, with no more than four digits in a row. There is no
 /// space, so a name does not fit as it is written; and no NHS number, telephone number or date
 /// without separators fits at all.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Word(Box<str>);
 
 /// A text that is not a word. The text itself is not repeated: it may be personal.
@@ -37,9 +37,12 @@ impl FromStr for Word {
         let in_alphabet = |b: u8| {
             b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'/' | b'(' | b')' | b'-')
         };
-        let digits_in_a_row =
-            text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
-        if (1..=64).contains(&text.len()) && text.bytes().all(in_alphabet) && digits_in_a_row <= 4 {
+        let mut digits_in_a_row = 0;
+        let mut may_follow = |b: u8| {
+            digits_in_a_row = if b.is_ascii_digit() { digits_in_a_row + 1 } else { 0 };
+            in_alphabet(b) && digits_in_a_row <= 4
+        };
+        if (1..=64).contains(&text.len()) && text.bytes().all(&mut may_follow) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidWord)
@@ -47,13 +50,7 @@ impl FromStr for Word {
     }
 }
 
-impl TryFrom<String> for Word {
-    type Error = InvalidWord;
-
-    fn try_from(text: String) -> Result<Self, InvalidWord> {
-        text.parse()
-    }
-}
+stands_as_text!(Word);
 
 impl From<Word> for String {
     fn from(word: Word) -> Self {
@@ -76,8 +73,7 @@ impl fmt::Debug for Word {
 /// SHA-256 of bytes that nobody can guess: they hold a signature or a random salt.
 ///
 /// Never of a bare identifier: there are few enough NHS numbers to try them all.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -114,13 +110,7 @@ impl FromStr for Digest {
     }
 }
 
-impl TryFrom<String> for Digest {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
+stands_as_text!(Digest);
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
@@ -130,7 +120,7 @@ impl From<Digest> for String {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(Hex::of(&self.0).as_str())
     }
 }
 
@@ -141,8 +131,7 @@ impl fmt::Debug for Digest {
 }
 
 /// A party to the exchange: the hub or an agency. As text, `hub` or the agency's id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Party {
     /// The hub of the partnership.
     Hub,
@@ -159,13 +148,7 @@ impl FromStr for Party {
     }
 }
 
-impl TryFrom<String> for Party {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
+stands_as_text!(Party);
 
 impl From<Party> for String {
     fn from(party: Party) -> Self {

@@ -9,7 +9,6 @@ fn place() -> Place {
         prev_hash: Digest::from_bytes([0xab; 32]),
         ts: "2027-03-04T05:06:07.089Z".parse().unwrap(),
         node: "CSC".parse().unwrap(),
-        test_env: true,
     }
 }
 
@@ -46,7 +45,7 @@ fn full() -> Entry {
         payload_digest: Some(Digest::from_bytes([5; 32])),
         ..EntryDraft::new(Action::ReleaseDecided).by("j.okafor".parse().unwrap(), word("approver"))
     };
-    Entry::at(place(), draft)
+    Entry::at(place(), draft, true)
 }
 
 fn written(entries: &[Entry]) -> String {
@@ -96,7 +95,7 @@ fn every_field_of_an_entry_has_a_column() {
 
 #[test]
 fn what_is_absent_is_an_empty_cell() {
-    let entry = Entry::at(place(), EntryDraft::new(Action::ServiceStarted));
+    let entry = Entry::at(place(), EntryDraft::new(Action::ServiceStarted), true);
     let text = written(&[entry]);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let row = reader.records().next().unwrap().unwrap();
@@ -141,7 +140,7 @@ proptest! {
         if let Ok(name) = name.parse() {
             draft = draft.by(name, "assessor".parse().unwrap());
         }
-        let text = written(&[Entry::at(place(), draft)]);
+        let text = written(&[Entry::at(place(), draft, true)]);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
         for row in reader.records() {
             prop_assert!(row.unwrap().iter().all(|cell| !cell.starts_with(TRIGGERS)));

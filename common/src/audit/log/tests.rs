@@ -118,19 +118,22 @@ async fn refuses_a_second_log_on_the_same_directory_until_the_first_is_gone() {
 async fn cuts_a_torn_last_write_when_opened_and_refuses_damage_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let log = AuditLog::open(options(dir.path())).unwrap();
-    log.record_all(vec![draft(0), draft(1), draft(2)]).await.unwrap();
+    log.record(draft(0)).await.unwrap();
+    log.record_all(vec![draft(1), draft(2), draft(3)]).await.unwrap();
     let segment = log.dir().join("00000000000000000000.seg");
     drop(log);
 
+    // Within the last frame, and at the border of each: a write is there whole or not at all.
     let whole = fs::read(&segment).unwrap();
-    fs::write(&segment, &whole[..whole.len() - 5]).unwrap();
-    let log = AuditLog::open(options(dir.path())).unwrap();
-    assert_eq!(counts(&log), [0, 1]);
-    assert_eq!(log.record(draft(3)).await.unwrap().seq(), 2);
-    drop(log);
+    for n_bytes in [whole.len() - 5, whole.len() / 4 * 3, whole.len() / 2] {
+        fs::write(&segment, &whole[..n_bytes]).unwrap();
+        let log = AuditLog::open(options(dir.path())).unwrap();
+        assert_eq!(counts(&log), [0]);
+        assert_eq!(log.record(draft(4)).await.unwrap().seq(), 1);
+    }
 
     let mut damaged = whole.clone();
-    damaged[whole.len() / 2] ^= 1;
+    damaged[whole.len() / 5 * 2] ^= 1;
     fs::write(&segment, &damaged).unwrap();
     match AuditLog::open(options(dir.path())) {
         Err(OpenLogError::Damaged { fault, .. }) => {

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::{LogError, MAX_RECORDED_AT_ONCE};
 use crate::{
-    audit::{entry::EntryDraft, writer::Writer},
+    audit::{entry::Body, writer::Writer},
     tlog::TreeReader,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct BackOff {
 /// Entries that go together, and who waits for them.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) drafts: Vec<EntryDraft>,
+    pub(super) bodies: Vec<Body>,
     pub(super) done: oneshot::Sender<Result<u64, LogError>>,
     /// One of the bounded places in the queue, freed with the job.
     pub(super) _turn: OwnedSemaphorePermit,
@@ -118,20 +118,20 @@ impl Loop {
 
     /// The first job and what else is queued, up to a bound.
     fn batch(&self, first: Job) -> Vec<Job> {
-        let mut n_entries = first.drafts.len();
+        let mut n_entries = first.bodies.len();
         let mut batch = vec![first];
         while n_entries < MAX_RECORDED_AT_ONCE
             && let Ok(job) = self.queue.try_recv()
         {
-            n_entries += job.drafts.len();
+            n_entries += job.bodies.len();
             batch.push(job);
         }
         batch
     }
 
     fn commit(&mut self, mut batch: Vec<Job>) -> io::Result<()> {
-        let groups = batch.iter_mut().map(|job| std::mem::take(&mut job.drafts)).collect();
-        let committed = self.writer.commit(groups);
+        let groups: Vec<_> = batch.iter_mut().map(|job| std::mem::take(&mut job.bodies)).collect();
+        let committed = self.writer.commit(&groups);
         // Order matters: whoever is told of an entry finds it in the tree.
         match committed.and_then(|outcomes| Ok((outcomes, self.writer.tree()?))) {
             Ok((outcomes, tree)) => {

@@ -308,7 +308,7 @@ fn compare_at(hub: Vec<(Timestamp, EntryDraft)>, node: Vec<(Timestamp, EntryDraf
         let mut reading = Reading::new(log, place);
         for (seq, (ts, draft)) in (0_u64..).zip(drafts) {
             let (prev_hash, node) = (Digest::ZERO, party.clone());
-            let entry = Entry::at(EntryPlace { seq, prev_hash, ts, node, test_env: true }, draft);
+            let entry = Entry::at(EntryPlace { seq, prev_hash, ts, node }, draft, true);
             reading.take(&entry, &mut shrink, &mut exchanges);
         }
     }

@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -19,6 +19,7 @@ struct Faults {
     writes: AtomicBool,
     syncs: AtomicBool,
     skipped: AtomicBool,
+    n_syncs: AtomicU64,
 }
 
 impl FaultSwitch {
@@ -39,6 +40,12 @@ impl FaultSwitch {
 
     fn skips_syncs(&self) -> bool {
         self.0.skipped.load(Ordering::SeqCst)
+    }
+
+    /// How many syncs of a segment were asked for, which is how many writes were made and a few more.
+    #[must_use]
+    pub fn n_syncs(&self) -> u64 {
+        self.0.n_syncs.load(Ordering::SeqCst)
     }
 
     /// From now on nothing fails. The log finds out by itself, after its back-off.
@@ -100,6 +107,7 @@ impl<S: Storage> Storage for Faulty<S> {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.switch.0.n_syncs.fetch_add(1, Ordering::SeqCst);
         self.switch.sync()?;
         if self.switch.skips_syncs() { Ok(()) } else { self.disk.sync() }
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     audit::{
         entry::Place,
-        fixtures::{draft, key, origin, write_log},
+        fixtures::{body, key, origin, write_log, write_log_in},
         frame::{self, HEADER_BYTES},
     },
     keys::Context,
@@ -14,14 +14,32 @@ use crate::{
 
 const N_ENTRIES: usize = 200;
 
+/// As many entries in each write of a log, over and over.
+const WRITES: [&[u64]; 2] = [&[1], &[3, 1, 7, 2, 1, 6]];
+
+/// Where the last write of such a log begins.
+const LAST_WRITES: [usize; 2] = [N_ENTRIES - 1, N_ENTRIES - 3];
+
 /// Segments of a log in order, each a list of whole frames.
 type Segments = Vec<(u64, Vec<Vec<u8>>)>;
 
-fn sample() -> &'static Segments {
-    static SAMPLE: OnceLock<Segments> = OnceLock::new();
-    SAMPLE.get_or_init(|| {
+/// A log of one entry in each write, or of several in some.
+fn sample(several: usize) -> &'static Segments {
+    static SAMPLES: [OnceLock<Segments>; 2] = [const { OnceLock::new() }; 2];
+    SAMPLES[several].get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        write_log(dir.path(), N_ENTRIES as u64, 16 * 1024);
+        let writes: Vec<u64> = WRITES[several].iter().cycle().take(N_ENTRIES).copied().collect();
+        let mut left = LAST_WRITES[several] as u64;
+        let mut writes: Vec<u64> = writes
+            .into_iter()
+            .map_while(|n_entries| {
+                let n_now = n_entries.min(left);
+                left -= n_now;
+                (n_now > 0).then_some(n_now)
+            })
+            .collect();
+        writes.push((N_ENTRIES - LAST_WRITES[several]) as u64);
+        write_log_in(dir.path(), &writes, 16 * 1024);
         let segments = list_segments(dir.path()).unwrap();
         assert!(segments.len() > 3);
         segments.into_iter().map(|segment| (segment, frames_of(dir.path(), segment))).collect()
@@ -115,23 +133,78 @@ fn a_write_under_way_is_noted_and_not_blamed_and_its_entry_not_shown() {
     assert_eq!(entries(dir.path()).unwrap().filter(Result::is_ok).count(), 2);
 }
 
-/// Only who holds the key can do this: the chain continues over a frame that nobody signed.
-#[test]
-fn an_unsigned_entry_under_a_signed_end_is_found_when_every_signature_is_looked_at() {
-    let dir = tempfile::tempdir().unwrap();
+/// A segment of so many entries, and the hash of its last payload; `sign` gives the signature of each.
+fn chained(
+    n_entries: u64,
+    sign: impl Fn(u64, &[u8]) -> crate::keys::Signature,
+) -> (Vec<u8>, Digest) {
     let (mut bytes, mut prev_hash) = (Vec::new(), Digest::ZERO);
-    for seq in 0..3 {
+    for seq in 0..n_entries {
         let (ts, node) = ("2027-01-02T03:04:05Z".parse().unwrap(), "CSC".parse().unwrap());
-        let place = Place { seq, prev_hash, ts, node, test_env: true };
-        let json = Entry::at(place, draft(seq)).encode();
-        let signature = match seq {
-            1 => [0; 64],
-            _ => key().sign(Context::LogEntry, &[origin().as_str().as_bytes(), &json]),
-        };
-        let payload = frame::payload(&json, &signature);
+        let json = body(seq).at(&Place { seq, prev_hash, ts, node });
+        let payload = frame::payload(&json, &sign(seq, &json));
         prev_hash = Digest::of(&payload);
         frame::append(&mut bytes, &payload);
     }
+    (bytes, prev_hash)
+}
+
+fn signed(json: &[u8]) -> crate::keys::Signature {
+    key().sign(Context::LogEntry, &[origin().as_str().as_bytes(), json])
+}
+
+#[test]
+fn entries_that_nothing_signed_follows_are_a_write_under_way_at_the_end_and_a_fault_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let seal = |seq, json: &[u8]| if seq == 1 { signed(json) } else { NOT_SIGNED };
+    let (bytes, prev_hash) = chained(4, seal);
+    fs::write(segment_path(dir.path(), 0), &bytes).unwrap();
+    let public = key().verifying_key();
+    let summary = verify_dir(dir.path(), &public, &origin()).unwrap();
+    assert_eq!(summary.n_entries, 2);
+    assert_eq!(summary.n_unfinished_bytes, bytes.len() as u64 / 2);
+    let shown: Vec<_> = entries(dir.path()).unwrap().map(|entry| entry.unwrap().seq).collect();
+    assert_eq!(shown, [0, 1]);
+
+    let (ts, node) = ("2027-01-02T03:04:05Z".parse().unwrap(), "CSC".parse().unwrap());
+    let json = body(4).at(&Place { seq: 4, prev_hash, ts, node });
+    let mut next = Vec::new();
+    frame::append(&mut next, &frame::payload(&json, &signed(&json)));
+    fs::write(segment_path(dir.path(), 4), next).unwrap();
+    let checked = verify_dir(dir.path(), &public, &origin());
+    assert!(matches!(
+        checked,
+        Err(VerifyError::Fault(Fault { seq: 2, n_vouched: 2, what: What::NotSigned, .. }))
+    ));
+}
+
+#[test]
+fn a_fault_says_how_far_signatures_reach_before_it() {
+    let mut segments = sample(1).clone();
+    // Entries 4 to 10 are one write.
+    let frame = frame_mut(&mut segments, 7);
+    let at = String::from_utf8_lossy(&frame[HEADER_BYTES..]).find("rate_answered").unwrap();
+    edit(frame, at, 1);
+    let found = fault(&segments);
+    assert_eq!((found.seq, found.n_vouched, found.what), (7, 4, What::NotAnEntry));
+    let mut segments = sample(1).clone();
+    let frame = frame_mut(&mut segments, 7);
+    let at = String::from_utf8_lossy(&frame[HEADER_BYTES..]).find(r#""count":7"#).unwrap();
+    edit(frame, at + 8, 1);
+    let found = fault(&segments);
+    assert_eq!((found.seq, found.n_vouched, found.what), (7, 4, What::Altered));
+    // Cut at its border: the rest of the write is not vouched for.
+    let mut segments = sample(1).clone();
+    remove(&mut segments, 10);
+    let found = fault(&segments);
+    assert_eq!((found.seq, found.n_vouched, found.what), (10, 4, What::Seq { found: 11 }));
+}
+
+/// Only who holds the key can do this: the chain continues over a frame with a signature that is none.
+#[test]
+fn a_false_signature_under_a_signed_end_is_found_when_every_signature_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bytes, prev_hash) = chained(3, |seq, json| if seq == 1 { [7; 64] } else { signed(json) });
     fs::write(segment_path(dir.path(), 0), bytes).unwrap();
     let public = key().verifying_key();
     let checked = verify_every_signature(dir.path(), &public, &origin());
@@ -160,8 +233,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_flipped_bit_names_its_entry(seq in 0..N_ENTRIES, at: usize, bit in 0..8_u8) {
-        let mut segments = sample().clone();
+    fn a_flipped_bit_names_its_entry(several in 0..2_usize, seq in 0..N_ENTRIES, at: usize, bit in 0..8_u8) {
+        let mut segments = sample(several).clone();
         let frame = frame_mut(&mut segments, seq);
         let at = at % frame.len();
         frame[at] ^= 1 << bit;
@@ -170,7 +243,7 @@ proptest! {
             // Only a length of the very last frame can make it look like a write under way.
             Ok(summary) => {
                 prop_assert!(seq == N_ENTRIES - 1 && at < 4);
-                prop_assert_eq!(summary.n_entries, seq as u64);
+                prop_assert_eq!(summary.n_entries, LAST_WRITES[several] as u64);
                 prop_assert!(summary.n_unfinished_bytes > 0);
             }
             Err(other) => prop_assert!(false, "{:?}", other),
@@ -178,23 +251,27 @@ proptest! {
     }
 
     #[test]
-    fn an_edited_entry_with_a_fitting_checksum_is_named(seq in 0..N_ENTRIES, at: usize, flip in 1..=255_u8) {
-        let mut segments = sample().clone();
+    fn an_edited_entry_with_a_fitting_checksum_is_named(
+        several in 0..2_usize, seq in 0..N_ENTRIES, at: usize, flip in 1..=255_u8
+    ) {
+        let mut segments = sample(several).clone();
         edit(frame_mut(&mut segments, seq), at, flip);
         prop_assert_eq!(fault(&segments).seq, seq as u64);
     }
 
     #[test]
-    fn a_deleted_entry_is_named(seq in 0..N_ENTRIES - 1) {
-        let mut segments = sample().clone();
+    fn a_deleted_entry_is_named(several in 0..2_usize, seq in 0..N_ENTRIES - 1) {
+        let mut segments = sample(several).clone();
         remove(&mut segments, seq);
         prop_assert_eq!(fault(&segments).seq, seq as u64);
     }
 
     #[test]
-    fn swapped_entries_are_named(first in 0..N_ENTRIES - 1, distance in 1..N_ENTRIES) {
+    fn swapped_entries_are_named(
+        several in 0..2_usize, first in 0..N_ENTRIES - 1, distance in 1..N_ENTRIES
+    ) {
         let second = (first + distance).min(N_ENTRIES - 1);
-        let mut segments = sample().clone();
+        let mut segments = sample(several).clone();
         let taken = std::mem::take(frame_mut(&mut segments, first));
         let other = std::mem::replace(frame_mut(&mut segments, second), taken);
         *frame_mut(&mut segments, first) = other;
@@ -202,8 +279,10 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_that_was_cut_or_taken_away_is_named(index: prop::sample::Index, keep: prop::sample::Index) {
-        let mut segments = sample().clone();
+    fn a_segment_that_was_cut_or_taken_away_is_named(
+        several in 0..2_usize, index: prop::sample::Index, keep: prop::sample::Index
+    ) {
+        let mut segments = sample(several).clone();
         let index = index.index(segments.len() - 1);
         let (start, frames) = &mut segments[index];
         let kept = keep.index(frames.len());

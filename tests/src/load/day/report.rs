@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Cpu, Memory, Sample};
-use crate::load::matching::Machine;
+use super::{Cpu, Machine, Memory, Sample};
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -151,14 +150,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
         restart.first_list_seconds,
         restart.first_list_cpu.total()
     )?;
-    writeln!(
-        out,
-        "\n{} cores of {}, load average {:.1}{}",
-        machine.n_cores,
-        machine.processor,
-        machine.load_average,
-        if machine.optimised { "" } else { ", NOT OPTIMISED: upper figures" }
-    )
+    writeln!(out, "\n{}", machine.text())
 }
 
 const fn mb(n_bytes: u64) -> u64 {

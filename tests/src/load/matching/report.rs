@@ -1,11 +1,11 @@
 //! What was measured, as one document and as text: ratios first.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::{Cpu, Sample};
-use crate::load::floor::FloorSample;
+use crate::load::{Machine, floor::FloorSample};
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -18,23 +18,6 @@ pub struct Report {
     pub ratios: Ratios,
     /// Each agency, from the smallest.
     pub sizes: Vec<Size>,
-}
-
-/// The machine.
-#[derive(Debug, Serialize)]
-pub struct Machine {
-    /// The processor's name.
-    pub processor: String,
-    /// Cores that may be used.
-    pub n_cores: usize,
-    /// Memory, in bytes.
-    pub memory_bytes: u64,
-    /// Name and version of the kernel.
-    pub kernel: String,
-    /// Whether the programs were built with optimisation.
-    pub optimised: bool,
-    /// Processes that wanted a core, on average over the last minute of the run; more than there are cores: it was shared.
-    pub load_average: f64,
 }
 
 /// Ours to what it is compared with.
@@ -230,26 +213,6 @@ impl Report {
     }
 }
 
-impl Machine {
-    pub(in crate::load) fn this() -> anyhow::Result<Self> {
-        let line = |file: &str, name: &str| -> anyhow::Result<String> {
-            let text = fs::read_to_string(file)?;
-            let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-            Ok(line.split_once(':').unwrap_or_default().1.trim().to_owned())
-        };
-        let kib = line("/proc/meminfo", "MemTotal")?;
-        let load = fs::read_to_string("/proc/loadavg")?;
-        Ok(Self {
-            processor: line("/proc/cpuinfo", "model name")?,
-            n_cores: std::thread::available_parallelism()?.get(),
-            memory_bytes: kib.trim_end_matches(" kB").parse::<u64>()? * 1024,
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            optimised: !cfg!(debug_assertions),
-            load_average: load.split(' ').next().unwrap_or_default().parse()?,
-        })
-    }
-}
-
 /// The report for a person.
 #[must_use]
 pub fn text(report: &Report) -> String {
@@ -326,16 +289,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     let known = |s: &Screened| format!("{} of {}", s.n_known, s.milliseconds.n);
     line("screening that hits: taken for known", &|s| known(&s.screens.hit))?;
     line("screening that misses: taken for known", &|s| known(&s.screens.miss))?;
-    writeln!(
-        out,
-        "\n{}, {} cores, {} MB, Linux {}; load average {:.1}{}",
-        machine.processor,
-        machine.n_cores,
-        machine.memory_bytes / 1_000_000,
-        machine.kernel,
-        machine.load_average,
-        if machine.optimised { "" } else { "; NOT OPTIMISED, figures mean nothing" }
-    )
+    writeln!(out, "\n{}", machine.text())
 }
 
 fn mb(n_bytes: u64) -> String {
