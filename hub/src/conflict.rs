@@ -4,7 +4,10 @@
 //! Who is linked comes from two places: files about people that the configuration names (`linked_to`), for what is known beforehand,
 //! and anybody can say of an enquiry that it concerns them. A declaration is not taken back here; the operator of the hub can.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use brag_common::{
     alert::Alert,
@@ -33,7 +36,17 @@ pub const CODE: &str = "conflict_of_interest";
 
 /// People whom each member of staff is linked to.
 #[derive(Debug, Clone, Default)]
-pub struct LinkedPeople(BTreeMap<StaffName, Vec<CanonicalIdentity>>);
+pub struct LinkedPeople(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    people: BTreeMap<StaffName, Vec<CanonicalIdentity>>,
+    looked: Mutex<BTreeMap<StaffName, Arc<Reached>>>,
+}
+
+/// Whether somebody is linked to one of an enquiry's people, of the enquiries that were there when they last asked. Who is in an
+/// enquiry never changes, so it is found out once.
+type Reached = BTreeMap<EnquiryRef, bool>;
 
 impl LinkedPeople {
     /// Reads the files that the configuration names.
@@ -41,24 +54,21 @@ impl LinkedPeople {
     /// # Errors
     /// When one can not be read or is not about a person.
     pub fn read(config: &Config) -> anyhow::Result<Self> {
-        let mut people = Self::default();
+        let mut people: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for staff in &config.staff {
             for path in &staff.linked_to {
                 let bytes = enquiry_file::load_person(path.as_path())?;
-                people
-                    .0
-                    .entry(staff.name.clone())
-                    .or_default()
-                    .push(CanonicalIdentity::decode(&bytes)?);
+                let person = CanonicalIdentity::decode(&bytes)?;
+                people.entry(staff.name.clone()).or_default().push(person);
             }
         }
-        Ok(people)
+        Ok(Self(Arc::new(Inner { people, looked: Mutex::default() })))
     }
 
     /// Whether somebody is linked to one of these people; a doubt about who they are counts.
     #[must_use]
     pub fn reach(&self, name: &StaffName, people: &[&Identity]) -> bool {
-        let linked = self.0.get(name).map(Vec::as_slice).unwrap_or_default();
+        let linked = self.0.people.get(name).map(Vec::as_slice).unwrap_or_default();
         linked.iter().any(|own| {
             let same =
                 |asked: &&Identity| confirm(asked, own.identity()) != Confirmation::Different;
@@ -67,7 +77,7 @@ impl LinkedPeople {
     }
 
     fn reach_record(&self, name: &StaffName, record: &EnquiryRecord) -> bool {
-        if !self.0.contains_key(name) {
+        if !self.0.people.contains_key(name) {
             return false;
         }
         let identities =
@@ -89,6 +99,52 @@ impl LinkedPeople {
         record: &EnquiryRecord,
     ) -> Result<bool, StoreError> {
         Ok(store.conflict(name, enquiry)?.is_some() || self.reach_record(name, record))
+    }
+
+    /// Every enquiry that somebody may work on. Who is in one is read only for somebody whom the configuration links to people, and
+    /// once: for all others names are enough.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn leave_free(
+        &self,
+        store: &Store,
+        name: &StaffName,
+    ) -> Result<Vec<EnquiryRef>, StoreError> {
+        let mut free = store.enquiry_names()?;
+        if self.0.people.contains_key(name) {
+            let reached = self.reached(store, name, &free)?;
+            // One that was erased meanwhile is in neither.
+            free.retain(|enquiry| reached.get(enquiry) == Some(&false));
+        }
+        let declared = store.conflicts_of(name)?;
+        free.retain(|enquiry| !declared.contains(enquiry));
+        Ok(free)
+    }
+
+    fn reached(
+        &self,
+        store: &Store,
+        name: &StaffName,
+        enquiries: &[EnquiryRef],
+    ) -> Result<Arc<Reached>, StoreError> {
+        let before = self.looked().get(name).cloned().unwrap_or_default();
+        let mut reached = Reached::new();
+        for enquiry in enquiries {
+            let known = match before.get(enquiry) {
+                Some(known) => Some(*known),
+                None => store.enquiry(enquiry)?.map(|record| self.reach_record(name, &record)),
+            };
+            reached.extend(known.map(|known| (enquiry.clone(), known)));
+        }
+        let reached = Arc::new(reached);
+        self.looked().insert(name.clone(), Arc::clone(&reached));
+        Ok(reached)
+    }
+
+    /// Whole at every moment, so one that a panic left is good.
+    fn looked(&self) -> MutexGuard<'_, BTreeMap<StaffName, Arc<Reached>>> {
+        self.0.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -148,6 +148,15 @@ impl Store {
         Ok(found)
     }
 
+    /// What follows a prefix in the places that begin with it, in order.
+    fn places(&self, prefix: &str) -> impl Iterator<Item = Result<String, StoreError>> + use<> {
+        let n_bytes = prefix.len();
+        self.db.keys(prefix.as_bytes()).map(move |place| {
+            let rest = place?.split_off(n_bytes);
+            String::from_utf8(rest).map_err(|_| shape())
+        })
+    }
+
     /// Whether a member of staff has said that they are linked to the family of an enquiry.
     ///
     /// # Errors
@@ -158,6 +167,22 @@ impl Store {
         enquiry: &EnquiryRef,
     ) -> Result<Option<ConflictRecord>, StoreError> {
         self.get(&format!("conflict/{enquiry}/{staff}"))
+    }
+
+    /// Enquiries to whose family a member of staff has said that they are linked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn conflicts_of(&self, staff: &StaffName) -> Result<BTreeSet<EnquiryRef>, StoreError> {
+        let mut found = BTreeSet::new();
+        for rest in self.places("conflict/") {
+            let rest = rest?;
+            let (enquiry, of) = rest.split_once('/').ok_or_else(shape)?;
+            if of == staff.as_str() {
+                found.insert(enquiry.parse().map_err(|_| shape())?);
+            }
+        }
+        Ok(found)
     }
 
     /// One enquiry.
@@ -177,6 +202,14 @@ impl Store {
             .into_iter()
             .map(|(rest, record)| Ok((rest.parse().map_err(|_| shape())?, record)))
             .collect()
+    }
+
+    /// The name of every enquiry. Nothing is opened for it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enquiry_names(&self) -> Result<Vec<EnquiryRef>, StoreError> {
+        self.places("enquiry/").map(|rest| rest?.parse().map_err(|_| shape())).collect()
     }
 
     /// Every cell of an enquiry.

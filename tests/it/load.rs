@@ -80,3 +80,41 @@ fn a_small_load_of_the_log_reports_every_figure_of_both_sides() {
         assert!(number(&format!("/{check}/peak_bytes")) > 0.0);
     }
 }
+
+#[test]
+fn a_small_load_of_a_day_reports_every_figure_and_lists_every_enquiry() {
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["day", "--enquiries", "3", "--people", "2", "--samples", "2", "--json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["n_agencies"], 14);
+    let views = report["views"].as_array().unwrap();
+    for view in views {
+        let what = view["what"].as_str().unwrap();
+        // A list and an agenda have a line for each enquiry; what is shown of one has a cell for each agency and person.
+        let n_lines = if what.starts_with("show") { 28 } else { 3 };
+        assert_eq!(view["n_lines"], n_lines, "{what}");
+        assert_eq!(view["milliseconds"]["n"], 2, "{what}");
+    }
+    assert_eq!(views.len(), 6);
+    assert_eq!(report["restart"]["n_lines"], 3);
+    for figure in [
+        "/opening/wall_seconds",
+        "/opening/hub_cpu/user",
+        "/opening/open_milliseconds/p50",
+        "/opening/record_milliseconds/p99",
+        "/opening/lists/p50",
+        "/opening/agendas/p50",
+        "/memory/resident",
+        "/restart/serves_seconds",
+        "/restart/first_list_seconds",
+        "/restart/memory/resident",
+    ] {
+        let number = report.pointer(figure).and_then(Value::as_f64).unwrap();
+        assert!(number > 0.0, "{figure}: {said}");
+    }
+}

@@ -35,6 +35,7 @@ mod stage;
 mod statements;
 mod troubles;
 
+pub(crate) use self::stage::share_known;
 use self::{
     acts::{Play, Scene},
     people::People,

@@ -15,7 +15,7 @@ use brag_common::{
 };
 use jiff::{civil::Date, tz::TimeZone};
 
-use super::{Case, Picture, settle::settled};
+use super::{Case, Picture, settle::settle};
 use crate::{
     guard::{Refusal, SignedIn},
     hub::Shared,
@@ -131,32 +131,41 @@ async fn visible(
     who: &SignedIn,
 ) -> Result<Vec<(EnquiryRef, Arc<Summary>)>, Refusal> {
     let (linked, name) = (shared.linked.clone(), who.name().clone());
-    let free = shared.store.run(move |store| {
-        let mut free = Vec::new();
-        for (enquiry, record) in store.enquiries()? {
-            if !linked.reach_enquiry(store, &name, &enquiry, &record)? {
-                free.push(enquiry);
-            }
+    let free = shared.store.run(move |store| linked.leave_free(store, &name)).await?;
+    let mut seen = Vec::with_capacity(free.len());
+    let mut stale = Vec::new();
+    for enquiry in free {
+        match known(shared, &enquiry) {
+            Some(summary) => seen.push((enquiry, summary)),
+            None => stale.push(enquiry),
         }
-        Ok::<_, brag_common::durable::StoreError>(free)
-    });
-    let mut seen = Vec::new();
-    for enquiry in free.await? {
-        let now = shared.clock.now();
-        let generation = shared.store.changes().generation(&enquiry);
-        let mut summary = shared.summaries.current(&enquiry, generation, now);
-        if summary.is_none() {
-            match settled(shared, &enquiry).await {
-                Ok(_) => {}
-                // It was erased meanwhile.
-                Err(Refusal::NotFound(_)) => continue,
-                Err(error) => return Err(error),
-            }
-            summary = shared.summaries.all().get(&enquiry).map(|(_, summary)| Arc::clone(summary));
-        }
+    }
+    // After a start that is all of them. Who settles them then comes from the front, so that from the back it is half the work.
+    for enquiry in stale.into_iter().rev() {
+        let summary = anew(shared, &enquiry).await?;
         seen.extend(summary.map(|summary| (enquiry, summary)));
     }
     Ok(seen)
+}
+
+/// The summary of an enquiry, if there is one that counts now.
+fn known(shared: &Shared, enquiry: &EnquiryRef) -> Option<Arc<Summary>> {
+    let generation = shared.store.changes().generation(enquiry);
+    shared.summaries.current(enquiry, generation, shared.clock.now())
+}
+
+/// The summary of an enquiry that had none that counts; `None` when it was erased meanwhile.
+async fn anew(shared: &Arc<Shared>, enquiry: &EnquiryRef) -> Result<Option<Arc<Summary>>, Refusal> {
+    let _alone = shared.life_locks.of_enquiry(enquiry).await;
+    // Whoever had the lock may have settled it.
+    if let Some(summary) = known(shared, enquiry) {
+        return Ok(Some(summary));
+    }
+    match settle(shared, enquiry).await {
+        Ok(_) => Ok(shared.summaries.all().get(enquiry).map(|(_, summary)| Arc::clone(summary))),
+        Err(Refusal::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The newest enquiries, at most `limit`, without those about a family that the caller is linked to.

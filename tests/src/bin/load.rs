@@ -8,7 +8,7 @@ use std::{
 };
 
 use brag_tests::{
-    load::{log, matching},
+    load::{day, log, matching},
     player::Narrator,
 };
 use clap::{Args, Parser, Subcommand};
@@ -36,6 +36,10 @@ enum What {
     ///
     /// A million entries take about 1.5 GB on the disk. Turns are short; take more runs on a machine that is shared.
     Log(LogArgs),
+    /// Lists, agendas and a restart of the hub with a day's enquiries, at fourteen agencies
+    ///
+    /// Every enquiry is about people of its own. Five hundred of four take some six minutes of two cores.
+    Day(DayArgs),
 }
 
 #[derive(Debug, Args)]
@@ -81,11 +85,31 @@ struct MatchingArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct DayArgs {
+    /// Enquiries
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
+    enquiries: u16,
+    /// People in each enquiry
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=24))]
+    people: u8,
+    /// Calls of each kind
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    samples: u16,
+    /// Keep all data in a new folder in this one [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    below: Option<PathBuf>,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Load::parse().what {
         What::Matching(args) => matching(&args).await,
         What::Log(args) => log(&args).await,
+        What::Day(args) => day(&args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,6 +143,18 @@ async fn log(args: &LogArgs) -> anyhow::Result<()> {
     };
     let report = log::run(&options, &Narrator::default()).await?;
     print(&report, args.json, log::text)
+}
+
+async fn day(args: &DayArgs) -> anyhow::Result<()> {
+    let folder = new_folder(args.below.as_deref())?;
+    let options = day::Options {
+        folder: folder.path().to_owned(),
+        n_enquiries: args.enquiries.into(),
+        n_people: args.people.into(),
+        n_samples: args.samples.into(),
+    };
+    let report = day::run(&options, &Narrator::default()).await?;
+    print(&report, args.json, day::text)
 }
 
 fn new_folder(below: Option<&Path>) -> std::io::Result<TempDir> {

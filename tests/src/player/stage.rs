@@ -209,7 +209,7 @@ impl Stage {
 }
 
 /// How many of a thousand people an agency knows, roughly: universal services many, specialists few.
-fn share_known(agency: &AgencyId) -> u64 {
+pub(crate) fn share_known(agency: &AgencyId) -> u64 {
     match agency.as_str() {
         "HLT" => 400,
         "POL" | "HOU" => 250,
