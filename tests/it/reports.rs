@@ -319,7 +319,7 @@ fn x25_the_pack_of_s1_adds_up_to_its_table() {
     for person in office.played.0["people"].as_array().unwrap() {
         assert!(!text.contains(person["name"].as_str().unwrap()));
     }
-    // Nothing was closed, and the audit of closings says so.
+    // It was closed with every required answer, after closing with no further action had been refused; the audit of closings says so.
     let (_, hub) = office.logs().into_iter().find(|(party, _)| party == "hub").unwrap();
     let (exit, audit) = report(&[
         "nfa-audit",
@@ -329,9 +329,13 @@ fn x25_the_pack_of_s1_adds_up_to_its_table() {
         office.played.0["agreement"].as_str().unwrap(),
         "--month",
         "2027-02",
+        "--json",
     ]);
     assert_eq!(exit, 0);
-    assert!(audit.contains("Nothing was closed in this period."));
+    for told in ["multi_agency_plan", "NFA_BLOCKED"] {
+        assert!(audit.contains(told), "{told}");
+    }
+    assert!(!audit.contains("while a required answer was missing"), "x24: no row lacks an answer");
 }
 
 #[test]

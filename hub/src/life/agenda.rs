@@ -110,12 +110,6 @@ impl Summaries {
         counts.then(|| Arc::clone(summary))
     }
 
-    /// Whether there is one that counts now.
-    #[must_use]
-    pub fn is_current(&self, enquiry: &EnquiryRef, generation: u64, now: Timestamp) -> bool {
-        self.current(enquiry, generation, now).is_some()
-    }
-
     /// Enquiries whose time has come.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Vec<EnquiryRef> {
@@ -155,7 +149,10 @@ fn known(shared: &Shared, enquiry: &EnquiryRef) -> Option<Arc<Summary>> {
 }
 
 /// The summary of an enquiry that had none that counts; `None` when it was erased meanwhile.
-async fn anew(shared: &Arc<Shared>, enquiry: &EnquiryRef) -> Result<Option<Arc<Summary>>, Refusal> {
+pub(super) async fn anew(
+    shared: &Arc<Shared>,
+    enquiry: &EnquiryRef,
+) -> Result<Option<Arc<Summary>>, Refusal> {
     let _alone = shared.life_locks.of_enquiry(enquiry).await;
     // Whoever had the lock may have settled it.
     if let Some(summary) = known(shared, enquiry) {

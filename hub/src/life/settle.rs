@@ -12,7 +12,7 @@ use brag_common::{
 
 use super::{
     Ground, Picture,
-    agenda::Summary,
+    agenda::{self, Summary},
     flags::{self, About, Flag},
     tell,
 };
@@ -27,6 +27,9 @@ use crate::{
 
 /// How often it is looked whether the time of an enquiry has come.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long changes are gathered before their enquiries are looked at. Whoever looks meanwhile sees them: that settles, too.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Reads an enquiry, with its flags as they stand now.
 ///
@@ -136,33 +139,38 @@ pub async fn keep_settling(shared: Arc<Shared>) {
         Ok(all) => changes.mark(all.into_iter().map(|(name, _)| name)),
         Err(error) => tracing::warn!(%error, "can not read the enquiries"),
     }
+    let mut left = BTreeSet::new();
     loop {
-        let now = shared.clock.now();
-        let due = shared.summaries.due(now);
-        for enquiry in changes.take().into_iter().chain(due).collect::<BTreeSet<_>>() {
-            if shared.shutdown.is_cancelled() {
-                return;
-            }
-            if shared.summaries.is_current(&enquiry, changes.generation(&enquiry), now) {
-                continue;
-            }
-            match settled(&shared, &enquiry).await {
-                Ok(_) => {}
-                // It was erased meanwhile.
-                Err(Refusal::NotFound(_)) => shared.summaries.forget(&enquiry),
-                Err(error) => {
-                    tracing::warn!(code = error.code(), "can not look at the flags of an enquiry");
-                    changes.mark([enquiry]);
-                    break;
-                }
-            }
-        }
+        left.extend(changes.take());
+        left.extend(shared.summaries.due(shared.clock.now()));
+        let failed = settle_all(&shared, &mut left).await;
         tokio::select! {
             () = shared.shutdown.cancelled() => return,
-            () = changes.changed() => {}
+            // Fourteen agencies answer within a moment: what they change together is looked at once.
+            () = changes.changed(), if !failed => tokio::time::sleep(GATHER).await,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
+}
+
+/// Settles what is left, one after the other; true when one could not be. It is left, with those after it.
+async fn settle_all(shared: &Arc<Shared>, left: &mut BTreeSet<EnquiryRef>) -> bool {
+    while let Some(enquiry) = left.first().cloned() {
+        if shared.shutdown.is_cancelled() {
+            return false;
+        }
+        match agenda::anew(shared, &enquiry).await {
+            Ok(Some(_)) => {}
+            // It was erased meanwhile.
+            Ok(None) => shared.summaries.forget(&enquiry),
+            Err(error) => {
+                tracing::warn!(code = error.code(), "can not look at the flags of an enquiry");
+                return true;
+            }
+        }
+        left.remove(&enquiry);
+    }
+    false
 }
 
 #[cfg(test)]
