@@ -1,6 +1,6 @@
 //! The audit log: how many entries a second it acknowledges to many writers, and how long a log of a million takes to verify.
 //!
-//! The floor is group commit and nothing else ([`bare`]) on the same disk. The two take turns of a few seconds, so that
+//! The floor is group commit and nothing else (`bare`) on the same disk. The two take turns of a few seconds, so that
 //! whatever else the machine does weighs on both. Then the log is filled up and verified by the code of `log verify`.
 
 use std::{
