@@ -15,7 +15,9 @@ use brag_common::{
     rating::{Colour, SaltedAnalysis, Topic},
     reason::Reason,
     secret::random_bytes,
-    statement::{Assertion, Body, PersonIn, Rating, SignedStatement, Statement, Threshold},
+    statement::{
+        Assertion, Body, PersonIn, PersonRole, Rating, SignedStatement, Statement, Threshold,
+    },
     wire,
 };
 
@@ -267,6 +269,24 @@ pub async fn confirm_link(
     let to = opened(shared, &enquiry, to).await?;
     let person = from.person.clone();
     let body = Body::Link { from, to, kind };
+    let action = Action::LinkConfirmed;
+    state(shared, who, Act { enquiry: &enquiry, person: Some(&person), action, body }).await
+}
+
+/// Signs which part a person has, whose commitment the node has opened. Agencies may differ, each from its own record.
+///
+/// # Errors
+/// When it has not opened it, or nothing can be recorded.
+pub async fn state_role(
+    shared: &Arc<Shared>,
+    who: &SignedIn,
+    enquiry: EnquiryRef,
+    person: PersonRef,
+    role: PersonRole,
+) -> Result<RequestId, Refusal> {
+    let named = opened(shared, &enquiry, person).await?;
+    let person = named.person.clone();
+    let body = Body::Role { person: named, role };
     let action = Action::LinkConfirmed;
     state(shared, who, Act { enquiry: &enquiry, person: Some(&person), action, body }).await
 }

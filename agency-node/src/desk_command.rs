@@ -8,6 +8,7 @@ use brag_common::{
     agreement::LinkKind,
     profile,
     rating::{Colour, Topic},
+    statement::PersonRole,
     status::code_of,
     time::{SystemClock, Timestamp},
     tls::{ClientTls, connect, with_deadline},
@@ -92,6 +93,13 @@ pub enum DeskCommand {
     /// Example: agency-node confirm-link ENQUIRY PERSON poses_risk_to OTHER
     #[command(verbatim_doc_comment)]
     ConfirmLink(ConfirmLinkArgs),
+    /// Sign which part a person has, as your agency sees it today
+    ///
+    /// Your newest statement counts. Where agencies differ the co-ordinator sees that they do.
+    ///
+    /// Example: agency-node state-role ENQUIRY PERSON person_posing_risk
+    #[command(verbatim_doc_comment)]
+    StateRole(StateRoleArgs),
     /// Sign that a statutory or Marac threshold is met
     ///
     /// Only the kinds of agency that the agreement names may state each of them.
@@ -317,6 +325,20 @@ pub struct ConfirmLinkArgs {
     plain: PlainArgs,
 }
 
+/// The part of a person.
+#[derive(Debug, Args)]
+pub struct StateRoleArgs {
+    /// The enquiry
+    enquiry: String,
+    /// The person, by reference
+    person: String,
+    /// Their part
+    #[arg(value_parser = PossibleValuesParser::new(PersonRole::ALL.map(|(_, word)| word)))]
+    role: String,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
 /// A threshold on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Threshold {
@@ -418,6 +440,7 @@ impl DeskCommand {
             Self::Challenge(args) => &args.plain,
             Self::AnswerChallenge(args) => &args.plain,
             Self::ConfirmLink(args) => &args.plain,
+            Self::StateRole(args) => &args.plain,
             Self::Assert(args) => &args.plain,
             Self::AcceptAction(args) => &args.plain,
             Self::Consent(command) => command.plain(),
@@ -581,6 +604,14 @@ async fn call(
             let request = pb::ConfirmLinkRequest { enquiry: args.enquiry, link: Some(link) };
             let answer = desk.confirm_link(with_deadline(request, CALL_WITHIN)).await?.into_inner();
             show::signed(stdout, "The link is signed and recorded", &answer.statement_id, json)?;
+        }
+        DeskCommand::StateRole(args) => {
+            let role = PersonRole::from_word(&args.role).context("not a part of a person")?;
+            let (enquiry, person) = (args.enquiry, args.person);
+            let role = words::role(Some(role)).into();
+            let request = pb::StateRoleRequest { enquiry, person, role };
+            let answer = desk.state_role(with_deadline(request, CALL_WITHIN)).await?.into_inner();
+            show::signed(stdout, "The part is signed and recorded", &answer.statement_id, json)?;
         }
         DeskCommand::Assert(args) => {
             let kind = match args.threshold {

@@ -390,6 +390,19 @@ impl DeskService for ForStaff {
         Ok(Response::new(pb::ConfirmLinkResponse { statement_id: id.to_string() }))
     }
 
+    async fn state_role(
+        &self,
+        request: Request<pb::StateRoleRequest>,
+    ) -> Result<Response<pb::StateRoleResponse>, Status> {
+        let (who, message) = self.signed_in(request, Role::Assessor)?;
+        let enquiry = self.free(&who, &message.enquiry).await?;
+        let person = id("person", &message.person).map_err(refused)?;
+        let role = words::to_role(message.role).map_err(refused)?;
+        let role = role.ok_or(WireError::Missing("role")).map_err(refused)?;
+        let id = desk::state_role(&self.0, &who, enquiry, person, role).await.map_err(refused)?;
+        Ok(Response::new(pb::StateRoleResponse { statement_id: id.to_string() }))
+    }
+
     async fn make_assertion(
         &self,
         request: Request<pb::MakeAssertionRequest>,

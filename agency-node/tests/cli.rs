@@ -46,6 +46,7 @@ fn every_command_and_option_has_help() {
         "worklist",
         "rate",
         "confirm-link",
+        "state-role",
         "assert",
         "consent record",
         "consent refuse",

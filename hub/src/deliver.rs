@@ -309,12 +309,12 @@ impl Delivery<'_> {
 fn subject(body: &Body) -> Option<PersonRef> {
     let about = match body {
         Body::Link { from, .. } => from,
+        Body::Role { person, .. } => person,
         Body::Consent(consent) => &consent.person,
         Body::Action { person, .. } | Body::RatingWithdrawn { person, .. } => person,
         Body::Retraction(taken_back) => &taken_back.person,
         Body::Acknowledgement(said) => &said.person,
-        Body::Role { .. }
-        | Body::Assertion(_)
+        Body::Assertion(_)
         | Body::Rating(_)
         | Body::Release(_)
         | Body::RatingChallenged(_)

@@ -48,7 +48,8 @@ pub enum LifeCommand {
     ///
     /// The owner is an agency, never one of the family. Its node accepts it with `agency-node accept-action`.
     ///
-    /// Example: hub enquiry action ENQUIRY A-2 bail_conditions --owner POL --person P2 --what "Ask the court." --due 2027-03-08T09:00:00Z
+    /// Example: hub enquiry action ENQUIRY A-2 bail_conditions --owner POL --person P2
+    ///          --what "Ask the court." --due 2027-03-08T09:00:00Z
     #[command(verbatim_doc_comment)]
     Action {
         /// Reference of the enquiry
@@ -110,7 +111,8 @@ pub enum LifeCommand {
     },
     /// Record that a meeting has discussed the enquiry; the hub keeps what it saw
     ///
-    /// Example: hub enquiry meeting ENQUIRY --chair POL --present POL,CSC,DAS --dialled-in HLT --agreed "As in the plan."
+    /// Example: hub enquiry meeting ENQUIRY --chair POL --present POL,CSC,DAS --dialled-in HLT
+    ///          --agreed "As in the plan."
     #[command(verbatim_doc_comment)]
     Meeting {
         /// Reference of the enquiry
@@ -176,9 +178,10 @@ pub enum LifeCommand {
     },
     /// Close an enquiry, or hear everything that stands in the way
     ///
-    /// It is closed once every required answer is there, somebody leads, every one of the family has an action, whoever poses risk has
-    /// one about that risk, and no section 47 decision is awaited. With the outcome no_further_action also only where there is no evidence of
-    /// domestic abuse, with a reason, and when a second person says the same. Exit 3: refused.
+    /// It is closed once every required answer is there, somebody leads, every one of the family has
+    /// an action, whoever poses risk has one about that risk, and no section 47 decision is awaited.
+    /// With the outcome no_further_action only where there is no evidence of domestic abuse, with a
+    /// reason, and when a second person says the same. Exit 3: refused.
     ///
     /// Example: hub enquiry close ENQUIRY child_protection_plan --profile me.toml
     #[command(verbatim_doc_comment)]

@@ -458,6 +458,7 @@ pub const fn not_asked_yet(now: Timestamp) -> CellRecord {
 #[cfg(test)]
 mod tests {
     use brag_common::rating::Colour;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -526,6 +527,27 @@ mod tests {
     fn a_rating_that_was_overtaken_changes_nothing() {
         assert!(!gives_way(&said(rated()), &rating_at(Timestamp::MIN)));
         assert!(gives_way(&said(rated()), &rating_at(Timestamp::UNIX_EPOCH)));
+    }
+
+    proptest! {
+        /// Deliveries overtake one another, and one that was not acknowledged comes twice.
+        #[test]
+        fn the_order_in_which_ratings_arrive_changes_no_cell(
+            ratings in prop::collection::btree_map(0..50_i64, 0..4_usize, 1..8),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 8..24),
+        ) {
+            let ratings: Vec<(i64, usize)> = ratings.into_iter().collect();
+            let arrive = |cell: CellState, (second, colour): (i64, usize)| {
+                let NewState::Said(Said::Rated(rated)) =
+                    rating_at(Timestamp::from_second(second).unwrap()) else { return cell };
+                let next = NewState::Said(Said::Rated(Rated { colour: Colour::ALL[colour], ..rated }));
+                if gives_way(&cell, &next) { stored(next, false) } else { cell }
+            };
+            let in_order = ratings.iter().copied().fold(CellState::Pending, arrive);
+            let shuffled = order.iter().map(|one| *one.get(&ratings));
+            let shuffled = shuffled.chain(ratings.iter().rev().copied());
+            prop_assert_eq!(shuffled.fold(CellState::Pending, arrive), in_order);
+        }
     }
 
     #[test]

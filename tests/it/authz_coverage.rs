@@ -61,6 +61,7 @@ const ROWS: &[(&str, Open)] = &[
     ("brag.v1.DeskService/GiveRating", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/DecideIdentity", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/ConfirmLink", Open::Staff(&["assessor"])),
+    ("brag.v1.DeskService/StateRole", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/MakeAssertion", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/AcceptAction", Open::Staff(&["assessor"])),
     ("brag.v1.DeskService/RecordConsent", Open::Staff(&["assessor"])),

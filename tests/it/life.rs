@@ -210,6 +210,48 @@ async fn an_enquiry_is_closed_once_everything_is_there_and_all_who_had_a_part_ar
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agencies_sign_which_part_a_person_has_and_where_they_differ_shows_until_they_agree() {
+    let (federation, enquiry) = opened(|_| {}).await;
+    for agency in ["CSC", "POL"] {
+        federation.until_asked(agency, &enquiry, "P2").await;
+    }
+    let state = async |agency: &str, person: String, role: PersonRole| {
+        let enquiry = enquiry.name.clone();
+        let request = pb::StateRoleRequest { enquiry, person, role: role.into() };
+        federation.assessor(agency).state_role(request).await.map(|_| ())
+    };
+    let nobody = state("POL", "nobody".to_owned(), PersonRole::Victim).await.unwrap_err();
+    assert_eq!(code_of(&nobody), Some("not_found"));
+    let none = state("POL", enquiry.person("P2"), PersonRole::Unspecified).await.unwrap_err();
+    assert_eq!(code_of(&none), Some("invalid_message"));
+    state("CSC", enquiry.person("P2"), PersonRole::Victim).await.unwrap();
+    state("POL", enquiry.person("P2"), PersonRole::PersonPosingRisk).await.unwrap();
+    let show = federation
+        .until(&enquiry, "they differ", |show| standing(show).contains("role_conflict"))
+        .await;
+    let of_risk = |show: &pb::ShowResponse| {
+        let about = enquiry.person("P2");
+        show.flags.iter().any(|flag| {
+            flag.flag == "no_action_perpetrator"
+                && flag.person == about
+                && flag.cleared_at_unix_ms == 0
+        })
+    };
+    assert!(of_risk(&show), "whoever is said to pose risk needs an action about it");
+    federation.advance(SignedDuration::from_secs(60));
+    state("POL", enquiry.person("P2"), PersonRole::Victim).await.unwrap();
+    let show = federation
+        .until(&enquiry, "they agree", |show| !standing(show).contains("role_conflict"))
+        .await;
+    let signed = show.people.iter().find(|one| one.person == enquiry.person("P2")).unwrap();
+    let signed: Vec<_> = signed.signed_roles.iter().map(pb::SignedRole::role).collect();
+    assert_eq!(signed, [PersonRole::Victim, PersonRole::Victim]);
+    assert!(!of_risk(&show));
+    eventually("both sides agree", async || federation.reconcile().agrees().then_some(())).await;
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_further_action_takes_two_people_and_a_reason() {
     let (federation, enquiry) = opened(|request| request.domestic_abuse = false).await;
     let me = COORDINATOR;

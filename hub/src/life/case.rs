@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brag_common::{
-    agreement::{Agreement, Facts, PartyType, clock::united_kingdom},
+    agreement::{Agreement, Facts, LinkKind, PartyType, clock::united_kingdom},
     id::{AgencyId, PersonRef},
     matching::identity::Identity,
     rating::Colour,
@@ -104,11 +104,18 @@ impl Case<'_> {
         signed.chain(person.role).collect()
     }
 
-    /// Whether anybody says that the person poses risk: by their part, or by a link.
+    /// Whether anybody says today that the person poses risk: by their part, or by a signed link. Laxer than what a holder goes by, for whom
+    /// a part that was once stated stays evidence: here a mistake has to be mendable, or a victim could never be helped without an
+    /// action against them.
     #[must_use]
     pub fn poses_risk(&self, person: &PersonRecord) -> bool {
+        let about = &person.person;
         self.roles(person).contains(&PersonRole::PersonPosingRisk)
-            || self.facts.poses_risk(&person.person)
+            || self.facts.links.iter().any(|link| match link.kind {
+                LinkKind::PosesRiskTo => link.from == *about,
+                LinkKind::AtRiskFrom => link.to == *about,
+                LinkKind::Household | LinkKind::Relative | LinkKind::ContactVenue => false,
+            })
     }
 
     /// Whether the person is a child: by their part, an agency's record, or their age.

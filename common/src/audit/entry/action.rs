@@ -56,7 +56,7 @@ actions! {
     AnswerLate = "answer_late";
     /// A person authorised, confirmed or refused a match of identities.
     IdentityReviewed = "identity_reviewed";
-    /// A person at an agency confirmed a link between two people.
+    /// A person at an agency confirmed a link between two people, or said which part one has.
     LinkConfirmed = "link_confirmed";
     /// An agency stated a fact that can open a gate (section 47, Marac, Care Act).
     AssertionMade = "assertion_made";
