@@ -242,16 +242,26 @@ pub async fn whole(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Whole, Ref
         .store
         .run(move |store| {
             let Some(record) = store.enquiry(&reading)? else { return Ok(None) };
+            // What tells of a change comes before what it changed: whoever sees that a rating was replaced never sees the old one beside it,
+            // when the change is made between two of these. What is missed is read anew at the next look, which the change asks for.
+            let flags = store.flags(&reading)?;
+            let changes = store.rating_changes(&reading)?;
+            let challenges = store.challenges(&reading)?;
+            let steps = store.steps(&reading)?;
+            let earlier = linked(store, &reading)?;
+            let releases = store.releases(&reading)?;
+            let statements = store.statements(&reading)?;
+            let cells = store.cells(&reading)?;
             Ok::<_, StoreError>(Some(Whole {
                 record,
-                cells: store.cells(&reading)?,
-                statements: store.statements(&reading)?,
-                releases: store.releases(&reading)?,
-                earlier: linked(store, &reading)?,
-                changes: store.rating_changes(&reading)?,
-                challenges: store.challenges(&reading)?,
-                steps: store.steps(&reading)?,
-                flags: store.flags(&reading)?,
+                cells,
+                statements,
+                releases,
+                earlier,
+                changes,
+                challenges,
+                steps,
+                flags,
             }))
         })
         .await?;
