@@ -83,12 +83,29 @@ impl Play<'_> {
         self.is_asked(agency).await
     }
 
-    /// The hub ends while nothing is on its way, and starts again; it has lost nothing.
+    /// The hub ends while nothing is on its way, and starts again; it has lost nothing. What it asks anew at its start may take a
+    /// moment to be answered as before.
     pub(super) async fn restart_hub(&self) -> anyhow::Result<()> {
         let before = self.show().await?;
         self.kill_hub().await?;
-        anyhow::ensure!(self.show().await? == before, "the hub has lost something");
-        Ok(())
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        loop {
+            let after = self.show().await?;
+            if after == before {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let stands = |same: bool| if same { "as before" } else { "OTHERWISE" };
+                anyhow::bail!(
+                    "the hub has lost something: cells {}, flags {}, clocks {}, plan {}",
+                    stands(after.cells == before.cells),
+                    stands(after.flags == before.flags),
+                    stands(after.clocks == before.clocks),
+                    stands(after.plan == before.plan),
+                );
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// The hub ends in the middle of what it does and starts again; it is watched anew. An agency from which an answer is awaited is
