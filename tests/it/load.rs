@@ -5,16 +5,23 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-#[test]
-fn a_small_load_of_matching_reports_every_figure_and_finds_whom_it_should() {
+/// Runs a benchmark to its end: its report, and what it said meanwhile.
+fn load(args: &[&str]) -> (Value, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_load"))
-        .args(["matching", "--people", "200", "--evaluate", "40", "--screens", "5", "--json"])
+        .args(args)
+        .arg("--json")
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap(), said)
+}
+
+#[test]
+fn a_small_load_of_matching_reports_every_figure_and_finds_whom_it_should() {
+    let (report, said) =
+        load(&["matching", "--people", "200", "--evaluate", "40", "--screens", "5"]);
     for ratio in ["enrolment_cpu", "enrolment_wall", "screen_hit", "screen_miss"] {
         assert!(report["ratios"][ratio].as_f64().unwrap() > 0.0, "{ratio}: {said}");
     }
@@ -50,15 +57,8 @@ fn a_small_load_of_matching_reports_every_figure_and_finds_whom_it_should() {
 
 #[test]
 fn a_small_load_of_the_log_reports_every_figure_of_both_sides() {
-    let output = Command::new(env!("CARGO_BIN_EXE_load"))
-        .args(["log", "--entries", "3000", "--writers", "16", "--seconds", "0.2", "--runs", "2"])
-        .arg("--json")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (report, said) =
+        load(&["log", "--entries", "3000", "--writers", "16", "--seconds", "0.2", "--runs", "2"]);
     let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap();
     for side in ["bare", "log"] {
         for figure in ["per_second/p50", "milliseconds/p50", "milliseconds/p99", "milliseconds/max"]
@@ -83,14 +83,7 @@ fn a_small_load_of_the_log_reports_every_figure_of_both_sides() {
 
 #[test]
 fn a_small_load_of_a_day_reports_every_figure_and_lists_every_enquiry() {
-    let output = Command::new(env!("CARGO_BIN_EXE_load"))
-        .args(["day", "--enquiries", "3", "--people", "2", "--samples", "2", "--json"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (report, said) = load(&["day", "--enquiries", "3", "--people", "2", "--samples", "2"]);
     assert_eq!(report["n_agencies"], 14);
     let views = report["views"].as_array().unwrap();
     for view in views {
