@@ -23,12 +23,11 @@ use crate::{
     conflict, earlier,
     guard::{Refusal, SignedIn},
     hub::Shared,
-    life::words::Kind,
+    life::{plan::Plan, words::Kind},
     matrix::{self, Matrix},
     round,
     store::{
         Change, Store,
-        life::Step,
         shapes::{EnquiryRecord, Link, OpeningRecord, PersonRecord, Referral},
     },
     take,
@@ -278,11 +277,8 @@ fn linked(store: &Store, name: &EnquiryRef) -> Result<Vec<Linked>, StoreError> {
             .map(|(agency, person, cell)| ((agency, person), take::cell(&cell)))
             .collect();
         let level = matrix::level(&matrix, &record.earlier_person);
-        let closed_at = store
-            .steps(&record.enquiry)?
-            .into_iter()
-            .find(|one| matches!(one.step, Step::Closed { .. }))
-            .map(|one| one.at);
+        let closed_at =
+            Plan::of(&store.steps(&record.enquiry)?, &[]).closed.map(|closed| closed.at);
         let people: BTreeSet<_> = matrix.keys().map(|(_, person)| person).collect();
         linked.push(Linked { n_people: people.len(), record, level, closed_at });
     }

@@ -492,11 +492,10 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn notices_wait_at(&self) -> Result<BTreeSet<(EnquiryRef, AgencyId)>, StoreError> {
-        self.db
-            .keys(b"notice/")
-            .map(|place| {
-                let place = String::from_utf8(place?).map_err(|_| shape())?;
-                let mut parts = place.split('/').skip(1);
+        self.places("notice/")
+            .map(|rest| {
+                let rest = rest?;
+                let mut parts = rest.split('/');
                 let (enquiry, agency) = (parts.next(), parts.next());
                 let enquiry = enquiry.and_then(|text| text.parse().ok()).ok_or_else(shape)?;
                 let agency = agency.and_then(|text| text.parse().ok()).ok_or_else(shape)?;

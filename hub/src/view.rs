@@ -83,15 +83,15 @@ impl Whole {
 pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowResponse {
     let now = shared.clock.now();
     let record = &whole.record;
-    let matrix = whole.matrix();
     let ground = Ground::of(shared, name, whole);
     let case = ground.case(shared, now);
+    let matrix = case.matrix;
     let referrers_highest = record.people.iter().filter_map(|person| person.initial).max();
     let people: Vec<pb::MatrixPerson> = record
         .people
         .iter()
         .map(|person| {
-            let level = matrix::level(&matrix, &person.person);
+            let level = case.level(&person.person);
             pb::MatrixPerson {
                 label: person.label.clone(),
                 person: person.person.to_string(),
@@ -101,13 +101,12 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
                 level: optional(level),
                 gates: open_gates(&case, &person.person),
                 uprated: matrix::uprated(level, person.initial, referrers_highest),
-                divergence: matrix::divergence(&matrix, &person.person),
+                divergence: matrix::divergence(matrix, &person.person),
                 victim: life::show::is_victim(&case, person),
                 signed_roles: life::show::signed_roles(&case, &person.person),
             }
         })
         .collect();
-    let family = record.people.iter().filter_map(|p| matrix::level(&matrix, &p.person)).max();
     let mut shown = pb::ShowResponse {
         enquiry: name.to_string(),
         purpose: record.purpose.clone(),
@@ -119,7 +118,7 @@ pub fn show(shared: &Shared, name: &EnquiryRef, whole: &Whole) -> pb::ShowRespon
             .map(|((agency, person), cell)| matrix_cell(agency, person, cell, now, record))
             .collect(),
         releases: whole.releases.iter().map(|(name, record)| release(name, record)).collect(),
-        family_level: optional(family),
+        family_level: optional(case.family_level()),
         again_because: record.again_because.clone().unwrap_or_default(),
         referral: Some(pb::Referral {
             agency: record.referral.agency.to_string(),

@@ -338,12 +338,17 @@ impl Facts {
     /// Whether this person poses risk: by role, or by a link that says so.
     #[must_use]
     pub fn poses_risk(&self, person: &PersonRef) -> bool {
-        self.posing_risk.contains(person)
-            || self.links.iter().any(|link| match link.kind {
-                LinkKind::PosesRiskTo => link.from == *person,
-                LinkKind::AtRiskFrom => link.to == *person,
-                LinkKind::Household | LinkKind::Relative | LinkKind::ContactVenue => false,
-            })
+        self.posing_risk.contains(person) || self.poses_risk_by_a_link(person)
+    }
+
+    /// Whether a link says that this person poses risk.
+    #[must_use]
+    pub fn poses_risk_by_a_link(&self, person: &PersonRef) -> bool {
+        self.links.iter().any(|link| match link.kind {
+            LinkKind::PosesRiskTo => link.from == *person,
+            LinkKind::AtRiskFrom => link.to == *person,
+            LinkKind::Household | LinkKind::Relative | LinkKind::ContactVenue => false,
+        })
     }
 
     /// People of the enquiry at risk from this person.

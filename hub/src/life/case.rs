@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brag_common::{
-    agreement::{Agreement, Facts, LinkKind, PartyType, clock::united_kingdom},
+    agreement::{Agreement, Facts, PartyType, clock::united_kingdom},
     id::{AgencyId, PersonRef},
     matching::identity::Identity,
     rating::Colour,
@@ -109,13 +109,8 @@ impl Case<'_> {
     /// action against them.
     #[must_use]
     pub fn poses_risk(&self, person: &PersonRecord) -> bool {
-        let about = &person.person;
         self.roles(person).contains(&PersonRole::PersonPosingRisk)
-            || self.facts.links.iter().any(|link| match link.kind {
-                LinkKind::PosesRiskTo => link.from == *about,
-                LinkKind::AtRiskFrom => link.to == *about,
-                LinkKind::Household | LinkKind::Relative | LinkKind::ContactVenue => false,
-            })
+            || self.facts.poses_risk_by_a_link(&person.person)
     }
 
     /// Whether the person is a child: by their part, an agency's record, or their age.

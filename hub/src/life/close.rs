@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 use brag_common::{audit::entry::Action, id::EnquiryRef};
 
 use super::{
-    Ground, Picture,
+    Picture,
     closing::{Condition, Unmet, unmet},
     record::{Recording, closed, text, unknown},
     settle::settle,
@@ -36,21 +36,18 @@ pub async fn close(
 ) -> Result<bool, Refusal> {
     let _alone = shared.life_locks.of_enquiry(enquiry).await;
     let whole = settle(shared, enquiry).await?;
-    let recording = Recording { shared, whole: &whole, enquiry, now: shared.clock.now() };
+    let recording = Recording::new(shared, enquiry, &whole);
     if shared.words.get(Kind::Outcome, outcome).is_none() {
         return Err(unknown("outcome", Kind::Outcome));
     }
     let nothing_done = shared.words.does(Kind::Outcome, outcome, Effect::NoFurtherAction);
     let reason = text("reason", reason, usize::from(nothing_done))?;
-    let (stands_in_the_way, wanted_by) = {
-        let ground = Ground::of(shared, enquiry, &whole);
-        let case = ground.case(shared, recording.now);
-        if case.plan.closed.is_some() {
-            return Err(closed());
-        }
-        let stands = unmet(&case, &Picture::of(&case), nothing_done);
-        (stands, case.plan.closing_wanted.clone().map(|(by, _)| by))
-    };
+    let case = recording.case();
+    if case.plan.closed.is_some() {
+        return Err(closed());
+    }
+    let stands_in_the_way = unmet(&case, &Picture::of(&case), nothing_done);
+    let wanted_by = case.plan.closing_wanted.as_ref().map(|(by, _)| by);
     if !stands_in_the_way.is_empty() {
         let blocks = |one: &Unmet| one.condition.blocks_no_further_action();
         let code = if nothing_done && stands_in_the_way.iter().any(blocks) {
@@ -63,7 +60,7 @@ pub async fn close(
         };
         return Err(Refusal::rule(code, said(&whole.record, &stands_in_the_way)));
     }
-    if nothing_done && wanted_by.as_ref().is_none_or(|by| by == who.name()) {
+    if nothing_done && wanted_by.is_none_or(|by| by == who.name()) {
         let mut draft = recording.draft(Action::EventRecorded);
         draft.decision = "closing_wanted".parse().ok();
         recording.keep(who, vec![(Step::ClosingWanted { reason }, draft)]).await?;

@@ -35,16 +35,25 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// The flag that says the same, where there is one.
+    #[must_use]
+    pub const fn flag(self) -> Option<Flag> {
+        match self {
+            Self::MissingRating => Some(Flag::MissingRating),
+            Self::LeadProfessionalMissing => Some(Flag::LeadProfessionalMissing),
+            Self::NoActionForMember => Some(Flag::NoActionForMember),
+            Self::NoActionPerpetrator => Some(Flag::NoActionPerpetrator),
+            Self::Section47DecisionMissing | Self::DomesticAbuse => None,
+        }
+    }
+
     /// The word for it; that of the flag where there is one.
     #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::MissingRating => Flag::MissingRating.word(),
-            Self::LeadProfessionalMissing => Flag::LeadProfessionalMissing.word(),
-            Self::NoActionForMember => Flag::NoActionForMember.word(),
-            Self::NoActionPerpetrator => Flag::NoActionPerpetrator.word(),
-            Self::Section47DecisionMissing => "section_47_decision_missing",
-            Self::DomesticAbuse => "domestic_abuse",
+        match (self.flag(), self) {
+            (Some(flag), _) => flag.word(),
+            (None, Self::DomesticAbuse) => "domestic_abuse",
+            (None, _) => "section_47_decision_missing",
         }
     }
 
@@ -55,33 +64,40 @@ impl Condition {
     }
 }
 
-/// Everything that stands in the way of closing.
-#[must_use]
-pub fn unmet(case: &Case<'_>, picture: &Picture, no_further_action: bool) -> Vec<Unmet> {
-    let mut unmet = Vec::new();
-    let mut add = |condition, agency: Option<&AgencyId>, person: Option<&PersonRef>| {
-        unmet.push(Unmet { condition, agency: agency.cloned(), person: person.cloned() });
-    };
-    for (agency, person) in &picture.missing {
-        add(Condition::MissingRating, Some(agency), Some(person));
-    }
+/// What the plan lacks: somebody who leads, an action for every one of the family, and one about the risk that somebody poses. Each is
+/// a flag while it is so.
+pub(super) fn lacking(case: &Case<'_>) -> Vec<(Condition, Option<PersonRef>)> {
+    let mut lacking = Vec::new();
     if case.plan.lead.is_none() {
-        add(Condition::LeadProfessionalMissing, None, None);
+        lacking.push((Condition::LeadProfessionalMissing, None));
     }
     for record in &case.record.people {
         let person = &record.person;
         if case.is_member(record) && !case.plan.has_action_about(person) {
-            add(Condition::NoActionForMember, None, Some(person));
+            lacking.push((Condition::NoActionForMember, Some(person.clone())));
         }
         if case.poses_risk(record) && !case.plan.addresses_risk_of(person, case.words) {
-            add(Condition::NoActionPerpetrator, None, Some(person));
+            lacking.push((Condition::NoActionPerpetrator, Some(person.clone())));
         }
     }
+    lacking
+}
+
+/// Everything that stands in the way of closing.
+#[must_use]
+pub fn unmet(case: &Case<'_>, picture: &Picture, no_further_action: bool) -> Vec<Unmet> {
+    let missing = picture.missing.iter().map(|(agency, person)| Unmet {
+        condition: Condition::MissingRating,
+        agency: Some(agency.clone()),
+        person: Some(person.clone()),
+    });
+    let of = |(condition, person)| Unmet { condition, agency: None, person };
+    let mut unmet: Vec<Unmet> = missing.chain(lacking(case).into_iter().map(of)).collect();
     if picture.section_47.is_some_and(|clock| clock.waits()) {
-        add(Condition::Section47DecisionMissing, None, None);
+        unmet.push(of((Condition::Section47DecisionMissing, None)));
     }
     if no_further_action && case.domestic_abuse() {
-        add(Condition::DomesticAbuse, None, None);
+        unmet.push(of((Condition::DomesticAbuse, None)));
     }
     unmet
 }

@@ -15,6 +15,7 @@ use super::{
     Picture,
     case::{Age, Case, age},
     clocks::{self, ClockState},
+    closing,
     words::Effect,
 };
 use crate::matrix::{self, Said, State};
@@ -375,16 +376,9 @@ fn before(case: &Case<'_>, flags: &mut Standing) {
 /// What is to be done, and who does it.
 fn plan(case: &Case<'_>, flags: &mut Standing) {
     let plan = case.plan;
-    if plan.lead.is_none() {
-        flags.of_case(Flag::LeadProfessionalMissing);
-    }
-    for record in &case.record.people {
-        let person = &record.person;
-        if case.is_member(record) && !plan.has_action_about(person) {
-            flags.of_person(Flag::NoActionForMember, person);
-        }
-        if case.poses_risk(record) && !plan.addresses_risk_of(person, case.words) {
-            flags.of_person(Flag::NoActionPerpetrator, person);
+    for (condition, person) in closing::lacking(case) {
+        if let Some(flag) = condition.flag() {
+            flags.0.insert(About { flag, agency: None, person }, None);
         }
     }
     for action in plan.actions.iter().filter(|action| action.is_overdue(case.now)) {

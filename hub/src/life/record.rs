@@ -12,8 +12,8 @@ use brag_common::{
 };
 
 use super::{
-    Ground, Picture,
-    plan::{ActionState, Plan},
+    Case, Ground, Picture,
+    plan::ActionState,
     required,
     settle::settle,
     tell,
@@ -60,20 +60,27 @@ pub async fn record(
 ) -> Result<(), Refusal> {
     let _alone = shared.life_locks.of_enquiry(enquiry).await;
     let whole = settle(shared, enquiry).await?;
-    let recording = Recording { shared, whole: &whole, enquiry, now: shared.clock.now() };
+    let recording = Recording::new(shared, enquiry, &whole);
     let (step, draft) = recording.checked(step, may_chair)?;
     recording.keep(who, vec![(step, draft)]).await
 }
 
 /// One enquiry to which steps are added.
 pub(super) struct Recording<'a> {
-    pub(super) shared: &'a Arc<Shared>,
-    pub(super) whole: &'a Whole,
-    pub(super) enquiry: &'a EnquiryRef,
-    pub(super) now: Timestamp,
+    shared: &'a Arc<Shared>,
+    whole: &'a Whole,
+    enquiry: &'a EnquiryRef,
+    ground: Ground<'a>,
+    now: Timestamp,
 }
 
-impl Recording<'_> {
+impl<'a> Recording<'a> {
+    /// Now, of an enquiry as it was just read.
+    pub(super) fn new(shared: &'a Arc<Shared>, enquiry: &'a EnquiryRef, whole: &'a Whole) -> Self {
+        let ground = Ground::of(shared, enquiry, whole);
+        Self { shared, whole, enquiry, ground, now: shared.clock.now() }
+    }
+
     /// Records steps and keeps them.
     pub(super) async fn keep(
         &self,
@@ -112,9 +119,9 @@ impl Recording<'_> {
         draft
     }
 
-    pub(super) fn plan(&self) -> Plan {
-        let received = &Ground::of(self.shared, self.enquiry, self.whole).received;
-        Plan::of(&self.whole.steps, received)
+    /// The enquiry as it stands.
+    pub(super) fn case(&self) -> Case<'_> {
+        self.ground.case(self.shared, self.now)
     }
 
     fn record(&self) -> &EnquiryRecord {
@@ -127,7 +134,7 @@ impl Recording<'_> {
         step: pb::record_request::Step,
         may_chair: bool,
     ) -> Result<(Step, EntryDraft), Refusal> {
-        if self.plan().closed.is_some() {
+        if self.ground.plan.closed.is_some() {
             return Err(closed());
         }
         match step {
@@ -160,9 +167,7 @@ impl Recording<'_> {
             "" => None,
             named => Some(self.agency("event.agency", named)?),
         };
-        let ground = Ground::of(self.shared, self.enquiry, self.whole);
-        let case = ground.case(self.shared, self.now);
-        let picture = Picture::of(&case);
+        let picture = Picture::of(&self.case());
         if does(Effect::NotDuringSection47) && picture.section_47.is_some_and(|clock| clock.waits())
         {
             return Err(Refusal::rule(
@@ -187,7 +192,7 @@ impl Recording<'_> {
 
     fn action(&self, action: &pb::PlannedAction) -> Result<(Step, EntryDraft), Refusal> {
         let name: RequestId = id("action.action", &action.action)?;
-        if self.plan().actions.iter().any(|known| known.name == name.as_str()) {
+        if self.ground.plan.actions.iter().any(|known| known.name == name.as_str()) {
             let code = "ACTION_NAME_TAKEN";
             return Err(Refusal::rule(code, "the plan has an action of this name; take another"));
         }
@@ -225,8 +230,8 @@ impl Recording<'_> {
     }
 
     fn progress(&self, progress: &pb::ActionProgress) -> Result<(Step, EntryDraft), Refusal> {
-        let plan = self.plan();
-        let action = plan.actions.iter().find(|known| known.name == progress.action);
+        let actions = &self.ground.plan.actions;
+        let action = actions.iter().find(|known| known.name == progress.action);
         let action = action.ok_or(Refusal::NotFound("action in the plan"))?;
         let (done, least) = match progress.state.as_str() {
             "done" => (true, 0),
@@ -263,8 +268,7 @@ impl Recording<'_> {
         };
         let present = all("meeting.present", &meeting.present)?;
         let dialled_in = all("meeting.dialled_in", &meeting.dialled_in)?;
-        let ground = Ground::of(self.shared, self.enquiry, self.whole);
-        let case = ground.case(self.shared, self.now);
+        let case = self.case();
         let missing = required::missing(&case);
         let seen = case.people().map(|person| SeenRecord {
             person: person.clone(),

@@ -57,19 +57,19 @@ pub(super) async fn settle(shared: &Arc<Shared>, name: &EnquiryRef) -> Result<Wh
         shared.log.record_all::<EntryDraft>(drafts).await?;
         let mut change = Change::new();
         change.flags(name, &flags)?;
-        let (read, enquiry, raised) = (Arc::new(whole), name.clone(), events.clone());
-        let (agreement, about) = (Arc::clone(shared), Arc::clone(&read));
-        let told = shared.store.run(move |store| {
-            let agreement = agreement.agreement.agreement();
-            let from = (about.as_ref(), &enquiry);
+        let (by, enquiry, raised) = (Arc::clone(shared), name.clone(), events.clone());
+        let kept = shared.store.run(move |store| {
+            let agreement = by.agreement.agreement();
+            let from = (&whole, &enquiry);
             let told = tell::of_flags(store, agreement, from, &raised, now, &mut change)?;
             store.commit(change)?;
-            Ok(told)
+            Ok((whole, told))
         });
-        for (enquiry, agency) in told.await? {
+        let told;
+        (whole, told) = kept.await?;
+        for (enquiry, agency) in told {
             notify::start_one(shared, &enquiry, &agency);
         }
-        whole = Arc::try_unwrap(read).map_err(|_| Refusal::Internal)?;
         for event in &events {
             shared.tell(name, view::flag_event(now, event));
         }
@@ -135,8 +135,8 @@ fn entry(shared: &Shared, enquiry: &EnquiryRef, flag: &FlagRecord) -> EntryDraft
 /// Settles every enquiry that has changed or whose time has come, until told to stop; at the start all of them.
 pub async fn keep_settling(shared: Arc<Shared>) {
     let changes = Arc::clone(shared.store.changes());
-    match shared.store.run(|store| store.enquiries()).await {
-        Ok(all) => changes.mark(all.into_iter().map(|(name, _)| name)),
+    match shared.store.run(|store| store.enquiry_names()).await {
+        Ok(all) => changes.mark(all),
         Err(error) => tracing::warn!(%error, "can not read the enquiries"),
     }
     let mut left = BTreeSet::new();

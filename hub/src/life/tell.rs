@@ -10,7 +10,7 @@ use brag_common::{
     time::Timestamp,
 };
 
-use super::flags::Flag;
+use super::{flags::Flag, plan::Plan};
 use crate::{
     notify,
     store::{
@@ -100,10 +100,7 @@ pub(super) fn of_flags(
 }
 
 fn lead(steps: &[StepRecord]) -> Option<AgencyId> {
-    steps.iter().rev().find_map(|record| match &record.step {
-        Step::Lead { agency, .. } => Some(agency.clone()),
-        _ => None,
-    })
+    Plan::of(steps, &[]).lead.map(|lead| lead.agency)
 }
 
 /// Agencies with a part in an enquiry: those that have rated somebody, own an action, or referred the family.
