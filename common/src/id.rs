@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::text_form::{Hex, from_hex, stands_as_text};
+use crate::text_form::{Hex, OneText, from_hex, is_hex, stands_as_text};
 
 /// Why a text is not an identifier. The text itself is not repeated: it may be personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,12 +36,18 @@ macro_rules! text_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let valid: fn(&str) -> bool = $valid;
-                if valid(text) {
+                if Self::stands(text) {
                     Ok(Self(text.into()))
                 } else {
                     Err(InvalidId { kind: $kind, expected: $expected })
                 }
+            }
+        }
+
+        impl OneText for $name {
+            fn stands(text: &str) -> bool {
+                let valid: fn(&str) -> bool = $valid;
+                valid(text)
             }
         }
 
@@ -195,6 +201,13 @@ impl FromStr for CategoryCode {
     }
 }
 
+impl OneText for CategoryCode {
+    fn stands(text: &str) -> bool {
+        // Its parser takes one form only, and makes no copy.
+        text.parse::<Self>().is_ok()
+    }
+}
+
 stands_as_text!(CategoryCode);
 
 impl From<CategoryCode> for String {
@@ -251,6 +264,12 @@ macro_rules! digest {
                 from_hex(text)
                     .map(Self)
                     .ok_or(InvalidId { kind: $kind, expected: "64 hexadecimal digits" })
+            }
+        }
+
+        impl OneText for $name {
+            fn stands(text: &str) -> bool {
+                is_hex(text)
             }
         }
 

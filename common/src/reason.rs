@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text_form::OneText;
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
         /// A stable code for a refusal or a wait. Codes are words of the agreement: they do not change.
@@ -26,6 +28,23 @@ macro_rules! reasons {
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+        }
+
+        impl std::str::FromStr for Reason {
+            type Err = UnknownReason;
+
+            fn from_str(code: &str) -> Result<Self, UnknownReason> {
+                match code {
+                    $($code => Ok(Self::$name),)*
+                    _ => Err(UnknownReason),
+                }
+            }
+        }
+
+        impl OneText for Reason {
+            fn stands(text: &str) -> bool {
+                text.parse::<Self>().is_ok()
             }
         }
     };
@@ -71,14 +90,6 @@ reasons! {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.code())
-    }
-}
-
-impl std::str::FromStr for Reason {
-    type Err = UnknownReason;
-
-    fn from_str(code: &str) -> Result<Self, UnknownReason> {
-        Self::ALL.iter().copied().find(|reason| reason.code() == code).ok_or(UnknownReason)
     }
 }
 

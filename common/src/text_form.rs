@@ -24,6 +24,14 @@ impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for TextVisitor<T> {
     }
 }
 
+/// A type of which each value has one text, and a look at a text that makes no value of it.
+///
+/// INVARIANT: what `stands` accepts is exactly what `Display` writes of some value.
+pub(crate) trait OneText {
+    /// Whether `text` is how a value is written.
+    fn stands(text: &str) -> bool;
+}
+
 /// Has a type with `Display` and `FromStr` stand as its text.
 macro_rules! stands_as_text {
     ($name:ty) => {
@@ -62,6 +70,13 @@ impl Hex {
         // Digits are always text.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+}
+
+/// Whether `text` is how [`Hex`] writes 32 bytes.
+pub(crate) fn is_hex(text: &str) -> bool {
+    // Without an early end: the processor looks at many digits at once then.
+    let is_digit = |b: u8| b.is_ascii_digit() | (b'a'..=b'f').contains(&b);
+    text.len() == 64 && text.bytes().fold(true, |all, b| all & is_digit(b))
 }
 
 /// The 32 bytes that 64 hexadecimal digits of either case stand for.

@@ -9,6 +9,7 @@
 //! makes, so two encodings of one entry can not both verify.
 
 mod action;
+pub(crate) mod scan;
 mod word;
 
 use std::io::Write as _;

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::{
     chain::{Terms, What},
-    entry::{Digest, Entry},
+    entry::{Digest, scan::outline},
     frame::{self, Broken, Frames, Step},
 };
 use crate::{time::Timestamp, tlog::Hash};
@@ -85,11 +85,11 @@ impl<'a> Link<'a> {
             Signatures::Every if terms.signed(payload).is_ok() => Seal::Good,
             Signatures::Every => Seal::Bad,
         };
-        let told = Entry::decode(json).map_err(|_| What::NotAnEntry).map(|entry| Told {
+        let told = outline(json).map_err(|_| What::NotAnEntry).map(|entry| Told {
             seq: entry.seq,
             prev_hash: entry.prev_hash,
             ts: entry.ts,
-            is_ours: entry.node == *terms.origin().party(),
+            is_ours: entry.node == terms.origin().party().as_str(),
             hash: Digest::of(payload),
         });
         Self { offset, payload, json, leaf: Hash::of_leaf(json), seal, told }

@@ -13,7 +13,8 @@
 //! has signed before shows both, as far as witnesses have it: see [`witnessed`].
 
 use std::{
-    fs, io,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -163,11 +164,16 @@ fn walk(
     }
     let mut walk = Walk { chain: Chain::START, vouched: Chain::START, tree, times: None, each };
     let mut n_unfinished_bytes = 0;
+    // One for all segments: fresh memory for each costs as much as reading it.
+    let mut bytes = Vec::new();
     for (index, &segment) in segments.iter().enumerate() {
         if segment != walk.chain.next_seq {
             return Err(walk.fault(segment, 0, What::Segment { found: segment }).into());
         }
-        let bytes = read(dir, segment)?;
+        read_into(&mut bytes, dir, segment)?;
+        if let Some(next) = segments.get(index + 1) {
+            read_ahead(dir, *next);
+        }
         let mut links = Links::new(&bytes, &terms, signatures);
         let mut pending = Vec::new();
         let (mut vouched_bytes, mut last) = (0, None);
@@ -376,8 +382,23 @@ fn segments_of(dir: &Path) -> Result<Vec<u64>, VerifyError> {
 }
 
 fn read(dir: &Path, segment: u64) -> Result<Vec<u8>, VerifyError> {
+    let mut bytes = Vec::new();
+    read_into(&mut bytes, dir, segment)?;
+    Ok(bytes)
+}
+
+fn read_into(bytes: &mut Vec<u8>, dir: &Path, segment: u64) -> Result<(), VerifyError> {
     let path = segment_path(dir, segment);
-    fs::read(&path).map_err(|source| VerifyError::Io { path, source })
+    bytes.clear();
+    let read = File::open(&path).and_then(|mut file| file.read_to_end(bytes));
+    read.map(drop).map_err(|source| VerifyError::Io { path, source })
+}
+
+/// Has the system fetch a segment from the disk while the one before is looked at. It may decline.
+fn read_ahead(dir: &Path, segment: u64) {
+    if let Ok(file) = File::open(segment_path(dir, segment)) {
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::WillNeed);
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::text_form::OneText;
+
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
         /// What happened: one variant for each kind of exchange or act.
@@ -20,6 +22,23 @@ macro_rules! actions {
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+        }
+
+        impl FromStr for Action {
+            type Err = UnknownAction;
+
+            fn from_str(word: &str) -> Result<Self, UnknownAction> {
+                match word {
+                    $($word => Ok(Self::$name),)*
+                    _ => Err(UnknownAction),
+                }
+            }
+        }
+
+        impl OneText for Action {
+            fn stands(text: &str) -> bool {
+                text.parse::<Self>().is_ok()
             }
         }
     };
@@ -154,6 +173,11 @@ actions! {
     AgreementLoaded = "agreement_loaded";
     /// A new shard of the log was begun; `count` is the number of the one before, and the digest that of its last checkpoint.
     ShardBegun = "shard_begun";
+    /// The shard of the log ends here, at the turn of the year; `count` is the number of the next.
+    ShardClosed = "shard_closed";
+    /// The shard continues the one before, at the turn of the year: `count` is how many entries stand in all shards before it, `evidence`
+    /// has the root of the last one's tree, and the digest is that of its last checkpoint.
+    ShardContinued = "shard_continued";
     /// The program started to serve.
     ServiceStarted = "service_started";
     /// The program stopped in good order.
@@ -170,11 +194,3 @@ impl fmt::Display for Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an action of the audit log, for example `release_decided`")]
 pub struct UnknownAction;
-
-impl FromStr for Action {
-    type Err = UnknownAction;
-
-    fn from_str(word: &str) -> Result<Self, UnknownAction> {
-        Self::ALL.iter().copied().find(|action| action.word() == word).ok_or(UnknownAction)
-    }
-}

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     id::{AgencyId, Commitment, InvalidId},
-    text_form::{Hex, stands_as_text},
+    text_form::{Hex, OneText, is_hex, stands_as_text},
 };
 
 /// A word of the agreement or of a program's configuration: a purpose, a lawful basis, a role.
@@ -34,6 +34,12 @@ impl FromStr for Word {
     type Err = InvalidWord;
 
     fn from_str(text: &str) -> Result<Self, InvalidWord> {
+        if Self::stands(text) { Ok(Self(text.into())) } else { Err(InvalidWord) }
+    }
+}
+
+impl OneText for Word {
+    fn stands(text: &str) -> bool {
         let in_alphabet = |b: u8| {
             b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'/' | b'(' | b')' | b'-')
         };
@@ -42,11 +48,7 @@ impl FromStr for Word {
             digits_in_a_row = if b.is_ascii_digit() { digits_in_a_row + 1 } else { 0 };
             in_alphabet(b) && digits_in_a_row <= 4
         };
-        if (1..=64).contains(&text.len()) && text.bytes().all(&mut may_follow) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidWord)
-        }
+        (1..=64).contains(&text.len()) && text.bytes().all(&mut may_follow)
     }
 }
 
@@ -110,6 +112,12 @@ impl FromStr for Digest {
     }
 }
 
+impl OneText for Digest {
+    fn stands(text: &str) -> bool {
+        is_hex(text)
+    }
+}
+
 stands_as_text!(Digest);
 
 impl From<Digest> for String {
@@ -139,12 +147,29 @@ pub enum Party {
     Agency(AgencyId),
 }
 
+impl Party {
+    /// The party as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Hub => "hub",
+            Self::Agency(agency) => agency.as_str(),
+        }
+    }
+}
+
 impl FromStr for Party {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // Agency ids are upper case, so no agency can be called `hub`.
-        if text == "hub" { Ok(Self::Hub) } else { text.parse().map(Self::Agency) }
+        if text == Self::Hub.as_str() { Ok(Self::Hub) } else { text.parse().map(Self::Agency) }
+    }
+}
+
+impl OneText for Party {
+    fn stands(text: &str) -> bool {
+        text == Self::Hub.as_str() || AgencyId::stands(text)
     }
 }
 
@@ -164,9 +189,6 @@ impl From<AgencyId> for Party {
 
 impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hub => f.pad("hub"),
-            Self::Agency(agency) => f.pad(agency.as_str()),
-        }
+        f.pad(self.as_str())
     }
 }

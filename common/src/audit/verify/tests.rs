@@ -1,4 +1,4 @@
-use std::sync::OnceLock;
+use std::{fs, sync::OnceLock};
 
 use proptest::prelude::*;
 
