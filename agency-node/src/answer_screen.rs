@@ -66,7 +66,7 @@ pub async fn answer_screen(
     let now = shared.clock.now();
     shared.remember_screened(request, Screened { valid_until, candidates }, now);
     let recorded = shared.log.record(Answers { draft, slots }).await?;
-    place.answered(recorded.seq(), now);
+    place.answered(recorded.number(), now);
     Ok(recorded)
 }
 

@@ -30,7 +30,7 @@ use crate::{
 /// How often a program looks whether what depends on the clock has changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The first shard of every log; a later one is begun by a person ([`shard`]).
+/// The first shard of every log; a later one is begun with the year, or by a person ([`shard`]).
 pub const LOG_SHARD: &str = "1";
 
 /// The folder of the log's shards, within a program's data.
@@ -116,7 +116,7 @@ pub fn log_options(
         .with_context(|| format!("can not read the folder `{}`", logs.display()))?;
     let origin = Origin::new(trust_domain.as_str(), party, &shard)?;
     let key = keyfile::read_signing_key(key_file)?;
-    let options = LogOptions::new(logs, origin, key, Arc::clone(clock));
+    let options = LogOptions::new(logs, origin, key, Arc::clone(clock)).a_shard_each_year();
     Ok(match agreement.agreement().environment() {
         Environment::Test => options.in_test_environment(),
         Environment::Production => options,
@@ -141,7 +141,7 @@ pub fn open_witness(
 }
 
 /// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart; shows every entry to
-/// `see`, so that what counts entries does too. Reads the whole log, off the runtime's threads.
+/// `see`, with its number through all shards, so that what counts entries does too. Reads the whole log, off the runtime's threads.
 ///
 /// # Errors
 /// When the log can not be opened or read.
@@ -163,10 +163,12 @@ pub async fn open_log(
             }
         };
         // What a former shard lost is lost; what it has is still not to be repeated.
-        if let Some(former) = shard::former(log.dir())? {
+        if !shard::is_continuation(log.dir())?
+            && let Some(former) = shard::former(log.dir())?
+        {
             entries(&former)?.map_while(Result::ok).for_each(&mut remember);
         }
-        for entry in entries(log.dir())? {
+        for entry in shard::history(log.dir())? {
             let entry = entry?;
             see(&entry);
             remember(entry);

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     audit::{
-        VerifyError, entries,
+        VerifyError,
         entry::{Action, Actor, Entry},
+        shard::history,
     },
     id::StaffName,
     time::Timestamp,
@@ -35,13 +36,13 @@ pub struct Handled {
     pub by: Option<StaffName>,
 }
 
-/// Every alert of the log in `dir`, by number. Blocking: it reads the whole log.
+/// Every alert of the log whose present shard is in `dir`, by number through all its shards. Blocking: it reads the whole log.
 ///
 /// # Errors
 /// When the log can not be read.
 pub fn read(dir: &Path) -> Result<BTreeMap<u64, Listed>, VerifyError> {
     let mut listed = BTreeMap::new();
-    for entry in entries(dir)? {
+    for entry in history(dir)? {
         take(&mut listed, entry?);
     }
     Ok(listed)
@@ -126,7 +127,7 @@ pub fn to_handle<'a>(
     }
 }
 
-/// At most `limit` entries from number `from` on, of one kind or of any. Blocking: it reads the log up to them.
+/// At most `limit` entries from number `from` on, through all shards, of one kind or of any. Blocking: it reads the log up to them.
 ///
 /// # Errors
 /// When the log can not be read.
@@ -140,7 +141,7 @@ pub fn page(
         Ok(entry) => entry.seq >= from && action.is_none_or(|action| entry.action == action),
         Err(_) => true,
     };
-    entries(dir)?.filter(wanted).take(limit).collect()
+    history(dir)?.filter(wanted).take(limit).collect()
 }
 
 #[cfg(test)]

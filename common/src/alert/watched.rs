@@ -85,7 +85,7 @@ impl WatchedLog {
     /// As [`AuditLog::record`]; also when an alert can not be recorded.
     pub async fn record<T: Recordable>(&self, value: T) -> Result<Recorded<T>, LogError> {
         let recorded = self.log.record(value).await?;
-        let due = self.see([(recorded.seq(), recorded.get().entry())]);
+        let due = self.see([(recorded.number(), recorded.get().entry())]);
         self.raise(due).await?;
         Ok(recorded)
     }
@@ -99,7 +99,7 @@ impl WatchedLog {
         values: Vec<T>,
     ) -> Result<Vec<Recorded<T>>, LogError> {
         let recorded = self.log.record_all(values).await?;
-        let due = self.see(recorded.iter().map(|one| (one.seq(), one.get().entry())));
+        let due = self.see(recorded.iter().map(|one| (one.number(), one.get().entry())));
         self.raise(due).await?;
         Ok(recorded)
     }
@@ -125,7 +125,7 @@ impl WatchedLog {
                 let draft = this.alerts.raise(due.alert, due.draft());
                 let recorded = this.log.record(draft).await?;
                 // An alert makes nothing else due: the rules do not look at those that they made.
-                drop(this.see([(recorded.seq(), recorded.into_inner())]));
+                drop(this.see([(recorded.number(), recorded.into_inner())]));
             }
             Ok(())
         });

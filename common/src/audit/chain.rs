@@ -57,6 +57,15 @@ impl Origin {
         Ok(Self { text, party, shard: shard.into() })
     }
 
+    /// The origin of another shard of the same log.
+    ///
+    /// # Errors
+    /// When the shard is not a name for one.
+    pub fn with_shard(&self, shard: &str) -> Result<Self, InvalidOrigin> {
+        let trust_domain = self.text.split('/').next().unwrap_or_default();
+        Self::new(trust_domain, self.party.clone(), shard)
+    }
+
     /// The origin as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

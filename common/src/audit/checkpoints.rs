@@ -1,7 +1,8 @@
 //! The checkpoints that a log has signed and others have cosigned, beside its segments, in `checkpoints.log`.
 //!
 //! They are evidence, not the log: entries are believed for what the segments hold. What they show is that the log was once longer, or
-//! other, than it is now. The file has the segments' frames, and each note in it is synced before anybody relies on it.
+//! other, than it is now. The file has the segments' frames, and each note in it is synced before anybody relies on it. It is thinned now and
+//! then, or it would grow by a note for every answer that had to be witnessed.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,6 +22,13 @@ use crate::{
 
 /// The file's name in the log's directory.
 pub const CHECKPOINTS_FILE: &str = "checkpoints.log";
+
+/// How many of the latest checkpoints are always kept.
+const LATEST: usize = 1000;
+
+/// Of those before, the last over each so many entries is kept. A later checkpoint vouches for all that an earlier one does, so what is
+/// left out shows nothing that the rest does not.
+const ONE_FOR_EACH: u64 = 1024;
 
 /// What a checkpoint shows to be wrong with a log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,6 +145,8 @@ pub(crate) struct Checkpoints {
 struct Kept {
     file: File,
     n_bytes: u64,
+    /// How many notes were kept since the file was thinned.
+    n_new: usize,
     latest: Option<CheckpointNote>,
 }
 
@@ -174,8 +184,9 @@ impl Checkpoints {
         if is_new {
             dirs::sync_dir(dir)?;
         }
+        let n_new = notes.len();
         let latest = notes.into_iter().map(|(_, note)| note).max_by_key(size);
-        Ok(Ok(Self { path, kept: Mutex::new(Kept { file, n_bytes, latest }) }))
+        Ok(Ok(Self { path, kept: Mutex::new(Kept { file, n_bytes, n_new, latest }) }))
     }
 
     /// The largest checkpoint that was kept.
@@ -194,16 +205,57 @@ impl Checkpoints {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A new handle: after a failed sync the old one proves nothing.
         let file = OpenOptions::new().append(true).open(&self.path)?;
-        file.set_len(kept.n_bytes)?;
+        file.set_len(kept.n_bytes.min(file.metadata()?.len()))?;
         kept.file = file;
         kept.file.write_all(&frame)?;
         kept.file.sync_data()?;
         kept.n_bytes += frame.len() as u64;
+        kept.n_new += 1;
         if kept.latest.as_ref().is_none_or(|latest| size(latest) <= size(note)) {
             kept.latest = Some(note.clone());
         }
+        if kept.n_new > LATEST * 2 {
+            // The note is kept either way, and what there is, is whole.
+            match thin(&self.path) {
+                Ok(n_bytes) => kept.n_bytes = n_bytes,
+                Err(error) => {
+                    tracing::warn!(%error, "the log's checkpoints can not be thinned");
+                    // The old file or the new one has the name; both are whole.
+                    kept.n_bytes = fs::metadata(&self.path).map_or(kept.n_bytes, |file| file.len());
+                }
+            }
+            kept.n_new = LATEST;
+        }
         Ok(())
     }
+}
+
+/// Writes the file anew with those notes that are to stay, in their order; whole, or not at all. Its length afterwards.
+fn thin(path: &Path) -> io::Result<u64> {
+    let bytes = fs::read(path)?;
+    let (notes, _) = notes(&bytes).map_err(io::Error::other)?;
+    let n_old = notes.len().saturating_sub(LATEST);
+    let mut frames = Vec::new();
+    let mut rest = notes.iter().peekable();
+    for place in 0..notes.len() {
+        let Some((offset, note)) = rest.next() else { break };
+        let end = rest.peek().map_or(bytes.len() as u64, |(next, _)| *next);
+        let block = |note| size(note) / ONE_FOR_EACH;
+        let is_last = rest.peek().is_none_or(|(_, next)| block(next) != block(note));
+        if place >= n_old || is_last {
+            let from = usize::try_from(*offset).map_err(io::Error::other)?;
+            let to = usize::try_from(end).map_err(io::Error::other)?;
+            frames.extend_from_slice(bytes.get(from..to).unwrap_or_default());
+        }
+    }
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(&frames)?;
+    // Order matters: the new file is whole before it takes the old one's name.
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    dirs::sync_dir(dirs::parent_of(path))?;
+    Ok(frames.len() as u64)
 }
 
 fn size(note: &CheckpointNote) -> u64 {

@@ -71,7 +71,7 @@ pub struct BeginShardArgs {
 /// What `log show` is told. All conditions must hold for an entry to be printed.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The log's directory: the one with the `.seg` files
+    /// The log's directory: the one with the `.seg` files, or the one with the shards in it
     pub dir: PathBuf,
     /// Only entries of this enquiry
     #[arg(long, value_name = "REF")]
@@ -135,17 +135,23 @@ struct Shown {
 fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut shown = Shown { entries: Vec::new(), fault: None, error: None };
     let mut code = DONE;
-    if !args.dir.join(ORIGIN_FILE).is_file() {
+    let shards = shard::within(&args.dir)?;
+    if !shards.last().is_some_and(|newest| newest.join(ORIGIN_FILE).is_file()) {
         // Otherwise a wrong directory would look like a log in which nothing has happened.
         shown.error =
             Some(format!("`{}` holds no log: it has no file `{ORIGIN_FILE}`", args.dir.display()));
         return finish_show(&shown, args, FAILED, out);
     }
-    let walk: Box<dyn Iterator<Item = Result<Entry, VerifyError>>> = match entries(&args.dir) {
-        Ok(entries) => Box::new(entries),
-        Err(error) => Box::new(std::iter::once(Err(error))),
-    };
+    let walk = shards.iter().flat_map(|shard| -> Box<dyn Iterator<Item = _>> {
+        match entries(shard) {
+            Ok(entries) => Box::new(entries),
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }
+    });
     for item in walk {
+        if code != DONE {
+            break;
+        }
         match item {
             Ok(entry) if !is_wanted(&entry, args) => {}
             // Held only for the one document; as text, each is printed as it is read.

@@ -272,20 +272,18 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The first fields of the encoding, up to the comma behind them, with room for so many bytes more.
-    fn head(&self, n_more: usize) -> Vec<u8> {
+    /// Appends the first fields of the encoding, up to the comma behind them.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let Self { seq, prev_hash, ts, node } = self;
-        let mut head = Vec::with_capacity(192 + n_more);
         // Writing to memory can not fail. None of these texts has a character that JSON escapes.
         let _ = write!(
-            head,
+            out,
             r#"{{"v":{SCHEMA_VERSION},"seq":{seq},"prev_hash":"{prev_hash}","ts":"{ts}","node":"{node}","#
         );
-        head
     }
 }
 
-/// What a caller wants recorded, encoded but for the place. Callers do this at the same time as each other; the one writer
+/// What a caller wants recorded, encoded but for the place. Callers do this at the same time as each other; the one log
 /// puts the place before it.
 #[derive(Debug, Clone)]
 pub(crate) struct Body(Box<[u8]>);
@@ -294,15 +292,23 @@ impl Body {
     pub(crate) fn of(draft: EntryDraft, test_env: bool) -> Self {
         let (seq, prev_hash, ts, node) = (0, Digest::ZERO, Timestamp::UNIX_EPOCH, Party::Hub);
         let place = Place { seq, prev_hash, ts, node };
-        let head = place.head(0);
+        let mut head = Vec::with_capacity(192);
+        place.write(&mut head);
         let whole = Entry::at(place, draft, test_env).encode();
         // An entry that could not be encoded is empty, and so is its body: every reader refuses it.
         Self(whole.strip_prefix(head.as_slice()).unwrap_or_default().into())
     }
 
+    /// The bytes that follow a place.
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The entry's canonical bytes at its place.
+    #[cfg(test)]
     pub(crate) fn at(&self, place: &Place) -> Vec<u8> {
-        let mut json = place.head(self.0.len());
+        let mut json = Vec::new();
+        place.write(&mut json);
         json.extend_from_slice(&self.0);
         json
     }
@@ -349,7 +355,7 @@ impl Entry {
     /// The canonical bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(512);
+        let mut bytes = Vec::with_capacity(1024);
         // No map with other keys than text and no fallible `Serialize` is in an entry; were it to
         // fail all the same, the empty entry is refused by every reader.
         if serde_json::to_writer(&mut bytes, self).is_err() {

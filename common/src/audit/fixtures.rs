@@ -52,6 +52,7 @@ pub(crate) fn write_log_in(dir: &Path, writes: &[u64], segment_bytes: u64) {
     let mut counts = 0..;
     for n_entries in writes {
         let n_entries = usize::try_from(*n_entries).unwrap();
-        writer.commit(&[counts.by_ref().take(n_entries).map(body).collect()]).unwrap();
+        let group: Vec<_> = counts.by_ref().take(n_entries).map(body).collect();
+        writer.record(&group).unwrap();
     }
 }

@@ -20,6 +20,7 @@ pub(crate) const NOT_SIGNED: Signature = [0; 64];
 const ENTRY_START: &[u8] = br#"{"v":1,"seq":"#;
 
 /// The payload of an entry.
+#[cfg(test)]
 pub(crate) fn payload(json: &[u8], signature: &Signature) -> Vec<u8> {
     let mut payload = Vec::with_capacity(json.len() + TRAILER_BYTES);
     payload.extend_from_slice(json);
@@ -37,12 +38,50 @@ pub(crate) fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Appends the frame of `payload`, which is at most [`MAX_PAYLOAD_BYTES`] long.
 pub(crate) fn append(frames: &mut Vec<u8>, payload: &[u8]) {
+    let open = open(frames);
+    frames.extend_from_slice(payload);
+    close(frames, open);
+}
+
+/// Where a frame that is being written begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Open(usize);
+
+/// Begins a frame whose payload is appended next.
+pub(crate) fn open(frames: &mut Vec<u8>) -> Open {
+    let open = Open(frames.len());
+    frames.extend_from_slice(&[0; HEADER_BYTES]);
+    open
+}
+
+/// The payload so far of the frame that begins at `open` and reaches to the end of `frames`.
+pub(crate) fn payload_of(frames: &[u8], open: Open) -> &[u8] {
+    frames.get(open.0 + HEADER_BYTES..).unwrap_or_default()
+}
+
+/// Ends the payload's JSON with a place for its signature, which is [`NOT_SIGNED`] so far.
+pub(crate) fn leave_unsigned(frames: &mut Vec<u8>) {
+    frames.push(b'\n');
+    frames.extend_from_slice(&NOT_SIGNED);
+}
+
+/// Puts a signature in its place, at the end of the last frame.
+pub(crate) fn put_signature(frames: &mut [u8], signature: &Signature) {
+    if let Some(place) = frames.last_chunk_mut() {
+        *place = *signature;
+    }
+}
+
+/// Ends the frame that begins at `open`: puts length and checksum before its payload. It may be done again after the payload has changed.
+pub(crate) fn close(frames: &mut [u8], open: Open) {
+    let frame = frames.get_mut(open.0..).and_then(<[u8]>::split_first_chunk_mut::<HEADER_BYTES>);
+    let Some((header, payload)) = frame else { return };
     // The bound is far below 4 GiB; were it ever passed, the length would not fit its CRC's frame
     // and every reader would refuse it.
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    frames.extend_from_slice(&length.to_le_bytes());
-    frames.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
-    frames.extend_from_slice(payload);
+    let [l0, l1, l2, l3] = length.to_le_bytes();
+    let [c0, c1, c2, c3] = crc32c::crc32c(payload).to_le_bytes();
+    *header = [l0, l1, l2, l3, c0, c1, c2, c3];
 }
 
 /// Walks the frames of one segment, held in memory (a segment is at most about 64 MiB).

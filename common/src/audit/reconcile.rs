@@ -27,8 +27,9 @@ use self::{
 use super::{
     chain::Origin,
     entry::{Action, Party},
+    shard,
     storage::ORIGIN_FILE,
-    verify::{Fault, VerifyError, entries},
+    verify::{Fault, VerifyError},
 };
 use crate::{id::RequestId, time::Timestamp};
 
@@ -41,7 +42,7 @@ pub use rules::{Explained, Kind, Side};
 /// What to compare.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// The hub's log: the directory with the `.seg` files.
+    /// The hub's log: the directory with the `.seg` files, or the one with the shards in it.
     pub hub: PathBuf,
     /// Logs of nodes, and further shards of the hub's.
     pub others: Vec<PathBuf>,
@@ -229,7 +230,7 @@ pub fn reconcile(wanted: &Wanted, progress: &mut dyn FnMut(u64)) -> Result<Repor
         let dir = log.dir.clone();
         let mut fault = None;
         let mut reading = Reading::new(log, place);
-        for item in entries(&dir)? {
+        for item in shard::joined(&dir)? {
             match item {
                 Ok(entry) => reading.take(&entry, &mut shrink, &mut exchanges),
                 Err(VerifyError::Fault(found)) => fault = Some(found),
@@ -287,6 +288,8 @@ fn open(wanted: &Wanted) -> Result<Vec<Log>, ReconcileError> {
 }
 
 fn origin(dir: &Path) -> Option<Origin> {
+    // Of a log of several shards, it is the newest one's.
+    let dir = shard::newest_within(dir).ok()?;
     std::fs::read_to_string(dir.join(ORIGIN_FILE)).ok()?.trim().parse().ok()
 }
 
@@ -473,7 +476,7 @@ impl Values {
             if !wanted.keys().any(|(of, _)| *of == number) {
                 continue;
             }
-            for entry in entries(&log.dir)?.map_while(Result::ok) {
+            for entry in shard::joined(&log.dir)?.map_while(Result::ok) {
                 let place = (number, entry.seq);
                 for field in wanted.get(&place).into_iter().flatten() {
                     if let Some(text) = value(&entry, log.side(), *field) {

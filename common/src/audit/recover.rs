@@ -13,12 +13,13 @@ use std::io;
 
 use super::{
     chain::{Chain, Terms, What},
-    entry::Digest,
+    entry::{Action, Digest, Entry},
+    frame,
     segment::{Links, Signatures},
     storage::Storage,
     verify::Fault,
 };
-use crate::tlog::Tree;
+use crate::{time::Timestamp, tlog::Tree};
 
 /// Where the next entry goes. All before it is synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub(crate) struct Recovered {
     pub(crate) position: Position,
     /// The tree over all entries before it, hashed anew.
     pub(crate) tree: Tree,
+    /// When the first entry was written.
+    pub(crate) began: Option<Timestamp>,
+    /// Whether the last entry says that the shard ends with it.
+    pub(crate) is_closed: bool,
     /// Bytes of a torn write that were cut from the end; nothing of it was ever acknowledged.
     pub(crate) n_cut_bytes: u64,
 }
@@ -61,8 +66,8 @@ pub(crate) fn recover(
 ) -> Result<Recovered, NotRecovered> {
     let segments = storage.segments()?;
     let mut tree = Tree::new(storage.scratch()?);
-    let (end, n_cut_bytes) = walk(storage, terms, &segments, floor, &mut tree)?;
-    match end {
+    let walked = walk(storage, terms, &segments, floor, &mut tree)?;
+    match walked.end {
         Some(position) => storage.resume(position.segment, position.segment_bytes)?,
         None => storage.create(0)?,
     }
@@ -71,22 +76,32 @@ pub(crate) fn recover(
     storage.sync_dir()?;
     let Chain { next_seq, prev_hash } = Chain::START;
     let empty = Position { next_seq, prev_hash, segment: 0, segment_bytes: 0 };
-    Ok(Recovered { position: end.unwrap_or(empty), tree, n_cut_bytes })
+    let Walked { end, began, is_closed, n_cut_bytes } = walked;
+    Ok(Recovered { position: end.unwrap_or(empty), tree, began, is_closed, n_cut_bytes })
 }
 
-/// The end of the log, `None` when there is no segment yet, and what is to be cut behind it.
+/// What the segments hold.
+#[derive(Debug, Default)]
+struct Walked {
+    /// `None` when there is no segment yet.
+    end: Option<Position>,
+    began: Option<Timestamp>,
+    is_closed: bool,
+    /// What is to be cut behind the end.
+    n_cut_bytes: u64,
+}
+
 fn walk(
     storage: &mut dyn Storage,
     terms: &Terms,
     segments: &[u64],
     floor: Option<&Position>,
     tree: &mut Tree,
-) -> Result<(Option<Position>, u64), NotRecovered> {
+) -> Result<Walked, NotRecovered> {
     let must_reach = floor.map_or(0, |floor| floor.next_seq);
     let reached_floor = |chain: &Chain| floor.is_some() && chain.next_seq == must_reach;
     let mut chain = Chain::START;
-    let mut end = None;
-    let mut n_cut_bytes = 0;
+    let mut walked = Walked::default();
     let mut last_signed = Ok(());
     for (index, &segment) in segments.iter().enumerate() {
         let fault = |chain: &Chain, offset, what| Fault {
@@ -113,7 +128,9 @@ fn walk(
                     break 'segment;
                 }
                 let seq = chain.next_seq;
+                let ts = link.told.as_ref().ok().map(|told| told.ts);
                 chain.accept(link.told).map_err(|what| fault(&chain, link.offset, what))?;
+                walked.began = walked.began.or(ts);
                 leaves.push(link.leaf);
                 if link.is_signed() {
                     leaves.drain(..).try_for_each(|leaf| tree.push(leaf))?;
@@ -135,13 +152,14 @@ fn walk(
             return Err(fault(&sure, sure_bytes, What::NotSigned).into());
         }
         chain = sure;
-        n_cut_bytes += (bytes.len() as u64).saturating_sub(sure_bytes);
+        walked.n_cut_bytes += (bytes.len() as u64).saturating_sub(sure_bytes);
         if let Some((payload, offset, seq)) = last {
+            walked.is_closed = frame::split(payload).is_some_and(|(json, _)| closes(json));
             let bad = |what| Fault { segment, offset, seq, n_vouched: 0, what };
             last_signed = terms.signed(payload).map_err(bad);
         }
         let Chain { next_seq, prev_hash } = chain;
-        end = Some(Position { next_seq, prev_hash, segment, segment_bytes: sure_bytes });
+        walked.end = Some(Position { next_seq, prev_hash, segment, segment_bytes: sure_bytes });
     }
     last_signed?;
     if let Some(floor) = floor
@@ -152,7 +170,12 @@ fn walk(
         let what = if seq < must_reach { What::NoSegment } else { What::PrevHash };
         return Err(Fault { segment, offset: 0, seq, n_vouched: 0, what }.into());
     }
-    Ok((end, n_cut_bytes))
+    Ok(walked)
+}
+
+/// Whether an entry says that its shard ends with it.
+fn closes(json: &[u8]) -> bool {
+    Entry::decode(json).is_ok_and(|entry| entry.action == Action::ShardClosed)
 }
 
 #[cfg(test)]
@@ -172,7 +195,7 @@ mod tests {
         let storage = FileStorage::open(dir, &origin(), &key().verifying_key()).unwrap();
         let (mut writer, n_cut_bytes) = Writer::open(identity(1), Box::new(storage)).unwrap();
         assert_eq!(n_cut_bytes, 0);
-        writer.commit(&[vec![body(2), body(3)]]).unwrap();
+        writer.record(&[body(2), body(3)]).unwrap();
         writer
     }
 

@@ -1,20 +1,33 @@
 //! Shards: a party's log is a series of logs, `<data>/log/1`, `2` and so on, each with a name of its own. The newest is written.
 //!
-//! A new one is begun, by a person, when the present one can not go on: after a restore from a backup, since what others have seen of it
+//! A new one is begun by the program at the turn of the year: it *continues* the one before, whose last entry closes it, and its
+//! first entry names how many entries stand before it and the root over them.
+//!
+//! A new one is begun by a person when the present one can not go on: after a restore from a backup, since what others have seen of it
 //! can not be unsaid, or after damage. The old one stays as it is. The first entry of a new shard names the last
 //! checkpoint of the one before, so that the two read as one history, with the break in the open.
+//!
+//! Entries are numbered in their shard. Where a number has to mean one entry of all, it is the number through all shards that continue
+//! each other: as many are added as stand before the shard ([`history`]). After a break numbers begin anew.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use super::{
     checkpoints,
-    entry::{Action, Digest, EntryDraft},
-    storage::is_locked,
+    entry::{Action, Digest, Entry, EntryDraft},
+    frame::{Frames, HEADER_BYTES, MAX_PAYLOAD_BYTES, Step, split},
+    storage::{ORIGIN_FILE, is_locked, segment_path},
+    verify::{VerifyError, entries},
 };
-use crate::{durable::dirs, program::LOG_SHARD};
+use crate::{
+    durable::dirs,
+    program::LOG_SHARD,
+    tlog::{CheckpointNote, TreeHead},
+};
 
 /// Why no new shard was begun.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +102,128 @@ pub fn former(dir: &Path) -> io::Result<Option<PathBuf>> {
     let Ok(own) = name.parse::<u32>() else { return Ok(None) };
     let before = numbers(logs)?.into_iter().rfind(|number| *number < own);
     Ok(before.map(|number| logs.join(number.to_string())))
+}
+
+/// The shards in `dir`, oldest first: `dir` itself when it is a shard, otherwise those in it.
+///
+/// # Errors
+/// When the folder can not be read.
+pub fn within(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let shards = if dir.join(ORIGIN_FILE).is_file() { Vec::new() } else { every(dir)? };
+    Ok(if shards.is_empty() { vec![dir.to_owned()] } else { shards })
+}
+
+/// The number of the shard that comes after the one in `dir`.
+pub(crate) fn number_after(dir: &Path) -> io::Result<u32> {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    let number = name.and_then(|name| name.parse::<u32>().ok()).and_then(|own| own.checked_add(1));
+    number.ok_or_else(|| io::Error::other("the shard's folder has no number for a name"))
+}
+
+/// How many entries stand in the shards that the one in `dir` continues; 0 when it continues none.
+pub(crate) fn base(dir: &Path) -> io::Result<u64> {
+    Ok(match first_of(dir)? {
+        Some(first) if first.action == Action::ShardContinued => first.count.unwrap_or(0),
+        _ => 0,
+    })
+}
+
+/// Whether the shard in `dir` continues the one before.
+///
+/// # Errors
+/// When it can not be read.
+pub fn is_continuation(dir: &Path) -> io::Result<bool> {
+    Ok(first_of(dir)?.is_some_and(|first| first.action == Action::ShardContinued))
+}
+
+/// The first entry of the shard in `dir`; `None` when there is none that can be read: what is wrong with a log is for others to say.
+pub(crate) fn first_of(dir: &Path) -> io::Result<Option<Entry>> {
+    let file = match fs::File::open(segment_path(dir, 0)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take((HEADER_BYTES + MAX_PAYLOAD_BYTES) as u64).read_to_end(&mut bytes)?;
+    Ok(match Frames::new(&bytes).step() {
+        Step::Payload(payload) => split(payload).and_then(|(json, _)| Entry::decode(json).ok()),
+        Step::End | Step::Broken(_) => None,
+    })
+}
+
+/// The entries of the shard in `dir` and of those that it continues, oldest first, each with its number through all of them in place of
+/// its number in its shard.
+///
+/// # Errors
+/// When a folder can not be read; later errors come as items.
+pub fn history(
+    dir: &Path,
+) -> Result<impl Iterator<Item = Result<Entry, VerifyError>>, VerifyError> {
+    let failed = |source| VerifyError::Io { path: dir.to_owned(), source };
+    let mut shards = vec![(dir.to_owned(), base(dir).map_err(failed)?)];
+    while let Some((oldest, n_before)) = shards.last()
+        && *n_before > 0
+        && let Some(former) = former(oldest).map_err(failed)?
+    {
+        let n_before = base(&former).map_err(failed)?;
+        shards.push((former, n_before));
+    }
+    let mut read = Vec::new();
+    for (shard, n_before) in shards.into_iter().rev() {
+        read.push((n_before, entries(&shard)?));
+    }
+    Ok(read.into_iter().flat_map(|(n_before, entries)| {
+        entries.map(move |entry| {
+            entry.map(|entry| Entry { seq: n_before.saturating_add(entry.seq), ..entry })
+        })
+    }))
+}
+
+/// The entries of every shard in `dir`, oldest first (see [`within`]), each with the number of entries that were read before it in place of
+/// its number in its shard. Ends with the first that can not be read.
+///
+/// # Errors
+/// When a folder can not be read; later errors come as items.
+pub fn joined(dir: &Path) -> Result<impl Iterator<Item = Result<Entry, VerifyError>>, VerifyError> {
+    let failed = |source| VerifyError::Io { path: dir.to_owned(), source };
+    let mut read = Vec::new();
+    for shard in within(dir).map_err(failed)? {
+        read.push(entries(&shard)?);
+    }
+    let mut fails = false;
+    let all = read.into_iter().flatten().take_while(move |entry| {
+        let goes_on = !fails;
+        fails |= entry.is_err();
+        goes_on
+    });
+    Ok((0..).zip(all).map(|(seq, entry)| entry.map(|entry| Entry { seq, ..entry })))
+}
+
+/// The newest of the shards in `dir`.
+///
+/// # Errors
+/// When the folder can not be read.
+pub fn newest_within(dir: &Path) -> io::Result<PathBuf> {
+    Ok(within(dir)?.pop().unwrap_or_else(|| dir.to_owned()))
+}
+
+/// The first entry of a shard that continues one which ends in `last`, its own checkpoint over all of it.
+pub(crate) fn continuing(base: u64, head: TreeHead, last: &CheckpointNote) -> EntryDraft {
+    let mut draft = EntryDraft::new(Action::ShardContinued);
+    draft.count = Some(base.saturating_add(head.size));
+    draft.evidence = vec![Digest::from_bytes(*head.root.as_bytes())];
+    draft.payload_digest = last.to_bytes().ok().map(|bytes| Digest::of(&bytes));
+    draft
+}
+
+/// Whether `first`, the first entry of a shard, continues the shard before, which has this head, its entries behind `base` others; `None`
+/// when it does not say that it continues one.
+#[must_use]
+pub fn continues(first: &Entry, base: u64, head: TreeHead) -> Option<bool> {
+    (first.action == Action::ShardContinued).then(|| {
+        first.count == base.checked_add(head.size)
+            && first.evidence == [Digest::from_bytes(*head.root.as_bytes())]
+    })
 }
 
 /// Begins a new shard in the folder `logs`; the program writes it from its next start on. Returns its folder.

@@ -85,8 +85,9 @@ impl Quorum {
 pub struct Cosigned {
     log: AuditLog,
     quorum: Quorum,
-    /// The size that each witness has cosigned last, as far as is known.
-    sizes: Mutex<BTreeMap<Party, u64>>,
+    /// The size of each shard that each witness has cosigned last, as far as is known.
+    sizes: Mutex<BTreeMap<(Party, Box<str>), u64>>,
+    /// Through all shards.
     size: watch::Sender<u64>,
     wanted: Notify,
 }
@@ -95,12 +96,12 @@ impl Cosigned {
     /// For a log, of which nothing is known to be witnessed yet but what was kept.
     #[must_use]
     pub fn new(log: AuditLog, quorum: Quorum) -> Self {
-        let kept = log.latest_checkpoint().map_or(0, |note| note.checkpoint().head.size);
+        let kept = log.latest_checkpoint().map_or(0, |note| log.n_vouched(&note));
         let size = watch::Sender::new(kept);
         Self { log, quorum, sizes: Mutex::default(), size, wanted: Notify::new() }
     }
 
-    /// How many entries the quorum has seen.
+    /// How many entries the quorum has seen, through all shards that continue each other: a shard's first entry names those before it.
     #[must_use]
     pub fn size(&self) -> u64 {
         *self.size.borrow()
@@ -111,7 +112,7 @@ impl Cosigned {
     /// # Errors
     /// When it has not within `within`; [`keep_asking`](Self::keep_asking) goes on.
     pub async fn everything(&self, within: Duration) -> Result<(), LogError> {
-        let target = self.log.tree().head().size;
+        let target = self.log.n_entries();
         let mut size = self.size.subscribe();
         self.wanted.notify_one();
         let seen = tokio::time::timeout(within, size.wait_for(|size| *size >= target)).await;
@@ -125,7 +126,7 @@ impl Cosigned {
                 () = self.wanted.notified() => {}
                 () = tokio::time::sleep(every) => {}
             }
-            if self.log.tree().head().size > self.size() {
+            if self.log.n_entries() > self.size() {
                 self.round(witnesses).await;
             }
         }
@@ -177,7 +178,7 @@ impl Cosigned {
         if !matches!(done, Ok(Ok(()))) {
             return false;
         }
-        let size = note.checkpoint().head.size;
+        let size = self.log.n_vouched(note);
         self.size.send_if_modified(|seen| {
             let more = size > *seen;
             *seen = size.max(*seen);
@@ -194,7 +195,8 @@ impl Cosigned {
         tree: &TreeReader,
         checkpoint: Arc<CheckpointNote>,
     ) -> Option<(Vec<u8>, NoteKey)> {
-        let mut old_size = self.sizes().get(party).copied().unwrap_or(0);
+        let about = (party.clone(), checkpoint.checkpoint().origin.clone());
+        let mut old_size = self.sizes().get(&about).copied().unwrap_or(0);
         // Twice is enough: the second time its own words are the start.
         for _ in 0..2 {
             let size = tree.head().size;
@@ -204,12 +206,12 @@ impl Cosigned {
             let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await;
             match answer.unwrap_or(Answer::Failed("deadline")) {
                 Answer::Cosigned { line, key } => {
-                    self.sizes().insert(party.clone(), size);
+                    self.sizes().insert(about, size);
                     return Some((line, key));
                 }
                 Answer::Last(last) => {
                     old_size = self.continues(tree, last.as_deref())?;
-                    self.sizes().insert(party.clone(), old_size);
+                    self.sizes().insert(about.clone(), old_size);
                 }
                 Answer::Failed(code) => {
                     tracing::warn!(%party, code, "a witness did not cosign; it is asked again");
@@ -243,7 +245,7 @@ impl Cosigned {
         }
     }
 
-    fn sizes(&self) -> MutexGuard<'_, BTreeMap<Party, u64>> {
+    fn sizes(&self) -> MutexGuard<'_, BTreeMap<(Party, Box<str>), u64>> {
         self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -147,7 +147,7 @@ pub enum Format {
 /// Where the logs are.
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// The hub's log: the folder with the `.seg` files, or a copy of it
+    /// The hub's log: the folder with the `.seg` files, or the one with the shards in it, or a copy
     #[arg(long, value_name = "DIR")]
     log: PathBuf,
     /// A folder with the logs' public keys that you keep: `hub.pub`, `CSC.pub` and so on; without it the keys beside the logs are

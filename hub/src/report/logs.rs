@@ -10,6 +10,7 @@ use brag_common::{
     audit::{
         Origin, VerifyError, entries,
         entry::{Entry, Party},
+        shard,
         storage::{KEY_FILE, ORIGIN_FILE},
         verify_dir,
     },
@@ -38,8 +39,9 @@ pub enum Verdict {
 /// A log, verified.
 #[derive(Debug, Clone)]
 pub struct Log {
-    dir: PathBuf,
-    /// Its name.
+    /// Its shards, oldest first, each with how many of its entries are counted.
+    shards: Vec<(PathBuf, u64)>,
+    /// Its name; of several shards, that of the newest.
     pub origin: Origin,
     /// Whether the key was taken from beside the log, where whoever changed the log could have changed it.
     pub key_from_log: bool,
@@ -48,7 +50,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Verifies the log in a folder, with the key of its party in the folder `keys` (`hub.pub`, `CSC.pub`), or with the one beside
+    /// Verifies the log in a folder, a shard's or that of all shards, with the key of its party in the folder `keys` (`hub.pub`, `CSC.pub`), or with the one beside
     /// the log.
     ///
     /// # Errors
@@ -57,29 +59,47 @@ impl Log {
         let text = |path: PathBuf| {
             fs::read_to_string(&path).with_context(|| format!("can not read `{}`", path.display()))
         };
-        let name = dir.join(ORIGIN_FILE);
-        let origin: Origin = text(name)
-            .with_context(|| format!("`{}` holds no log", dir.display()))?
-            .trim()
-            .parse()?;
-        let path = match keys {
-            Some(keys) => keys.join(format!("{}.pub", origin.party())),
-            None => dir.join(KEY_FILE),
-        };
-        let key = text(path.clone())?;
-        let key: VerifyingKey =
-            key.trim().parse().with_context(|| format!("`{}` is no key", path.display()))?;
-        let verdict = match verify_dir(dir, &key, &origin) {
-            Ok(summary) => Verdict::InOrder {
-                n_entries: summary.n_entries,
-                last_hash: summary.last_hash.to_string(),
-            },
-            Err(VerifyError::Fault(fault)) => {
-                Verdict::NotInOrder { seq: fault.seq, what: fault.what.to_string() }
+        let mut read: Option<Self> = None;
+        for dir in shard::within(dir)? {
+            let origin: Origin = text(dir.join(ORIGIN_FILE))
+                .with_context(|| format!("`{}` holds no log", dir.display()))?
+                .trim()
+                .parse()?;
+            let path = match keys {
+                Some(keys) => keys.join(format!("{}.pub", origin.party())),
+                None => dir.join(KEY_FILE),
+            };
+            let key = text(path.clone())?;
+            let key: VerifyingKey =
+                key.trim().parse().with_context(|| format!("`{}` is no key", path.display()))?;
+            let (mut shards, n_before) = match read {
+                Some(Self { shards, verdict: Verdict::InOrder { n_entries, .. }, .. }) => {
+                    (shards, n_entries)
+                }
+                _ => (Vec::new(), 0),
+            };
+            let (verdict, n_counted) = match verify_dir(&dir, &key, &origin) {
+                Ok(summary) => {
+                    let n_entries = n_before + summary.n_entries;
+                    let last_hash = summary.last_hash.to_string();
+                    (Verdict::InOrder { n_entries, last_hash }, summary.n_entries)
+                }
+                Err(VerifyError::Fault(fault)) => {
+                    let (seq, what) = (n_before + fault.seq, fault.what.to_string());
+                    (Verdict::NotInOrder { seq, what }, fault.seq)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            shards.push((dir, n_counted));
+            let log = Self { shards, origin, key_from_log: keys.is_none(), verdict };
+            let is_in_order = log.is_in_order();
+            read = Some(log);
+            // What comes behind the first entry that is wrong is not counted.
+            if !is_in_order {
+                break;
             }
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { dir: dir.to_owned(), origin, key_from_log: keys.is_none(), verdict })
+        }
+        read.with_context(|| format!("`{}` holds no log", dir.display()))
     }
 
     /// Whose it is.
@@ -94,22 +114,24 @@ impl Log {
         matches!(self.verdict, Verdict::InOrder { .. })
     }
 
-    /// Gives each entry to `read`, in order, up to the first that is wrong.
+    /// Gives each entry to `read`, in order, up to the first that is wrong, each with its number through all the shards.
     ///
     /// # Errors
     /// When it can not be read.
     pub fn read(&self, mut read: impl FnMut(&Entry)) -> anyhow::Result<()> {
-        let end = match self.verdict {
-            Verdict::InOrder { n_entries, .. } => n_entries,
-            Verdict::NotInOrder { seq, .. } => seq,
-        };
-        for entry in entries(&self.dir)? {
-            match entry {
-                Ok(entry) if entry.seq < end => read(&entry),
-                // Entries that were written since it was verified, or are behind the first that is wrong.
-                Ok(_) | Err(VerifyError::Fault(_)) => break,
-                Err(error) => return Err(error.into()),
+        let mut n_before = 0;
+        for (dir, end) in &self.shards {
+            for entry in entries(dir)? {
+                match entry {
+                    Ok(entry) if entry.seq < *end => {
+                        read(&Entry { seq: n_before + entry.seq, ..entry });
+                    }
+                    // Entries that were written since it was verified, or are behind the first that is wrong.
+                    Ok(_) | Err(VerifyError::Fault(_)) => break,
+                    Err(error) => return Err(error.into()),
+                }
             }
+            n_before += end;
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use brag_common::{
     audit::{
-        Entry, Origin, Party, entries,
+        Entry, Origin, Party,
         reconcile::{Report, Wanted, reconcile},
-        verify_dir,
+        shard, verify_dir,
     },
     keyfile,
     program::LOG_SHARD,
@@ -33,13 +33,13 @@ impl Federation {
         self.read_log(Party::Hub)
     }
 
-    /// The directory of a node's log.
+    /// The directory of a node's log, of its first shard.
     #[must_use]
     pub fn log_dir(&self, agency: &str) -> PathBuf {
         self.log_folder(&Party::Agency(id(agency))).join("data/log").join(LOG_SHARD)
     }
 
-    /// The directory of the hub's log.
+    /// The directory of the hub's log, of its first shard.
     #[must_use]
     pub fn hub_log_dir(&self) -> PathBuf {
         self.log_folder(&Party::Hub).join("data/log").join(LOG_SHARD)
@@ -51,9 +51,10 @@ impl Federation {
     /// When a log can not be read.
     #[must_use]
     pub fn reconcile(&self) -> Report {
-        let nodes = self.nodes.keys().map(|agency| self.log_dir(agency.as_str()));
+        let shards = |party: &Party| self.log_folder(party).join("data/log");
+        let nodes = self.nodes.keys().map(|agency| shards(&Party::Agency(agency.clone())));
         let others = nodes.filter(|dir| dir.exists()).collect();
-        let wanted = Wanted { hub: self.hub_log_dir(), others, ..Wanted::default() };
+        let wanted = Wanted { hub: shards(&Party::Hub), others, ..Wanted::default() };
         reconcile(&wanted, &mut |_| {}).unwrap()
     }
 
@@ -65,11 +66,11 @@ impl Federation {
     }
 
     fn read_log(&self, party: Party) -> Vec<Entry> {
-        let dir = self.log_folder(&party).join("data/log").join(LOG_SHARD);
+        let dir = self.log_folder(&party).join("data/log");
         if !dir.exists() {
             return Vec::new();
         }
-        entries(&dir).unwrap().map(Result::unwrap).collect()
+        shard::joined(&dir).unwrap().map(Result::unwrap).collect()
     }
 }
 
@@ -79,11 +80,12 @@ pub(super) fn verify(federation: &Federation) {
     let parties = federation.nodes.keys().cloned().map(Party::Agency).chain([Party::Hub]);
     for party in parties {
         let folder = federation.log_folder(&party);
-        let dir = folder.join("data/log").join(LOG_SHARD);
-        let of_a_node_that_never_ran = !dir.exists() && party != Party::Hub;
-        if !of_a_node_that_never_ran {
+        let shards = shard::every(&folder.join("data/log")).unwrap();
+        assert!(party != Party::Hub || !shards.is_empty(), "the hub has run");
+        for dir in shards {
             let key = keyfile::read_signing_key(&folder.join("keys/log.key")).unwrap();
-            let origin = Origin::new(&domain, party, LOG_SHARD).unwrap();
+            let shard = dir.file_name().and_then(|name| name.to_str()).unwrap();
+            let origin = Origin::new(&domain, party.clone(), shard).unwrap();
             verify_dir(&dir, &key.verifying_key(), &origin).unwrap();
         }
     }

@@ -105,3 +105,51 @@ async fn a_condemned_log_records_nothing_and_says_why() {
     log.condemn(Contradiction::Rewritten { size: 8 });
     assert_eq!(log.condemned().get(), Some(&Contradiction::Rewritten { size: 7 }));
 }
+
+/// Checkpoints are written faster than anybody needs them. What stays still shows a log that was put back, to any earlier size.
+#[tokio::test]
+async fn old_checkpoints_are_thinned_and_what_they_showed_is_still_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || LogOptions::new(dir.path(), origin(), key(), clock());
+    let log = AuditLog::open(options()).unwrap();
+    let n_notes = LATEST as u64 * 2 + 1;
+    for _ in 0..n_notes {
+        log.record_all(vec![draft(0), draft(1)]).await.unwrap();
+        log.keep_checkpoint(&log.sign(&log.tree()).unwrap()).unwrap();
+    }
+    let size = |note: &CheckpointNote| note.checkpoint().head.size;
+    let sizes = |log: &AuditLog| -> Vec<u64> {
+        read(log.dir()).unwrap().unwrap().iter().map(|(_, note)| size(note)).collect()
+    };
+    let kept = sizes(&log);
+    // Of the older ones, the last before each multiple of 1024 entries; and where the newest begin.
+    let first_of_latest = (n_notes - LATEST as u64 + 1) * 2;
+    let mut expected: Vec<u64> = vec![1022];
+    expected.extend((1..first_of_latest / 1024).map(|n| n * 1024 + 1022));
+    expected.retain(|size| *size < first_of_latest);
+    expected.extend((first_of_latest / 2..=n_notes).map(|n| n * 2));
+    assert_eq!(kept, expected);
+    assert_eq!(log.latest_checkpoint().as_ref().map(size), Some(n_notes * 2));
+    // It goes on behind the new file's end.
+    log.record(draft(2)).await.unwrap();
+    log.keep_checkpoint(&log.sign(&log.tree()).unwrap()).unwrap();
+    assert_eq!(sizes(&log).len(), kept.len() + 1);
+    let (folder, segment) = (log.dir().to_owned(), "00000000000000000000.seg");
+    drop(log);
+    // A rewriting that never came to its end is passed over.
+    fs::write(folder.join("checkpoints.tmp"), b"half").unwrap();
+    let log = AuditLog::open(options()).unwrap();
+    assert_eq!(log.latest_checkpoint().as_ref().map(size), Some(n_notes * 2 + 1));
+    drop(log);
+    let bytes = fs::read(folder.join(segment)).unwrap();
+    let mut frames = Frames::new(&bytes);
+    for _ in 0..100 {
+        assert!(matches!(frames.step(), Step::Payload(_)));
+    }
+    let n_bytes = usize::try_from(frames.offset()).unwrap();
+    fs::write(folder.join(segment), &bytes[..n_bytes]).unwrap();
+    let Err(OpenLogError::Contradicted { contradiction, .. }) = AuditLog::open(options()) else {
+        panic!("it was put back");
+    };
+    assert_eq!(contradiction, Contradiction::RolledBack { n_entries: 100, size: 1022 });
+}

@@ -14,6 +14,7 @@ use crate::{
     audit::{
         entry::Entry,
         export::Table,
+        shard,
         storage::ORIGIN_FILE,
         verify::{Fault, VerifyError, entries},
     },
@@ -23,7 +24,7 @@ use crate::{
 /// What `log export` is told.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The log's directory: the one with the `.seg` files
+    /// The log's directory: the one with the `.seg` files, or the one with the shards in it
     pub dir: PathBuf,
     /// Only entries at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
@@ -83,7 +84,7 @@ fn export_to_file(args: &ExportArgs, path: &Path) -> anyhow::Result<Exported> {
 /// Otherwise a wrong directory would look like a log in which nothing has happened.
 fn check(dir: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
-        dir.join(ORIGIN_FILE).is_file(),
+        shard::newest_within(dir)?.join(ORIGIN_FILE).is_file(),
         "`{}` holds no log: it has no file `{ORIGIN_FILE}`",
         dir.display()
     );
@@ -98,7 +99,14 @@ fn export(args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<Exported> {
     };
     let bar = progress("exporting");
     let mut exported = Exported { n_entries: 0, fault: None };
-    for item in entries(&args.dir)? {
+    let mut all = Vec::new();
+    for shard in shard::within(&args.dir)? {
+        all.push(entries(&shard)?);
+    }
+    for item in all.into_iter().flatten() {
+        if exported.fault.is_some() {
+            break;
+        }
         bar.inc(1);
         match item {
             Ok(entry) => {

@@ -17,6 +17,7 @@ use crate::{
     audit::{
         Entry, checkpoints,
         entry::Digest,
+        shard,
         verify::{VerifyError, read_verified},
     },
     id::RequestId,
@@ -30,7 +31,7 @@ use crate::{
 /// What `log prove` is told.
 #[derive(Debug, Args)]
 pub struct ProveArgs {
-    /// The log's directory: the one with the `.seg` files
+    /// The log's directory: the one with the `.seg` files, or the one with the shards in it
     pub dir: PathBuf,
     /// The exchange whose entries are to be proven, or the number of one entry
     #[arg(value_name = "EXCHANGE|NUMBER")]
@@ -110,14 +111,35 @@ pub(super) fn prove(args: &ProveArgs, out: &mut dyn Write) -> anyhow::Result<u8>
 
 fn try_prove(args: &ProveArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let policy = args.policy.as_deref().map(read_policy).transpose()?;
-    let (key, _, origin) = terms(&args.dir, None, None, policy.as_ref())?;
+    let shards = shard::within(&args.dir)?;
+    anyhow::ensure!(
+        shards.len() == 1 || args.what.parse::<u64>().is_err(),
+        "`{}` has several shards, each with entries of this number; name one of them",
+        args.dir.display()
+    );
+    let mut n_proven = 0;
+    for shard in &shards {
+        n_proven += prove_in(shard, args, policy.as_ref(), out)?;
+    }
+    anyhow::ensure!(n_proven > 0, "the log has no entry of `{}`", args.what);
+    Ok(())
+}
+
+/// How many entries of a shard receipts were written for.
+fn prove_in(
+    dir: &Path,
+    args: &ProveArgs,
+    policy: Option<&Policy>,
+    out: &mut dyn Write,
+) -> anyhow::Result<usize> {
+    let (key, _, origin) = terms(dir, None, None, policy)?;
     let number: Option<u64> = args.what.parse().ok();
     let exchange: Option<RequestId> = match number {
         Some(_) => None,
         None => Some(args.what.parse().context("neither an exchange nor the number of an entry")?),
     };
     let mut wanted = Vec::new();
-    let (_, tree) = read_verified(&args.dir, &key, &origin, &mut |seq, json| {
+    let (_, tree) = read_verified(dir, &key, &origin, &mut |seq, json| {
         let is_wanted = number == Some(seq)
             || exchange.is_some()
                 && Entry::decode(json).is_ok_and(|entry| entry.exchange == exchange);
@@ -126,8 +148,11 @@ fn try_prove(args: &ProveArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         }
         Ok(())
     })?;
-    anyhow::ensure!(!wanted.is_empty(), "the log has no entry of `{}`", args.what);
-    let checkpoint = checkpoint(&args.dir, policy.as_ref())?;
+    if wanted.is_empty() {
+        return Ok(0);
+    }
+    let n_proven = wanted.len();
+    let checkpoint = checkpoint(dir, policy)?;
     let size = checkpoint.checkpoint().head.size;
     anyhow::ensure!(
         tree.head().size >= size && tree.head_at(size)? == checkpoint.checkpoint().head,
@@ -151,7 +176,7 @@ fn try_prove(args: &ProveArgs, out: &mut dyn Write) -> anyhow::Result<()> {
             writeln!(out, "{}", path.display())?;
         }
     }
-    Ok(())
+    Ok(n_proven)
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use crate::{
 /// What `log reconcile` is told.
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
-    /// The hub's log: the directory with the `.seg` files
+    /// The hub's log: the directory with the `.seg` files, or the one with the shards in it
     #[arg(value_name = "HUB_DIR")]
     pub hub: PathBuf,
     /// Logs of nodes; exchanges with agencies whose log is not given are left out

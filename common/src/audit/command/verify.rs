@@ -14,6 +14,7 @@ use crate::{
     audit::{
         Fault,
         chain::Origin,
+        shard,
         storage::{KEY_FILE, ORIGIN_FILE},
         verify::{
             Summary, VerifyError, read_verified, verify_every_signature,
@@ -21,13 +22,14 @@ use crate::{
         },
     },
     keys::VerifyingKey,
-    tlog::{Policy, policy::NotAccepted},
+    tlog::{Policy, TreeHead, policy::NotAccepted},
 };
 
 /// What `log verify` is told.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The log's directory: the one with the `.seg` files
+    /// The log's directory: the one with the `.seg` files; or the one with the shards in it, to check all of them and that each
+    /// continues the one before
     pub dir: PathBuf,
     /// Whom to believe: a C2SP tlog-policy file with the log's key, its witnesses, and how many of them must have cosigned
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "key_file"])]
@@ -85,6 +87,32 @@ struct Verified<'a> {
     contradiction: Option<FoundContradiction>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Where all shards were asked for: how this one follows the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<Follows>,
+}
+
+/// How a shard follows the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Follows {
+    /// It is the oldest.
+    Nothing,
+    /// Its first entry names how many entries precede it, and the root over those of the shard before, as they are.
+    Continues,
+    /// A person began it; it does not say how the one before ended.
+    BegunAnew,
+    /// Its first entry names other entries than the shard before has.
+    Contradicts,
+    /// The shard before is not in order.
+    Unknown,
+}
+
+/// The document of `log verify --json` for a log of several shards.
+#[derive(Debug, Serialize)]
+struct AllVerified<'a> {
+    status: &'static str,
+    shards: Vec<Verified<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,9 +151,77 @@ impl FoundFault {
 /// # Errors
 /// When `out` can not be written.
 pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let shards = shard::within(&args.dir).unwrap_or_else(|_| vec![args.dir.clone()]);
+    if let [one] = shards.as_slice() {
+        let (document, code) = verify_one(args, one);
+        if args.json {
+            print_json(&document, out)?;
+        } else {
+            print_verified(&document, out)?;
+        }
+        return Ok(code);
+    }
+    let mut all = AllVerified { status: "ok", shards: Vec::new() };
+    let mut worst = DONE;
+    // Entries before the shard at hand, and the head of the one before.
+    let mut before = None;
+    for dir in &shards {
+        let (mut document, mut code) = verify_one(args, dir);
+        let follows = follows(dir, all.shards.last(), before);
+        let base = match (follows, before) {
+            (Follows::Continues, Some((base, head))) => base.saturating_add(head.size),
+            _ => 0,
+        };
+        document.follows = Some(follows);
+        if follows == Follows::Contradicts && code == DONE {
+            (document.status, code) = ("contradicted", NOT_VERIFIED);
+        }
+        before = document
+            .summary
+            .as_ref()
+            .map(|summary| (base, TreeHead { size: summary.n_entries, root: summary.root }));
+        if code != DONE && worst == DONE {
+            (all.status, worst) = (document.status, code);
+        }
+        all.shards.push(document);
+    }
+    if args.json {
+        print_json(&all, out)?;
+    } else {
+        for (number, document) in all.shards.iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            print_verified(document, out)?;
+        }
+    }
+    Ok(worst)
+}
+
+fn print_json(document: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn follows(dir: &Path, last: Option<&Verified<'_>>, before: Option<(u64, TreeHead)>) -> Follows {
+    let (Some(_), first) = (last, shard::first_of(dir)) else { return Follows::Nothing };
+    match (first, before) {
+        (Ok(Some(first)), Some((base, head))) => match shard::continues(&first, base, head) {
+            Some(true) => Follows::Continues,
+            Some(false) => Follows::Contradicts,
+            None => Follows::BegunAnew,
+        },
+        _ => Follows::Unknown,
+    }
+}
+
+/// Checks one shard.
+fn verify_one<'a>(args: &VerifyArgs, dir: &'a Path) -> (Verified<'a>, u8) {
     let mut document = Verified {
         status: "unreadable",
-        dir: &args.dir,
+        follows: None,
+        dir,
         origin: None,
         key: None,
         note_key: None,
@@ -139,7 +235,7 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u
     let policy = args.policy.as_deref().map(prove::read_policy).transpose();
     let known = policy.and_then(|policy| {
         let key = args.key.map(Key::Given).or(args.key_file.as_deref().map(Key::File));
-        let terms = terms(&args.dir, key, args.origin.as_ref(), policy.as_ref())?;
+        let terms = terms(dir, key, args.origin.as_ref(), policy.as_ref())?;
         Ok((policy, terms))
     });
     let code = match known {
@@ -152,7 +248,7 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u
             document.note_key = Some(origin.key(key).to_string());
             document.key_from_log = Some(key_from_log);
             document.origin = Some(origin.to_string());
-            let checked = check(args, &key, &origin, policy.as_ref());
+            let checked = check(args, dir, &key, &origin, policy.as_ref());
             match checked {
                 Ok((summary, witnessed)) => {
                     document.status = "ok";
@@ -177,34 +273,29 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<u
             }
         }
     };
-    if args.json {
-        serde_json::to_writer_pretty(&mut *out, &document)?;
-        writeln!(out)?;
-    } else {
-        print_verified(&document, out)?;
-    }
-    Ok(code)
+    (document, code)
 }
 
 /// Every entry, and everything that was signed of them.
 fn check(
     args: &VerifyArgs,
+    dir: &Path,
     key: &VerifyingKey,
     origin: &Origin,
     policy: Option<&Policy>,
 ) -> Result<(Summary, Witnessed), VerifyError> {
     if args.every_signature {
-        verify_every_signature(&args.dir, key, origin)?;
+        verify_every_signature(dir, key, origin)?;
     }
     let bar = progress("checking");
-    let read = read_verified(&args.dir, key, origin, &mut |_, _| {
+    let read = read_verified(dir, key, origin, &mut |_, _| {
         bar.inc(1);
         Ok(())
     });
     bar.finish_and_clear();
     let (summary, tree) = read?;
     let log = origin.key(*key);
-    let witnessed = witnessed::check(&args.dir, &log, &tree, policy, &args.witness)?;
+    let witnessed = witnessed::check(dir, &log, &tree, policy, &args.witness)?;
     if args.complete && witnessed.n_unseen > 0 {
         return Err(VerifyError::NotAccepted(None));
     }
@@ -314,6 +405,22 @@ fn print_verified(document: &Verified<'_>, out: &mut dyn Write) -> std::io::Resu
                 if accepted.by.is_empty() { "nobody".to_owned() } else { accepted.by.join(", ") };
             writeln!(out, "seen     {} entries, by {by}{at}; {n_unseen} not yet", accepted.size)?;
         }
+    }
+    let note = match document.follows {
+        None | Some(Follows::Nothing) => None,
+        Some(Follows::Continues) => Some("its first entry names the shard before as it is"),
+        Some(Follows::BegunAnew) => {
+            Some("a person began this shard; it does not say how the one before ended")
+        }
+        Some(Follows::Contradicts) => {
+            Some("NOT WHAT IT WAS: its first entry names other entries than the shard before has")
+        }
+        Some(Follows::Unknown) => {
+            Some("the shard before is not in order, so whether this one continues it is not known")
+        }
+    };
+    if let Some(note) = note {
+        writeln!(out, "follows  {note}")?;
     }
     if document.key_from_log == Some(true) {
         let note = "the key was taken from the log's own directory; give --key to check against one you trust";

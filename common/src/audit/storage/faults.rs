@@ -19,6 +19,8 @@ struct Faults {
     writes: AtomicBool,
     syncs: AtomicBool,
     skipped: AtomicBool,
+    /// Operations until all fail, and one more; 0: none will.
+    left: AtomicU64,
     n_syncs: AtomicU64,
 }
 
@@ -31,6 +33,20 @@ impl FaultSwitch {
     /// From now on every sync fails; writes still reach the file.
     pub fn fail_syncs(&self) {
         self.0.syncs.store(true, Ordering::SeqCst);
+    }
+
+    /// So many more operations work, and none after them.
+    pub fn fail_after(&self, n_operations: u64) {
+        self.0.left.store(n_operations + 1, Ordering::SeqCst);
+    }
+
+    /// Counts an operation, when operations are counted.
+    fn count(&self) -> io::Result<()> {
+        let one_less = |left: u64| if left > 1 { Some(left - 1) } else { None };
+        match self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            Err(1) => Err(io::Error::other("an operation was made to fail")),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// From now on syncs are left out and said to have been done: what a log must never do.
@@ -53,9 +69,11 @@ impl FaultSwitch {
         self.0.writes.store(false, Ordering::SeqCst);
         self.0.syncs.store(false, Ordering::SeqCst);
         self.0.skipped.store(false, Ordering::SeqCst);
+        self.0.left.store(0, Ordering::SeqCst);
     }
 
     fn write(&self) -> io::Result<()> {
+        self.count()?;
         if self.0.writes.load(Ordering::SeqCst) {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "a write was made to fail"));
         }
@@ -63,6 +81,7 @@ impl FaultSwitch {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.count()?;
         if self.0.syncs.load(Ordering::SeqCst) {
             return Err(io::Error::other("a sync was made to fail"));
         }

@@ -79,7 +79,7 @@ pub async fn ask(
     let person = decode(identity)?;
     let all = find(shared, who, &person).await?;
     let asked = shared.log.record(who.signs(shared.draft(Action::SubjectAccessAsked))).await?;
-    let request = asked.seq();
+    let request = asked.number();
     looked_at(shared, who, &all, &about(shared, Action::SubjectAccessAsked, request)).await?;
     let salt = random_bytes().map_err(|_| Refusal::Internal)?;
     let record = AccessRecord {

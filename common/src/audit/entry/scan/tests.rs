@@ -185,7 +185,8 @@ proptest! {
         let text = String::from_utf8(entry.encode()).unwrap();
         let (from, to) = swap;
         let Some((at, _)) = text.match_indices(from).nth(nth) else { return Ok(()) };
-        let swapped = [&text[..at], to, &text[at + from.len()..]].concat();
+        let (before, rest) = text.split_at(at);
+        let swapped = [before, to, rest.strip_prefix(from).unwrap()].concat();
         same_verdict(swapped.as_bytes())?;
     }
 
