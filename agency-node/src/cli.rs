@@ -8,6 +8,7 @@ use std::{
 
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
+    console::command::AccountCommand,
     erasure::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
         report,
@@ -125,6 +126,11 @@ pub enum Cli {
     /// Example: agency-node alert list --open
     #[command(subcommand, verbatim_doc_comment)]
     Alert(AlertCommand),
+    /// Invite staff to set up accounts for the console, lock and list accounts; needs no stopped node
+    ///
+    /// Example: agency-node account invite j.okafor --config /etc/brag/agency-node.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Account(AccountCommand),
     /// Verify, show, prove, compare or export the audit log; needs no running node
     ///
     /// Example: agency-node log verify data/log/1
@@ -229,6 +235,12 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
             Ok(Exit::of(report::run(&logs, &config.enquiry_key_folder(), json, stdout)?))
         }
         Cli::Alert(command) => runtime()?.block_on(desk_command::alert(&command, stdout)),
+        Cli::Account(command) => {
+            let config = Config::load(command.config())?;
+            let staff: Vec<_> = config.staff.into_iter().map(|listed| listed.name).collect();
+            command.run(config.data.as_path(), &staff, &clock, stdout)?;
+            Ok(Exit::Done)
+        }
         Cli::Log(command) => Ok(Exit::of(log_command::run(&command, stdout)?)),
     }
 }

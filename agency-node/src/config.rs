@@ -8,6 +8,7 @@ use std::{
 use brag_common::{
     alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
+    console::ConsoleConfig,
     id::AgencyId,
     profile::TlsPaths,
     staff,
@@ -63,6 +64,9 @@ pub struct Config {
     /// What is usual, so that information governance is told of what is not.
     #[serde(default)]
     pub oversight: Oversight,
+    /// Pages for browsers. Absent: there are none.
+    #[serde(default)]
+    pub console: Option<ConsoleConfig>,
 }
 
 /// How much the hub may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.

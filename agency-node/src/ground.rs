@@ -23,6 +23,7 @@ use brag_common::{
     program::{Accepting, Loaded, load, log_options, open_log, realm, stamp},
     replay::ReplayGuard,
     seal::SealingKey,
+    secret::SecretBytes,
     store_key,
     time::SharedClock,
     version_folder::{Found, VersionFolder},
@@ -58,6 +59,8 @@ pub struct Ground {
     pub store: Store,
     /// The audit log.
     pub log: AuditLog,
+    /// The key of the store.
+    pub store_key: SecretBytes<32>,
     /// Ids of requests that could still be alive.
     pub replay: ReplayGuard,
     /// What watches the log; it has seen all that is in it.
@@ -127,6 +130,7 @@ impl Ground {
             statements: StatementsNow(Arc::clone(&versions)),
             sealing: SealingNow(versions),
             store,
+            store_key,
             log,
             replay,
             watch,

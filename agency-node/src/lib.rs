@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod conflict;
 pub mod consent;
+pub mod console;
 pub mod desk;
 pub mod desk_command;
 pub mod enrol;

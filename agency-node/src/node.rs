@@ -11,8 +11,10 @@ use brag_common::{
     admin::{Admin, Readiness},
     alert::{Alerts, watched::WatchedLog},
     audit::entry::{Action, AgreementStamp, EntryDraft, Party},
+    console::{self, Console},
     erasure::{Erasing, retention},
     id::RequestId,
+    lifecycle::Served,
     peer::TrustDomain,
     program::{Surroundings, Took, open_witness, stamp, watch_agreements, watch_readiness},
     replay::ReplayGuard,
@@ -40,6 +42,7 @@ use crate::{
     audit_service,
     budget::Screenings,
     config::Config,
+    console::{AsConsole, pages},
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
     hot_index::HotIndex,
@@ -172,6 +175,7 @@ pub struct Node {
     client_tls: Arc<ClientTls>,
     metrics: Metrics,
     limits: Limits,
+    console: Option<Console>,
 }
 
 impl Node {
@@ -191,6 +195,7 @@ impl Node {
             statements,
             sealing,
             store,
+            store_key,
             log,
             replay,
             watch,
@@ -248,7 +253,19 @@ impl Node {
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;
-        Ok(Self { shared, folder, listener, server_tls, client_tls, metrics, limits })
+        let console = match &shared.config.console {
+            Some(config) => {
+                let ground = console::Ground {
+                    config: config.clone(),
+                    data: shared.config.data.as_path().to_owned(),
+                    store: shared.store.durable().clone(),
+                    store_key,
+                };
+                Some(Console::build(ground, Arc::new(AsConsole(Arc::clone(&shared)))).await?)
+            }
+            None => None,
+        };
+        Ok(Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console })
     }
 
     /// Where the hub and the staff reach the node.
@@ -265,16 +282,17 @@ impl Node {
         Arc::clone(&self.shared)
     }
 
-    /// Serves until `shutdown`, then lets the calls under way finish. `started` is told the admin address.
+    /// Serves until `shutdown`, then lets the calls under way finish. `started` is told where.
     ///
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(
         self,
         shutdown: CancellationToken,
-        started: impl FnOnce(SocketAddr),
+        started: impl FnOnce(Served),
     ) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, client_tls, metrics, limits } = self;
+        let Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console } =
+            self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
@@ -324,8 +342,19 @@ impl Node {
         )?;
         let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
         tracing::info!(agency = %shared.config.agency, address = %serving.local_addr(), "serving");
-        started(admin.local_addr());
+        let console = match console {
+            Some(console) => Some(console.serve(pages(&shared), shutdown.clone())?),
+            None => None,
+        };
+        started(Served {
+            listen: serving.local_addr(),
+            admin: admin.local_addr(),
+            console: console.as_ref().map(console::Serving::local_addr),
+        });
         serving.ended().await?;
+        if let Some(console) = console {
+            console.ended().await;
+        }
         delivering.await?;
         witnessing.await?;
         renewing.await?;

@@ -16,7 +16,7 @@ use crate::{Config, Node, Surroundings, cli::ConfigArg};
 pub struct ServeArgs {
     #[command(flatten)]
     config: ConfigArg,
-    /// Write {"listen":"ip:port","admin":"ip:port"} to this file once serving
+    /// Write {"listen":"ip:port","admin":"ip:port"}, and "console" where there is one, to this file once serving
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -32,11 +32,10 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let node = Node::build(config, around).await?;
-    let listen = node.addr()?;
     let mut written = Ok(());
-    node.run(shutdown.clone(), |admin| {
+    node.run(shutdown.clone(), |served| {
         if let Some(path) = &args.ready_file {
-            written = write_ready_file(path, listen, admin);
+            written = write_ready_file(path, served);
             if written.is_err() {
                 // Whoever waits for the file would wait for ever.
                 shutdown.cancel();

@@ -67,6 +67,12 @@ pub fn desk(shared: Arc<Shared>) -> DeskServiceServer<ForStaff> {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
+/// The handlers for the agency's staff, for calls from within the program: the console makes them for whoever has signed in.
+#[must_use]
+pub const fn desk_calls(shared: Arc<Shared>) -> ForStaff {
+    ForStaff(shared)
+}
+
 /// Handlers of [`NodeService`].
 #[derive(Debug)]
 pub struct ForHub(Arc<Shared>);

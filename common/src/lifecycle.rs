@@ -28,15 +28,30 @@ pub fn stop_on_signals(shutdown: CancellationToken) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `{"listen":"ip:port","admin":"ip:port"}`. Whoever waits for the file never sees a part of it: it
-/// is written beside and renamed.
+/// Where a program serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Nodes, hub and staff, over mutual TLS.
+    pub listen: SocketAddr,
+    /// Health and metrics, on this machine.
+    pub admin: SocketAddr,
+    /// Pages for browsers; `None`: there are none.
+    pub console: Option<SocketAddr>,
+}
+
+/// Writes `{"listen":"ip:port","admin":"ip:port"}`, with `"console":"ip:port"` where there is one. Whoever waits for the file never sees
+/// a part of it: it is written beside and renamed.
 ///
 /// # Errors
 /// When the file system refuses.
-pub fn write_ready_file(path: &Path, listen: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
+pub fn write_ready_file(path: &Path, served: Served) -> anyhow::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    let document = json!({ "listen": listen.to_string(), "admin": admin.to_string() });
+    let Served { listen, admin, console } = served;
+    let mut document = json!({ "listen": listen.to_string(), "admin": admin.to_string() });
+    if let (Some(console), Some(document)) = (console, document.as_object_mut()) {
+        document.insert("console".to_owned(), console.to_string().into());
+    }
     std::fs::write(&beside, format!("{document}\n"))
         .and_then(|()| std::fs::rename(&beside, path))
         .with_context(|| format!("can not write the ready file `{}`", path.display()))
@@ -52,16 +67,20 @@ mod tests {
         let path = folder.path().join("ready.json");
         std::fs::write(&path, "old").unwrap();
         let (listen, admin) = ("127.0.0.1:7000".parse().unwrap(), "[::1]:7001".parse().unwrap());
-        write_ready_file(&path, listen, admin).unwrap();
+        write_ready_file(&path, Served { listen, admin, console: None }).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"admin\":\"[::1]:7001\",\"listen\":\"127.0.0.1:7000\"}\n");
+        write_ready_file(&path, Served { listen, admin, console: Some(admin) }).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"console\":\"[::1]:7001\""), "{text}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_ready_file_that_can_not_be_written_is_named() {
         let address = "127.0.0.1:7000".parse().unwrap();
-        let error = write_ready_file(Path::new("/nowhere/ready"), address, address).unwrap_err();
+        let served = Served { listen: address, admin: address, console: None };
+        let error = write_ready_file(Path::new("/nowhere/ready"), served).unwrap_err();
         assert!(error.to_string().contains("/nowhere/ready"));
     }
 }

@@ -351,32 +351,25 @@ pub fn name_in_certificate(
     if name.trust_domain() == trust_domain { Ok(name) } else { Err(IdentityError::ForeignDomain) }
 }
 
-/// A peer whose certificate TLS has verified, on the connection it was verified on.
+/// A peer whose certificate TLS has verified, on the connection it was verified on; or a person who has signed in at the console.
 ///
-/// Holding one is the proof: only the end of a mutual-TLS handshake makes it.
+/// Holding one is the proof: only the end of a mutual-TLS handshake and a session of the console make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedPeer {
     name: PeerName,
-    fingerprint: Fingerprint,
 }
 
 impl VerifiedPeer {
-    /// Claims that TLS has verified this certificate. Called once, in `tls.rs`.
+    /// Claims that TLS has verified the certificate of this name, or that its person has signed in. Called in `tls.rs` only.
     #[must_use]
-    pub(crate) const fn assertion(name: PeerName, fingerprint: Fingerprint) -> Self {
-        Self { name, fingerprint }
+    pub(crate) const fn assertion(name: PeerName) -> Self {
+        Self { name }
     }
 
-    /// The name in the certificate.
+    /// The name.
     #[must_use]
     pub const fn name(&self) -> &PeerName {
         &self.name
-    }
-
-    /// The certificate's fingerprint.
-    #[must_use]
-    pub const fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
     }
 }
 

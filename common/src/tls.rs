@@ -176,14 +176,14 @@ impl ServerTls {
             session.peer_certificates().unwrap_or_default().to_vec().into();
         let leaf = chain.first().ok_or(IdentityError::Unreadable)?;
         let name = name_in_certificate(leaf, &self.trust_domain)?;
-        let peer = VerifiedPeer::assertion(name, Fingerprint::of(leaf));
-        let caller = Caller(Arc::new(Standing {
-            peer,
+        let caller = Caller(Standing::Certificate(Arc::new(ByCertificate {
+            peer: VerifiedPeer::assertion(name),
+            fingerprint: Fingerprint::of(leaf),
             chain,
             tls: Arc::clone(self),
             // Generation 0 is none: the lists may have changed during the handshake.
             last: Mutex::new(Look { generation: 0, at: Timestamp::MIN, good: false }),
-        }));
+        })));
         if caller.is_trusted() { Ok((stream, caller)) } else { Err(HandshakeError::Denied) }
     }
 }
@@ -259,12 +259,22 @@ impl HandshakeError {
     }
 }
 
-/// The peer at the other end of a connection, in the extensions of each of its requests.
+/// Who makes a request, in the extensions of it: the peer at the other end of a connection, or somebody who has signed in at the
+/// program's console.
 #[derive(Clone)]
-pub struct Caller(Arc<Standing>);
+pub struct Caller(Standing);
 
-struct Standing {
+#[derive(Clone)]
+enum Standing {
+    /// By the certificate of the connection.
+    Certificate(Arc<ByCertificate>),
+    /// By a session of the console, for as long as it stands.
+    Session(Arc<VerifiedPeer>, Arc<dyn Fn() -> bool + Send + Sync>),
+}
+
+struct ByCertificate {
     peer: VerifiedPeer,
+    fingerprint: Fingerprint,
     chain: Arc<[CertificateDer<'static>]>,
     tls: Arc<ServerTls>,
     last: Mutex<Look>,
@@ -281,22 +291,33 @@ impl Caller {
     /// Who it is.
     #[must_use]
     pub fn peer(&self) -> &VerifiedPeer {
-        &self.0.peer
+        match &self.0 {
+            Standing::Certificate(by) => &by.peer,
+            Standing::Session(peer, _) => peer,
+        }
     }
 
-    /// Whether its certificate is accepted now: not denied, not revoked, not expired, and chaining to
+    /// Somebody who has signed in at the console, while `stands` says so.
+    pub(crate) fn signed_in(name: PeerName, stands: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self(Standing::Session(Arc::new(VerifiedPeer::assertion(name)), stands))
+    }
+
+    /// Whether the session stands, or the certificate is accepted now: not denied, not revoked, not expired, and chaining to
     /// a current root. Every request is checked before its handler; a handler that keeps a stream
     /// open asks again. Looks at the certificate only when something was reloaded or a minute passed.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        let Standing { peer, chain, tls, last } = &*self.0;
+        let ByCertificate { fingerprint, chain, tls, last, .. } = match &self.0 {
+            Standing::Certificate(by) => &**by,
+            Standing::Session(_, stands) => return stands(),
+        };
         let current = tls.current.load();
         let now = tls.clock.now();
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back counts as time passed.
         let recent = last.at <= now && now.duration_since(last.at).unsigned_abs() < RECHECK_AFTER;
         if last.generation != current.number || !recent {
-            let good = !current.denied.contains(peer.fingerprint())
+            let good = !current.denied.contains(fingerprint)
                 && ClockTime(Arc::clone(&tls.clock)).current_time().is_some_and(|time| {
                     chain.split_first().is_some_and(|(leaf, rest)| {
                         current.verifier.verify_client_cert(leaf, rest, time).is_ok()
@@ -310,7 +331,7 @@ impl Caller {
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Caller({})", self.0.peer.name())
+        write!(f, "Caller({})", self.peer().name())
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
+    console::command::AccountCommand,
     erasure::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
         report,
@@ -104,6 +105,11 @@ pub enum Cli {
     /// Example: hub alert list --open --profile me.toml
     #[command(subcommand, verbatim_doc_comment)]
     Alert(AlertCommand),
+    /// Invite staff to set up accounts for the console, lock and list accounts; needs no stopped hub
+    ///
+    /// Example: hub account invite j.okafor --config /etc/brag/hub/hub.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Account(AccountCommand),
     /// Verify, show, prove, compare or export the audit log; needs no running hub
     ///
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
@@ -160,6 +166,12 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
         Cli::Alert(command) => {
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::alert(command, &mut output))?
+        }
+        Cli::Account(command) => {
+            let config = Config::load(command.config())?;
+            let staff: Vec<_> = config.staff.into_iter().map(|listed| listed.name).collect();
+            command.run(config.data.as_path(), &staff, &clock, stdout)?;
+            Exit::Done
         }
         Cli::Report(command) => report_command::run(command, stdout)?,
         Cli::Log(command) => return log_command::run(command, stdout),

@@ -9,6 +9,7 @@ use std::{
 use brag_common::{
     alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
+    console::ConsoleConfig,
     id::AgencyId,
     profile::TlsPaths,
     staff,
@@ -65,6 +66,9 @@ pub struct Config {
     /// The partnership's own words for what happens in an enquiry, beside those that every hub has. Absent: it has none.
     #[serde(default)]
     pub words: Option<ConfigPath>,
+    /// Pages for browsers. Absent: there are none.
+    #[serde(default)]
+    pub console: Option<ConsoleConfig>,
 }
 
 /// Meetings that discuss enquiries.

@@ -15,9 +15,11 @@ use brag_common::{
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
     config::ConfigPath,
+    console::{self, Console},
     erasure::{Erasing, retention},
     id::{AgencyId, EnquiryRef},
     keyfile,
+    lifecycle::Served,
     peer::TrustDomain,
     program::{
         Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, realm,
@@ -53,6 +55,7 @@ use crate::{
     audit_service, challenges,
     config::Config,
     conflict::{self, LinkedPeople},
+    console::{AsConsole, pages},
     epochs,
     guard::{Refusal, SignedIn},
     life::{agenda::Summaries, settle, words::Words},
@@ -221,6 +224,7 @@ pub struct Hub {
     server_tls: Arc<ServerTls>,
     metrics: Metrics,
     limits: Limits,
+    console: Option<Console>,
 }
 
 impl Hub {
@@ -312,7 +316,20 @@ impl Hub {
             auditing: Mutex::default(),
             shutdown,
         });
-        Ok(Self { shared, folder, listener, server_tls, metrics, limits: surroundings.limits })
+        let console = match &shared.config.console {
+            Some(config) => {
+                let ground = console::Ground {
+                    config: config.clone(),
+                    data: shared.config.data.as_path().to_owned(),
+                    store: shared.store.durable().clone(),
+                    store_key,
+                };
+                Some(Console::build(ground, Arc::new(AsConsole(Arc::clone(&shared)))).await?)
+            }
+            None => None,
+        };
+        let limits = surroundings.limits;
+        Ok(Self { shared, folder, listener, server_tls, metrics, limits, console })
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -329,12 +346,12 @@ impl Hub {
         Arc::clone(&self.shared)
     }
 
-    /// Serves until told to stop, then lets the calls under way finish. `started` is told the admin address.
+    /// Serves until told to stop, then lets the calls under way finish. `started` is told where.
     ///
     /// # Errors
     /// When a part can not start, or ends by itself.
-    pub async fn run(self, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, metrics, limits } = self;
+    pub async fn run(self, started: impl FnOnce(Served)) -> anyhow::Result<()> {
+        let Self { shared, folder, listener, server_tls, metrics, limits, console } = self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
@@ -381,8 +398,19 @@ impl Hub {
         )?;
         let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
         tracing::info!(address = %serving.local_addr(), "serving");
-        started(admin.local_addr());
+        let console = match console {
+            Some(console) => Some(console.serve(pages(&shared), shutdown.clone())?),
+            None => None,
+        };
+        started(Served {
+            listen: serving.local_addr(),
+            admin: admin.local_addr(),
+            console: console.as_ref().map(console::Serving::local_addr),
+        });
         serving.ended().await?;
+        if let Some(console) = console {
+            console.ended().await;
+        }
         shared.rounds.close();
         shared.rounds.wait().await;
         watching.abort();

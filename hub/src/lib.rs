@@ -12,6 +12,7 @@ pub mod check_command;
 pub mod cli;
 pub mod config;
 pub mod conflict;
+pub mod console;
 pub mod deliver;
 pub mod earlier;
 pub mod enquiry;

@@ -17,7 +17,7 @@ pub struct ServeArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "./hub.toml")]
     pub config: PathBuf,
-    /// Write {"listen":"ip:port","admin":"ip:port"} to this file once serving
+    /// Write {"listen":"ip:port","admin":"ip:port"}, and "console" where there is one, to this file once serving
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 }
@@ -33,11 +33,10 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let hub = Hub::build(config, around, shutdown.clone()).await?;
-    let listen = hub.addr()?;
     let mut written = Ok(());
-    hub.run(|admin| {
+    hub.run(|served| {
         if let Some(path) = &args.ready_file {
-            written = write_ready_file(path, listen, admin);
+            written = write_ready_file(path, served);
             if written.is_err() {
                 // Whoever waits for the file would wait for ever.
                 shutdown.cancel();

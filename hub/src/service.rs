@@ -64,6 +64,12 @@ pub fn coordinators(shared: Arc<Shared>) -> CoordinatorServiceServer<ForCoordina
         .max_encoding_message_size(MAX_VIEW_BYTES)
 }
 
+/// The handlers for co-ordinators, for calls from within the program: the console makes them for whoever has signed in.
+#[must_use]
+pub const fn coordinator_calls(shared: Arc<Shared>) -> ForCoordinators {
+    ForCoordinators(shared)
+}
+
 /// Handlers of [`HubService`].
 #[derive(Debug)]
 pub struct ForAgencies(Arc<Shared>);

@@ -205,7 +205,7 @@ impl Federation {
         let stop = CancellationToken::new();
         let (tell, told) = oneshot::channel();
         let stopping = stop.clone();
-        let ended = tokio::spawn(node.run(stopping, |admin| _ = tell.send(admin)));
+        let ended = tokio::spawn(node.run(stopping, |served| _ = tell.send(served.admin)));
         program.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
     }
 
@@ -280,7 +280,7 @@ impl Federation {
         let hub = Hub::build(config, surroundings, stop.clone()).await.unwrap();
         self.inside_hub = Arc::downgrade(&hub.shared());
         let (tell, told) = oneshot::channel();
-        let ended = tokio::spawn(hub.run(|admin| _ = tell.send(admin)));
+        let ended = tokio::spawn(hub.run(|served| _ = tell.send(served.admin)));
         self.hub.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
     }
 

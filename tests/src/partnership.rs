@@ -287,6 +287,28 @@ cut = "1ms"
         write(&folder.join("hub.toml"), &text)
     }
 
+    /// Adds a console to the configuration of a program, at any free port, with a certificate of its own for `localhost` and 127.0.0.1.
+    ///
+    /// # Errors
+    /// When a file can not be read or written.
+    pub fn add_console(&self, config: &Path) -> anyhow::Result<()> {
+        let folder = config.parent().context("a configuration lies in a folder")?;
+        let mut spec = self.ca.spec(&self.ca.trust_domain().hub());
+        spec.uris.clear();
+        self.ca.issue(&spec).write(&self.ca, folder, "console");
+        let mut text = fs::read_to_string(config)?;
+        text.push_str(
+            r#"
+[console]
+listen = "127.0.0.1:0"
+certificate = "console.pem"
+private_key = "console.key"
+"#,
+        );
+        fs::write(config, text)?;
+        Ok(())
+    }
+
     /// Writes a person's certificate and the profile with which they reach a server.
     ///
     /// # Errors

@@ -137,7 +137,8 @@ impl Programs {
             );
             sleep(LOOK_EVERY).await;
         };
-        Ok(Server { name: name.to_owned(), child, listen: ready.listen, admin: ready.admin })
+        let Ready { listen, admin, console } = ready;
+        Ok(Server { name: name.to_owned(), child, listen, admin, console })
     }
 
     fn spawn(&self, name: &str, program: &str, args: &[&str]) -> anyhow::Result<Child> {
@@ -213,6 +214,8 @@ impl Ended {
 struct Ready {
     listen: SocketAddr,
     admin: SocketAddr,
+    #[serde(default)]
+    console: Option<SocketAddr>,
 }
 
 /// A server that runs. It is killed when this is dropped.
@@ -225,6 +228,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where its metrics are.
     pub admin: SocketAddr,
+    /// Where its pages are; `None`: it has none.
+    pub console: Option<SocketAddr>,
 }
 
 /// Servers that run together.
@@ -298,6 +303,16 @@ impl Fleet {
     pub fn running(&self) -> Vec<(String, SocketAddr, SocketAddr)> {
         let servers = lock(&self.servers);
         servers.iter().map(|s| (s.name.clone(), s.listen, s.admin)).collect()
+    }
+
+    /// Where the pages of a server are.
+    ///
+    /// # Errors
+    /// When it does not run, or has none.
+    pub fn console(&self, name: &str) -> anyhow::Result<SocketAddr> {
+        let servers = lock(&self.servers);
+        let server = servers.iter().find(|server| server.name == name);
+        server.and_then(|server| server.console).with_context(|| format!("{name} has no console"))
     }
 
     /// Waits until a server ends that nobody told to, and says which, with its last words.

@@ -174,10 +174,12 @@ impl Stage {
         let mut nodes = BTreeMap::new();
         for agency in agencies {
             let listen = next()?;
-            self.partnership.write_node_config(agency, listen, hub)?;
+            let config = self.partnership.write_node_config(agency, listen, hub)?;
+            self.partnership.add_console(&config)?;
             nodes.insert(agency.clone(), listen);
         }
-        self.partnership.write_hub_config(hub, &nodes)?;
+        let config = self.partnership.write_hub_config(hub, &nodes)?;
+        self.partnership.add_console(&config)?;
         ports.give_out(hub);
         self.start_hub(fleet).await?;
 

@@ -162,6 +162,14 @@ actions! {
     NoResponse = "no_response";
     /// Somebody read reports or this log through the program.
     ReportRead = "report_read";
+    /// Somebody signed in at the program's console.
+    SignedIn = "signed_in";
+    /// Somebody signed out of it.
+    SignedOut = "signed_out";
+    /// Signing in was refused to somebody who gave the name of one of the staff; `decision`: `refused`, or `locked_out`.
+    SignInRefused = "sign_in_refused";
+    /// A member of staff who was invited set up their account for the console.
+    AccountSetUp = "account_set_up";
     /// Information governance asked what the hub keeps about a person who wants access to it. The entry's own number is the request's;
     /// one more entry for each enquiry that was looked at, and every later one of the request, have that number in `count`.
     SubjectAccessAsked = "subject_access_asked";

@@ -1,0 +1,165 @@
+//! What a page says when something can not be done: in the words of whoever refused it, with what to do next.
+
+use askama::Template;
+use axum::{
+    extract::Request,
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tonic::Code;
+
+use super::{
+    Frame, page,
+    visit::{Current, Here},
+};
+use crate::status::code_of;
+
+/// Why there is no page, or something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no such page or thing.
+    NotFound,
+    /// Nobody has signed in, or their session is over.
+    NotSignedIn,
+    /// The person may not do this; why.
+    NotAllowed(String),
+    /// The request did not come from a page of ours.
+    Forged,
+    /// The form is too long.
+    TooLarge,
+    /// A rule or a check says no: its code and its text.
+    Refused {
+        /// The stable code, for example `APPROVAL_TIMEOUT`.
+        code: String,
+        /// What it says, and what to do.
+        text: String,
+    },
+    /// It can not be done now; why.
+    Unavailable(String),
+    /// Something failed that can not be mended from a page.
+    Failed,
+}
+
+impl Problem {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotSignedIn => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed(_) | Self::Forged => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// A heading in a few words.
+    #[must_use]
+    pub const fn heading(&self) -> &'static str {
+        match self {
+            Self::NotFound => "Page not found",
+            Self::NotSignedIn => "You have been signed out",
+            Self::NotAllowed(_) => "You can not do this",
+            Self::Forged => "This form is out of date",
+            Self::TooLarge => "This is too long",
+            Self::Refused { .. } => "This was refused",
+            Self::Unavailable(_) => "This can not be done now",
+            Self::Failed => "Something went wrong",
+        }
+    }
+
+    /// What happened and what to do.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::NotFound => "There is nothing at this address. If you followed a link, what it led to may have been erased.".to_owned(),
+            Self::NotSignedIn => "Your session is over. Sign in again; what you had not sent yet was not kept.".to_owned(),
+            Self::Forged => "It was opened before you last signed in, or did not come from this service. Go back, load the page again, and send it once more.".to_owned(),
+            Self::TooLarge => "Shorten what you have written and send it again.".to_owned(),
+            Self::Failed => "Nothing was changed that you were not told of. The operator can see what happened; try again later.".to_owned(),
+            Self::NotAllowed(text) | Self::Refused { text, .. } | Self::Unavailable(text) => sentence(text),
+        }
+    }
+}
+
+/// With a capital letter and a full stop, as errors are written without.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
+impl From<tonic::Status> for Problem {
+    /// What one of the program's own services said.
+    fn from(status: tonic::Status) -> Self {
+        let text = status.message().to_owned();
+        match status.code() {
+            Code::NotFound => Self::NotFound,
+            Code::Unauthenticated => Self::NotSignedIn,
+            Code::PermissionDenied => Self::NotAllowed(text),
+            Code::Unavailable
+            | Code::ResourceExhausted
+            | Code::Cancelled
+            | Code::DeadlineExceeded => Self::Unavailable(text),
+            Code::FailedPrecondition
+            | Code::InvalidArgument
+            | Code::AlreadyExists
+            | Code::OutOfRange => {
+                Self::Refused { code: code_of(&status).unwrap_or_default().to_owned(), text }
+            }
+            Code::Ok
+            | Code::Unknown
+            | Code::Aborted
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::DataLoss => Self::Failed,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // `render` makes the page: it knows who has signed in.
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    frame: Frame,
+    heading: &'static str,
+    text: String,
+    code: String,
+    signed_out: bool,
+}
+
+/// Makes a page of a problem.
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let here = request.extensions().get::<Here>().cloned();
+    let current = request.extensions().get::<Current>().cloned();
+    let response = next.run(request).await;
+    let (Some(problem), Some(Here(inner))) = (response.extensions().get::<Problem>(), here) else {
+        return response;
+    };
+    let mut frame = Frame::new(&inner, problem.heading());
+    if let Some(current) = current {
+        frame.places = inner.host.places(&current.roles);
+        frame.person = Some(current.session.name.to_string());
+        frame.csrf = current.session.csrf;
+    }
+    let code = match problem {
+        Problem::Refused { code, .. } => code.clone(),
+        _ => String::new(),
+    };
+    let signed_out = *problem == Problem::NotSignedIn;
+    let shown =
+        ProblemPage { frame, heading: problem.heading(), text: problem.text(), code, signed_out };
+    let mut rendered = page(&shown);
+    *rendered.status_mut() = problem.status();
+    rendered
+}

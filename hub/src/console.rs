@@ -1,0 +1,116 @@
+//! The hub's console: pages for co-ordinators and for information governance.
+//!
+//! Each page calls the hub's own services as whoever has signed in ([`Visit::request`]), so that a page is checked and recorded
+//! exactly as a command is; a page decides nothing. One file for each place in the navigation.
+
+mod enquiries;
+mod enquiry;
+mod matrix;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    response::{IntoResponse as _, Redirect, Response},
+    routing::get,
+};
+use brag_common::{
+    agreement::Environment,
+    audit::LogError,
+    console::{ConsoleHost, Link, SignInAct, Visit},
+    id::StaffName,
+    peer::TrustDomain,
+    staff::Role as _,
+    time::SharedClock,
+};
+use futures::future::BoxFuture;
+
+use crate::{
+    config::Role,
+    hub::Shared,
+    service::{ForCoordinators, coordinator_calls},
+};
+
+/// The hub as its console sees it.
+#[derive(Debug)]
+pub struct AsConsole(pub Arc<Shared>);
+
+impl ConsoleHost for AsConsole {
+    fn clock(&self) -> &SharedClock {
+        &self.0.clock
+    }
+
+    fn trust_domain(&self) -> &TrustDomain {
+        &self.0.trust_domain
+    }
+
+    fn title(&self) -> String {
+        format!("Hub of {}", self.0.trust_domain)
+    }
+
+    fn environment(&self) -> Option<&'static str> {
+        match self.0.agreement.agreement().environment() {
+            Environment::Test => Some("test"),
+            Environment::Production => None,
+        }
+    }
+
+    fn roles(&self, name: &StaffName) -> Vec<&'static str> {
+        let listed = self.0.config.staff.iter().filter(|listed| listed.name == *name);
+        listed.flat_map(|listed| &listed.roles).map(|role| role.word()).collect()
+    }
+
+    fn places(&self, roles: &[&'static str]) -> Vec<Link> {
+        let may = |role: Role| roles.contains(&role.word());
+        let mut places = Vec::new();
+        if may(Role::Coordinator) {
+            places.push(Link::new("/enquiries", "Enquiries"));
+            places.push(Link::new("/agenda", "Agenda"));
+        }
+        places
+    }
+
+    fn record<'a>(
+        &'a self,
+        act: SignInAct,
+        name: &'a StaffName,
+    ) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(async move {
+            let mut draft = act.entry(name.clone());
+            draft.agreement = Some(brag_common::program::stamp(&self.0.agreement));
+            self.0.log.record(draft).await.map(drop)
+        })
+    }
+}
+
+/// What pages call.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) coordinators: ForCoordinators,
+}
+
+/// The state of every page.
+type Here = axum::extract::State<Arc<Calls>>;
+
+/// Every page but those for signing in.
+#[must_use]
+pub fn pages(shared: &Arc<Shared>) -> Router {
+    let calls = Calls { coordinators: coordinator_calls(Arc::clone(shared)) };
+    Router::new()
+        .route("/", get(home))
+        .merge(enquiries::routes())
+        .merge(enquiry::routes())
+        .with_state(Arc::new(calls))
+}
+
+/// The first page is that of the first place one may go to.
+async fn home(visit: Visit) -> Response {
+    let first = visit.frame("").places.into_iter().next();
+    match first {
+        Some(place) => Redirect::to(&place.address).into_response(),
+        None => brag_common::console::Problem::NotAllowed(
+            "your roles have no pages here; use the command line".to_owned(),
+        )
+        .into_response(),
+    }
+}
