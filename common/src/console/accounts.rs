@@ -84,7 +84,7 @@ impl From<NoRandomness> for AccountError {
 
 /// Where an account stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "state", rename_all = "snake_case")]
 enum State {
     /// The person may set it up.
     Invited { code_sha256: String, until: Timestamp },
@@ -96,7 +96,6 @@ enum State {
 
 /// The file of an account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Account {
     v: u8,
     /// Random; new with every change by an operator and when it is set up. Sessions name it.
