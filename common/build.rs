@@ -1,6 +1,6 @@
 //! Embeds the consoles' style sheet and script, as far as `deploy/assets` has built them.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{env, fmt::Write as _, fs, io, path::PathBuf};
 
 /// Ours first, then what is built from npm packages; the name in the page's address, and the file below `assets`.
 const ASSETS: [(&str, &str); 4] = [
@@ -10,8 +10,8 @@ const ASSETS: [(&str, &str); 4] = [
     ("govuk-frontend.js", "built/govuk-frontend.js"),
 ];
 
-fn main() {
-    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("assets");
+fn main() -> io::Result<()> {
+    let folder = folder("CARGO_MANIFEST_DIR")?.join("assets");
     // The folder, not the files: one that is built later has to be noticed.
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut list = String::from("&[\n");
@@ -23,6 +23,12 @@ fn main() {
         }
     }
     list.push_str("]\n");
-    let out = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("console_assets.rs");
-    fs::write(out, list).expect("cargo's own folder can be written");
+    fs::write(self::folder("OUT_DIR")?.join("console_assets.rs"), list)
+}
+
+/// A folder that cargo tells build scripts of.
+fn folder(variable: &str) -> io::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts by the environment")]
+    let value = env::var_os(variable);
+    value.map(PathBuf::from).ok_or_else(|| io::Error::other(format!("{variable} is not set")))
 }

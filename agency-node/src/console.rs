@@ -90,7 +90,6 @@ pub(crate) struct Calls {
 type Here = axum::extract::State<Arc<Calls>>;
 
 /// Every page but those for signing in.
-#[must_use]
 pub fn pages(shared: &Arc<Shared>) -> Router {
     let calls = Calls { desk: desk_calls(Arc::clone(shared)) };
     Router::new().route("/", get(home)).merge(worklist::routes()).with_state(Arc::new(calls))

@@ -37,6 +37,7 @@ use axum::{Router, middleware, routing::get};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 use self::{accounts::Accounts, sessions::Sessions, throttle::Throttle};
 pub use self::{
@@ -58,6 +59,9 @@ use crate::{
 
 /// The folder of accounts, within a program's data.
 pub const FOLDER: &str = "console";
+
+/// Requests whose answers are being made at one time; others wait for their turn.
+const MAX_REQUESTS: usize = 128;
 
 /// What a program gives its console.
 pub trait ConsoleHost: Send + Sync + 'static {
@@ -183,6 +187,7 @@ fn router(inner: &Arc<Inner>, pages: Router) -> Router {
         .layer(middleware::from_fn(problem::render))
         .layer(middleware::from_fn_with_state(Arc::clone(inner), visit::load))
         .layer(middleware::from_fn(headers::add))
+        .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
         .layer(axum::extract::DefaultBodyLimit::max(guard::MAX_BODY_BYTES))
 }
 

@@ -93,7 +93,6 @@ pub(crate) struct Calls {
 type Here = axum::extract::State<Arc<Calls>>;
 
 /// Every page but those for signing in.
-#[must_use]
 pub fn pages(shared: &Arc<Shared>) -> Router {
     let calls = Calls { coordinators: coordinator_calls(Arc::clone(shared)) };
     Router::new()

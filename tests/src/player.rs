@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    partnership::{AUDITOR, COORDINATOR},
     processes::Fleet,
     scenario::Scenario,
     sweep::{Sweep, Swept},
@@ -275,7 +276,7 @@ impl Played {
     ///
     /// # Errors
     /// When a profile can not be written.
-    pub fn how_to_reach(&self) -> anyhow::Result<String> {
+    pub async fn how_to_reach(&self) -> anyhow::Result<String> {
         let clock = self.stage.hand.clock();
         let people = People::new(&self.stage.partnership, self.addresses.clone(), clock);
         let profiles = people.write_profiles()?;
@@ -307,8 +308,38 @@ impl Played {
                 "  {name:<4} https://{listen}  metrics http://{admin}/metrics\n"
             ));
         }
+        said.push_str("\nIn a browser, which has to be told to trust an authority that was made just now: set up an account with an\ninvitation. The programs' clock is ahead, so codes of an app would be wrong; for the key that the page shows:\n");
+        let demo = program("demo");
+        let folder = self.stage.partnership.folder().display();
+        said.push_str(&format!("  {demo} --data {folder} --code KEY\n"));
+        for (server, program, person) in [
+            (HUB, "hub", COORDINATOR),
+            (HUB, "hub", AUDITOR),
+            ("CSC", "agency-node", "csc.assessor"),
+        ] {
+            let invitation = self.invite(server, program, person).await?;
+            let console = self.fleet.console(server)?;
+            said.push_str(&format!(
+                "  {server:<4} https://{console}/sign-in/set-up  {person}  {invitation}\n"
+            ));
+        }
         said.push_str("\nPress Ctrl-C to stop everything.");
         Ok(said)
+    }
+
+    /// Invites somebody to a console: the code with which they set up their account.
+    async fn invite(&self, server: &str, program: &str, person: &str) -> anyhow::Result<String> {
+        let partnership = &self.stage.partnership;
+        let config = match program {
+            "hub" => partnership.hub_folder().join("hub.toml"),
+            _ => partnership.node_folder(&server.parse()?).join("agency-node.toml"),
+        };
+        let config = config.display().to_string();
+        let args = ["account", "invite", person, "--config", &config];
+        let ended = self.stage.staged.run(&format!("{person}.invite"), program, &args).await?;
+        ended.done(&format!("inviting {person}"))?;
+        let code = ended.stdout.lines().next().context("an invitation has a code")?;
+        Ok(code.to_owned())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -13,10 +13,12 @@ use brag_tests::{
     partnership,
     player::{self, Interrupted, KillHub, Narrator, Options},
     scenario::{S1, Scenario},
+    staging,
 };
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use totp_rs::{Algorithm, Secret, TOTP};
 
 /// Runs a whole partnership on this machine, plays a scenario on it, and prints what came of it.
 ///
@@ -46,6 +48,10 @@ struct Demo {
     /// Kill the hub without a word before everything that happens, and start it again; it takes longer
     #[arg(long)]
     kill_hub_at_every_step: bool,
+    /// Print the one-time code of this key, as the demo that stays up in --data would have it now, and end: its clock is ahead, so an
+    /// authenticator app shows others
+    #[arg(long, value_name = "KEY", requires = "data")]
+    code: Option<String>,
     /// Invented people in all
     #[arg(long, value_name = "N", default_value_t = 3000)]
     people: usize,
@@ -62,7 +68,20 @@ async fn main() -> ExitCode {
     player::exit_code(&ended)
 }
 
+/// The one-time code of a key by the clock of a demo that stays up.
+fn code(key: &str, data: &Path) -> anyhow::Result<String> {
+    let key: String = key.chars().filter(|c| !c.is_whitespace()).collect();
+    let secret = Secret::Encoded(key).to_bytes().map_err(|_| anyhow::anyhow!("not a key"))?;
+    let totp = TOTP::new_unchecked(Algorithm::SHA1, 6, 0, 30, secret, None, String::new());
+    let now = staging::surroundings(&data.join("stage"), "code")?.clock.now();
+    Ok(totp.generate(u64::try_from(now.as_second())?))
+}
+
 async fn run(demo: &Demo, narrator: &Narrator) -> anyhow::Result<bool> {
+    if let (Some(key), Some(data)) = (&demo.code, &demo.data) {
+        writeln!(std::io::stdout(), "{}", code(key, data)?)?;
+        return Ok(true);
+    }
     let interrupted = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let (mut signals, interrupted) = (signal(kind)?, interrupted.clone());
@@ -102,7 +121,7 @@ async fn run(demo: &Demo, narrator: &Narrator) -> anyhow::Result<bool> {
     }
     stdout.flush()?;
     if demo.stay {
-        narrator.say(&played.how_to_reach()?);
+        narrator.say(&played.how_to_reach().await?);
         let died = tokio::select! {
             () = interrupted.cancelled() => Interrupted.into(),
             died = played.one_has_died() => died,
