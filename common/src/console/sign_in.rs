@@ -108,8 +108,12 @@ struct SignInPage {
 /// `GET /sign-in`
 pub(super) async fn show(
     Extension(Here(inner)): Extension<Here>,
+    current: Option<Extension<Current>>,
     Query(to): Query<Next>,
 ) -> Response {
+    if current.is_some() {
+        return Redirect::to("/").into_response();
+    }
     let frame = Frame::new(&inner, "Sign in");
     page(&SignInPage { frame, next: to.next, name: String::new(), error: None })
 }

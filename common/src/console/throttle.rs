@@ -1,5 +1,6 @@
 //! How often somebody may try to sign in: by name, so that a password can not be guessed, and by address, so that one place can
-//! not try many names. A name that nobody has is treated as any other.
+//! not try many names. A name is locked out for one address long before it is for all, so that a stranger's guesses do not keep
+//! its owner out. A name that nobody has is treated as any other.
 
 use std::{
     collections::HashMap,
@@ -10,8 +11,10 @@ use std::{
 
 use crate::time::Timestamp;
 
-/// Failures of a name before it is locked out (NIST SP 800-63B-4, section 3.2.2, allows at most 100).
-const PER_NAME: u32 = 5;
+/// Failures of a name from one address before it is locked out there.
+const PER_NAME_AND_ADDRESS: u32 = 5;
+/// Failures of a name from anywhere before it is locked out everywhere (NIST SP 800-63B-4, section 3.2.2, allows at most 100).
+const PER_NAME: u32 = 100;
 /// Failures from one address: a site behind one address has many people.
 const PER_ADDRESS: u32 = 50;
 /// How long failures count, and how long somebody is locked out after the last.
@@ -21,6 +24,7 @@ const MAX_KEPT: usize = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
+    NameAndAddress(Box<str>, IpAddr),
     Name(Box<str>),
     Address(IpAddr),
 }
@@ -52,7 +56,11 @@ impl Throttle {
                 return Err(WINDOW);
             }
         }
-        let keys = [(Key::Name(name.into()), PER_NAME), (Key::Address(from), PER_ADDRESS)];
+        let keys = [
+            (Key::NameAndAddress(name.into(), from), PER_NAME_AND_ADDRESS),
+            (Key::Name(name.into()), PER_NAME),
+            (Key::Address(from), PER_ADDRESS),
+        ];
         for (key, most) in &keys {
             if kept.get(key).is_some_and(|failures| counts(failures) && failures.n >= *most) {
                 return Err(WINDOW);
@@ -72,6 +80,7 @@ impl Throttle {
     /// Somebody has signed in: their name's failures are forgotten, and the try of their address.
     pub(super) fn succeeded(&self, name: &str, from: IpAddr) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&Key::NameAndAddress(name.into(), from));
         kept.remove(&Key::Name(name.into()));
         if let Some(failures) = kept.get_mut(&Key::Address(from)) {
             failures.n = failures.n.saturating_sub(1);
@@ -97,6 +106,18 @@ mod tests {
         throttle.attempt("a", from, at(4 + 15 * 60 - 1)).unwrap_err();
         throttle.attempt("b", from, at(6)).unwrap();
         throttle.attempt("a", from, at(4 + 15 * 60)).unwrap();
+    }
+
+    #[test]
+    fn guesses_from_elsewhere_keep_the_owner_of_a_name_out_only_when_they_are_many() {
+        let (throttle, own) = (Throttle::default(), "192.0.2.1".parse().unwrap());
+        for n in 0..99 {
+            let from = std::net::Ipv4Addr::new(198, 51, 100, n / 5);
+            throttle.attempt("a", from.into(), at(0)).unwrap();
+        }
+        throttle.attempt("a", own, at(0)).unwrap();
+        throttle.attempt("a", own, at(0)).unwrap_err();
+        throttle.attempt("a", own, at(15 * 60)).unwrap();
     }
 
     #[test]
