@@ -24,7 +24,9 @@ for (const part of document.querySelectorAll('[data-live]')) {
       if (!answer.ok) throw new Error(String(answer.status))
       const opened = new Set(Array.from(part.querySelectorAll('details[open]'), (d) => d.id))
       const focused = part.contains(document.activeElement) ? document.activeElement.id : ''
+      const scrolled = Array.from(part.querySelectorAll('.app-matrix[id]'), (m) => [m.id, m.scrollLeft])
       part.innerHTML = await answer.text()
+      for (const [id, left] of scrolled) document.getElementById(id)?.scrollTo({ left, behavior: 'instant' })
       for (const id of opened) document.getElementById(id)?.setAttribute('open', '')
       if (focused) document.getElementById(focused)?.focus()
       say('This page shows changes as they come.')

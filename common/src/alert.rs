@@ -26,11 +26,11 @@ pub mod watched;
 pub mod window;
 
 macro_rules! alerts {
-    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $word:literal;)*) => {
         /// What happened that should not, or that a person should look at.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Alert {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl Alert {
@@ -41,6 +41,12 @@ macro_rules! alerts {
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+
+            /// What it tells, in a sentence.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
             }
         }
     };
@@ -61,7 +67,7 @@ alerts! {
     DeclaredPeople = "enrolment_declared_people";
     /// An agency wanted more match keys evaluated than its quota of the epoch allows.
     EpochQuota = "enrolment_epoch_quota";
-    /// … than its quota of the day allows.
+    /// An agency wanted more match keys evaluated than its quota of the day allows.
     DailyQuota = "enrolment_daily_quota";
     /// A co-ordinator wanted to ask about more people than their budget allows; or the hub, seen from a node.
     Budget = "budget_exceeded";

@@ -12,7 +12,7 @@
 //!
 //! Reading order: [`entry`] is what is said, [`frame`] its bytes in a file, [`chain`] what makes a
 //! list of frames a log, [`storage`] the disk, [`log`] the writer, [`verify`] the check that needs no
-//! running program, [`reconcile`] the comparison of both sides of every exchange, [`export`] the log as a table,
+//! running program, [`backwards`] the reading from its end, [`reconcile`] the comparison of both sides of every exchange, [`export`] the log as a table,
 //! [`command`] the words for them on the command line.
 //!
 //! [`checkpoints`] are what the log has signed of itself and others have seen; [`shard`] is how a log that can not go on is followed
@@ -22,6 +22,7 @@
 //! has the key can write another. Checkpoints that somebody else has cosigned show both ([`verify::witnessed`]), and so does
 //! comparing both sides of every exchange.
 
+pub mod backwards;
 pub mod chain;
 pub mod checkpoints;
 pub mod command;

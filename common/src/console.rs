@@ -23,9 +23,12 @@ mod one_time;
 mod page;
 mod problem;
 mod serve;
+mod service_sign_in;
 mod sessions;
 pub mod shown;
 mod sign_in;
+#[cfg(feature = "test-util")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -39,9 +42,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
-use self::{accounts::Accounts, sessions::Sessions, throttle::Throttle};
+use self::{
+    accounts::Accounts, service_sign_in::ServiceSignIn, sessions::Sessions, throttle::Throttle,
+};
 pub use self::{
-    config::ConsoleConfig,
+    config::{ConsoleConfig, SignInServiceConfig},
     page::{Frame, Link, page, part},
     problem::Problem,
     serve::{ConsoleError, Serving},
@@ -112,6 +117,7 @@ pub(crate) struct Inner {
     pub(crate) host: Arc<dyn ConsoleHost>,
     pub(crate) config: ConsoleConfig,
     pub(crate) accounts: Accounts,
+    pub(crate) service: Option<ServiceSignIn>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) throttle: Throttle,
 }
@@ -137,6 +143,7 @@ impl Console {
     pub async fn build(ground: Ground, host: Arc<dyn ConsoleHost>) -> Result<Self, ConsoleError> {
         let Ground { config, data, store, store_key } = ground;
         let tls = serve::BrowserTls::load(&config)?;
+        let service = service_of(&config, host.clock())?;
         let listener = serve::listen(config.listen).await?;
         let accounts = Accounts::open(&data, &store_key).map_err(ConsoleError::Accounts)?;
         let sessions = Arc::new(Sessions::open(store, &config).map_err(ConsoleError::Store)?);
@@ -144,7 +151,7 @@ impl Console {
             tracing::warn!(missing, "the console has no style: run deploy/assets, build again");
         }
         let throttle = Throttle::default();
-        let inner = Arc::new(Inner { host, config, accounts, sessions, throttle });
+        let inner = Arc::new(Inner { host, config, accounts, service, sessions, throttle });
         Ok(Self { inner, listener, tls })
     }
 
@@ -171,6 +178,26 @@ impl Console {
     }
 }
 
+/// The sign-in service that is configured. Blocks on the disk.
+fn service_of(
+    config: &ConsoleConfig,
+    clock: &SharedClock,
+) -> Result<Option<ServiceSignIn>, ConsoleError> {
+    let Some(service) = &config.sign_in_service else {
+        return if config.accounts { Ok(None) } else { Err(ConsoleError::NobodySignsIn) };
+    };
+    ServiceSignIn::open(service, clock).map(Some).map_err(ConsoleError::SignInService)
+}
+
+/// What would keep a console with this configuration from being served, without listening. Blocks on the disk.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(config: &ConsoleConfig, clock: &SharedClock) -> Result<(), ConsoleError> {
+    serve::BrowserTls::load(config)?;
+    service_of(config, clock).map(drop)
+}
+
 /// Pages behind signing in, and the few that are not.
 fn router(inner: &Arc<Inner>, pages: Router) -> Router {
     let behind = pages
@@ -179,6 +206,8 @@ fn router(inner: &Arc<Inner>, pages: Router) -> Router {
         .layer(middleware::from_fn(visit::only_signed_in));
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-in/service", get(service_sign_in::begin))
+        .route(service_sign_in::CALLBACK, get(service_sign_in::callback))
         .route("/sign-in/set-up", get(sign_in::show_set_up).post(sign_in::set_up))
         .route("/assets/{version}/{name}", get(assets::serve))
         .merge(behind)

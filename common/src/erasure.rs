@@ -297,6 +297,47 @@ pub async fn holds<E: Erasable, R: Role>(
     Ok(holds)
 }
 
+/// A request to erase that waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The enquiry.
+    pub enquiry: EnquiryRef,
+    /// Who asked.
+    pub by: StaffName,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Requests to erase that wait for a second person. That somebody looked is recorded first.
+///
+/// # Errors
+/// When the store fails, or it can not be recorded.
+pub async fn waiting<E: Erasable, R: Role>(
+    of: &Arc<E>,
+    who: &SignedIn<R>,
+) -> Result<Vec<Waiting>, NotDone> {
+    let now = of.clock().now();
+    let waiting = run(of, move |of| {
+        let mut waiting = Vec::new();
+        for row in of.durable().scan(b"erasure/").take(MAX_HOLDS) {
+            let (place, value) = row?;
+            let name = std::str::from_utf8(&place).ok().and_then(|place| place.split('/').nth(1));
+            let enquiry = name.and_then(|name| name.parse().ok()).ok_or_else(shape)?;
+            let Asked { by, at, .. } = serde_json::from_slice(&value).map_err(|_| shape())?;
+            if now.duration_since(at) <= ASKED_FOR {
+                waiting.push(Waiting { enquiry, by, at });
+            }
+        }
+        Ok(waiting)
+    })
+    .await?;
+    let mut draft = of.draft(Action::ReportRead);
+    draft.decision = "erasures_asked".parse().ok();
+    draft.count = u64::try_from(waiting.len()).ok();
+    of.log().record(who.signs(draft)).await?;
+    Ok(waiting)
+}
+
 /// Asks that an enquiry be erased now; another person has to confirm.
 ///
 /// # Errors

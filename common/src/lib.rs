@@ -23,6 +23,7 @@ pub mod keyfile;
 pub mod keys;
 pub mod lifecycle;
 pub mod lint;
+pub mod machine;
 pub mod matching;
 pub mod news;
 pub mod peer;

@@ -1,8 +1,10 @@
-//! Detail at rest, and the only way out of it.
+//! Detail at rest, and the only two ways to it.
 //!
 //! [`Withheld`] is a text that nobody can read: it has no accessor, is not `Clone` and not `Serialize`.
-//! It opens for a permit that has been recorded, about this very record and category, within its
+//! It leaves by a permit that has been recorded, about this very record and category, within its
 //! time; what comes out is [`Released`], whose only use is to be sealed to the permit's recipient.
+//! The holder's own staff read it by an [`OwnLook`] that has been recorded, about this very record; what comes out is
+//! [`OwnText`], which nothing seals.
 //! A permit for a redacted text opens nothing that is held: in its place goes a [`RedactedText`] that a
 //! person has typed, by the same way out.
 //!
@@ -28,6 +30,15 @@
 //! use brag_common::{release::{RedactedText, ReleasePermit, Released}, time::Timestamp};
 //! fn hasty(text: &RedactedText, permit: &ReleasePermit, now: Timestamp) {
 //!     let _ = Released::redacted(permit, text, now); // expected `&Recorded<ReleasePermit>`
+//! }
+//! ```
+//!
+//! A look that was not recorded shows nothing either:
+//!
+//! ```compile_fail,E0308
+//! use brag_common::release::{DetailKey, OwnLook, Withheld};
+//! fn peek(key: &DetailKey, detail: &Withheld, look: &OwnLook) {
+//!     let _ = detail.show(key, look); // expected `&Recorded<OwnLook>`
 //! }
 //! ```
 //!
@@ -186,6 +197,27 @@ impl Withheld {
         if permit.permit.expires() <= now {
             return Err(PermitMismatch::Expired);
         }
+        self.open(key).map(Released)
+    }
+
+    /// Opens the detail for one of the holder's own staff, whose look the log holds.
+    ///
+    /// # Errors
+    /// When the look is at another record, or the bytes are not this place's.
+    pub fn show(
+        &self,
+        key: &DetailKey,
+        look: &Recorded<OwnLook>,
+    ) -> Result<OwnText, PermitMismatch> {
+        if look.get().record != self.place.record {
+            return Err(PermitMismatch::AnotherDetail);
+        }
+        let text = self.open(key)?;
+        let text = str::from_utf8(&text).map_err(|_| PermitMismatch::Unreadable)?;
+        Ok(OwnText(Zeroizing::new(text.to_owned())))
+    }
+
+    fn open(&self, key: &DetailKey) -> Result<Zeroizing<Vec<u8>>, PermitMismatch> {
         let (nonce, sealed) =
             self.ciphertext.split_first_chunk().ok_or(PermitMismatch::Unreadable)?;
         let mut text = Zeroizing::new(sealed.to_vec());
@@ -195,9 +227,52 @@ impl Withheld {
             .map_err(|_| PermitMismatch::Unreadable)?
             .len();
         text.truncate(n_bytes);
-        Ok(Released(text))
+        Ok(text)
     }
 }
+
+/// That one of the holder's own staff is to be shown what it holds about one of its records. Once recorded it opens every category of
+/// that record, and no other.
+#[derive(Debug)]
+pub struct OwnLook {
+    /// The holder's number of the record.
+    pub record: u64,
+    /// Who looks, at whom, and in which enquiry.
+    pub entry: EntryDraft,
+}
+
+impl Recordable for OwnLook {
+    fn entry(&self) -> EntryDraft {
+        self.entry.clone()
+    }
+}
+
+/// What the holder's own staff read of what it holds. It is wiped when it is done with.
+pub struct OwnText(Zeroizing<String>);
+
+impl OwnText {
+    /// The words, for a page.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Several texts of one category as they would leave: see [`Released::join`].
+    #[must_use]
+    pub fn join(parts: &[Self]) -> Self {
+        let parts: Vec<&str> = parts.iter().map(Self::as_str).collect();
+        Self(Zeroizing::new(parts.join(BETWEEN_ENTRIES)))
+    }
+}
+
+impl fmt::Debug for OwnText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnText([personal])")
+    }
+}
+
+/// What stands between entries of one category that go together.
+const BETWEEN_ENTRIES: &str = "\n\n";
 
 /// What a person at the holder has typed to go in the place of what is held: 1 byte to [`MAX_REDACTED_BYTES`], on as many
 /// lines as they like.
@@ -285,7 +360,7 @@ impl Released {
         let mut text = Zeroizing::new(Vec::new());
         for (n, part) in parts.iter().enumerate() {
             if n > 0 {
-                text.extend_from_slice(b"\n\n");
+                text.extend_from_slice(BETWEEN_ENTRIES.as_bytes());
             }
             text.extend_from_slice(&part.0);
         }

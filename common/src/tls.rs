@@ -58,7 +58,7 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// The project's clock, as rustls reads it.
 #[derive(Debug)]
-struct ClockTime(SharedClock);
+pub(crate) struct ClockTime(pub(crate) SharedClock);
 
 impl TimeProvider for ClockTime {
     fn current_time(&self) -> Option<UnixTime> {

@@ -69,6 +69,21 @@ words! {
     }
 }
 
+impl Gate {
+    /// The threshold in the words of the trade.
+    #[must_use]
+    pub const fn spoken(self) -> &'static str {
+        match self {
+            Self::G1 => "the person's agreement",
+            Self::G2 => "Amber, corroborated",
+            Self::G3 => "Red",
+            Self::G4 => "section 47",
+            Self::G5 => "Marac",
+            Self::G6 => "Care Act section 42",
+        }
+    }
+}
+
 words! {
     /// How a release happens once a gate is open, from the widest to the narrowest.
     Mode {

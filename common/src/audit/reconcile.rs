@@ -14,6 +14,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -87,6 +88,9 @@ pub enum ReconcileError {
     /// A log can not be read.
     #[error(transparent)]
     Unreadable(#[from] VerifyError),
+    /// Whoever was told of the progress said to stop.
+    #[error("the comparison was stopped before its end")]
+    Stopped,
 }
 
 /// One log that took part.
@@ -224,6 +228,20 @@ impl Report {
 /// # Errors
 /// When one of them is not a log, is of another partnership, was named twice, or can not be read.
 pub fn reconcile(wanted: &Wanted, progress: &mut dyn FnMut(u64)) -> Result<Report, ReconcileError> {
+    reconcile_while(wanted, &mut |n_entries| {
+        progress(n_entries);
+        ControlFlow::Continue(())
+    })
+}
+
+/// As [`reconcile`]; stops where `progress` breaks.
+///
+/// # Errors
+/// As [`reconcile`], and [`ReconcileError::Stopped`].
+pub fn reconcile_while(
+    wanted: &Wanted,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Report, ReconcileError> {
     let mut logs = open(wanted)?;
     let (mut shrink, mut exchanges, mut n_read) = (Shrink::default(), Exchanges::new(), 0);
     for (place, log) in (0_u16..).zip(&mut logs) {
@@ -237,7 +255,9 @@ pub fn reconcile(wanted: &Wanted, progress: &mut dyn FnMut(u64)) -> Result<Repor
                 Err(error) => return Err(error.into()),
             }
             n_read += 1;
-            progress(n_read);
+            if progress(n_read).is_break() {
+                return Err(ReconcileError::Stopped);
+            }
         }
         log.fault = fault;
     }

@@ -65,6 +65,13 @@ impl OneTimeSecret {
         })
     }
 
+    /// The code of a moment, as the app shows it.
+    #[cfg(feature = "test-util")]
+    pub(super) fn code_at(&self, now: Timestamp) -> String {
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        self.totp("", "x").map(|totp| totp.generate(seconds)).unwrap_or_default()
+    }
+
     /// The secret in base 32, in groups of four, to be typed.
     pub(super) fn to_type(&self) -> String {
         let text = self.totp("", "x").map(|totp| totp.get_secret_base32()).unwrap_or_default();

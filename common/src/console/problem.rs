@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     extract::Request,
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -138,14 +138,35 @@ struct ProblemPage {
     signed_out: bool,
 }
 
+/// What the framework refuses by itself, in a line of plain text: a form that it can not read, most often.
+fn of_framework(response: &Response) -> Option<Problem> {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    match response.status() {
+        StatusCode::NOT_FOUND if plain => Some(Problem::NotFound),
+        StatusCode::PAYLOAD_TOO_LARGE if plain => Some(Problem::TooLarge),
+        status if plain && status.is_client_error() => Some(Problem::Refused {
+            code: String::new(),
+            text:
+                "what was sent can not be read; go back, load the page again, and send it once more"
+                    .to_owned(),
+        }),
+        status if plain && status.is_server_error() => Some(Problem::Failed),
+        _ => None,
+    }
+}
+
 /// Makes a page of a problem.
 pub(super) async fn render(request: Request, next: Next) -> Response {
     let here = request.extensions().get::<Here>().cloned();
     let current = request.extensions().get::<Current>().cloned();
     let response = next.run(request).await;
-    let (Some(problem), Some(Here(inner))) = (response.extensions().get::<Problem>(), here) else {
+    let of_ours = response.extensions().get::<Problem>().cloned();
+    let (Some(problem), Some(Here(inner))) = (of_ours.or_else(|| of_framework(&response)), here)
+    else {
         return response;
     };
+    let problem = &problem;
     let mut frame = Frame::new(&inner, problem.heading());
     if let Some(current) = current {
         frame.places = inner.host.places(&current.roles);

@@ -58,6 +58,14 @@ pub enum ConsoleError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The table of the sign-in service can not be used.
+    #[error("[console.sign_in_service] {0}")]
+    SignInService(String),
+    /// There is no way to sign in.
+    #[error(
+        "[console] accounts = false, and there is no [console.sign_in_service]: nobody could sign in"
+    )]
+    NobodySignsIn,
     /// The address can not be listened on.
     #[error("[console] can not listen on {address}")]
     Listen {

@@ -28,6 +28,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// The longest path that somebody is sent on to, in bytes.
+const MAX_NEXT_BYTES: usize = 200;
+
 /// What happened at the door, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInAct {
@@ -84,7 +87,7 @@ impl Drop for SecretText {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Next {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,6 +106,28 @@ struct SignInPage {
     next: String,
     name: String,
     error: Option<String>,
+    /// Whether there are local accounts.
+    accounts: bool,
+    /// Words for the button of the sign-in service, where there is one.
+    service: Option<String>,
+}
+
+/// The page for signing in; `error` says why somebody sees it again.
+pub(super) fn sign_in_page(
+    inner: &Inner,
+    next: &str,
+    name: &str,
+    error: Option<String>,
+) -> Response {
+    let title = if error.is_some() { "Error: Sign in" } else { "Sign in" };
+    page(&SignInPage {
+        frame: Frame::new(inner, title),
+        next: inside(next).to_owned(),
+        name: name.to_owned(),
+        error,
+        accounts: inner.config.accounts,
+        service: inner.service.as_ref().map(|service| service.label().to_owned()),
+    })
 }
 
 /// `GET /sign-in`
@@ -114,8 +139,7 @@ pub(super) async fn show(
     if current.is_some() {
         return Redirect::to("/").into_response();
     }
-    let frame = Frame::new(&inner, "Sign in");
-    page(&SignInPage { frame, next: to.next, name: String::new(), error: None })
+    sign_in_page(&inner, &to.next, "", None)
 }
 
 /// `POST /sign-in`
@@ -124,12 +148,11 @@ pub(super) async fn sign_in(
     Extension(Address(from)): Extension<Address>,
     Form(form): Form<SignIn>,
 ) -> Result<Response, Problem> {
+    only_with_accounts(&inner)?;
     match try_sign_in(&inner, from.ip(), &form).await? {
         Ok(token) => Ok(let_in(&token, &form.next)),
         Err(error) => {
-            let frame = Frame::new(&inner, "Error: Sign in");
-            let SignIn { name, next, .. } = form;
-            let mut response = page(&SignInPage { frame, next, name, error: Some(error) });
+            let mut response = sign_in_page(&inner, &form.next, &form.name, Some(error));
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)
         }
@@ -173,14 +196,29 @@ async fn try_sign_in(
     Ok(Ok(token))
 }
 
-/// Sets the cookie and goes to where somebody wanted to go, within this site.
-fn let_in(token: &str, next: &str) -> Response {
+/// Nobody signs in with an account where there are none.
+fn only_with_accounts(inner: &Inner) -> Result<(), Problem> {
+    if inner.config.accounts { Ok(()) } else { Err(Problem::NotFound) }
+}
+
+/// Where somebody wanted to go, if it is a page of this site; the first page otherwise.
+pub(super) fn inside(next: &str) -> &str {
     let inside = next.starts_with('/')
         && !next.starts_with("//")
+        && next.len() <= MAX_NEXT_BYTES
         && next.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
-    let mut response = Redirect::to(if inside { next } else { "/" }).into_response();
-    let cookie = format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Strict");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+    if inside { next } else { "/" }
+}
+
+/// The cookie of a session.
+pub(super) fn session_cookie(token: &str) -> String {
+    format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Strict")
+}
+
+/// Sets the cookie and goes to where somebody wanted to go, within this site.
+fn let_in(token: &str, next: &str) -> Response {
+    let mut response = Redirect::to(inside(next)).into_response();
+    if let Ok(cookie) = HeaderValue::from_str(&session_cookie(token)) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
@@ -235,16 +273,19 @@ struct Shown {
 }
 
 /// `GET /sign-in/set-up`
-pub(super) async fn show_set_up(Extension(Here(inner)): Extension<Here>) -> Response {
+pub(super) async fn show_set_up(
+    Extension(Here(inner)): Extension<Here>,
+) -> Result<Response, Problem> {
+    only_with_accounts(&inner)?;
     let frame = Frame::new(&inner, "Set up your account");
-    page(&SetUpPage {
+    Ok(page(&SetUpPage {
         frame,
         name: String::new(),
         invitation: String::new(),
         error: None,
         min_chars: MIN_PASSWORD_CHARS,
         secret: None,
-    })
+    }))
 }
 
 /// `POST /sign-in/set-up`: first with the invitation, then with the password and a code of the app as well.
@@ -254,6 +295,7 @@ pub(super) async fn set_up(
     Form(form): Form<SetUp>,
 ) -> Result<Response, Problem> {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
+    only_with_accounts(&inner)?;
     let now = inner.host.clock().now();
     let refused = |error: &str, secret: Option<Shown>| {
         let mut response = page(&SetUpPage {
@@ -354,7 +396,11 @@ async fn record_refusal(
 }
 
 /// Nobody is let in, or told anything, before it is in the log.
-async fn record(inner: &Arc<Inner>, act: SignInAct, name: &StaffName) -> Result<(), Problem> {
+pub(super) async fn record(
+    inner: &Arc<Inner>,
+    act: SignInAct,
+    name: &StaffName,
+) -> Result<(), Problem> {
     let unavailable = |_| {
         Problem::Unavailable(
             "the log can not be written, so nobody can sign in or out; try again later".to_owned(),

@@ -51,15 +51,15 @@ pub(super) async fn load(
 }
 
 async fn current(inner: &Arc<Inner>, headers: &HeaderMap) -> Result<Option<Current>, Problem> {
-    let Some(token) = cookie(headers) else { return Ok(None) };
+    let Some(token) = cookie(headers, COOKIE) else { return Ok(None) };
     let now = inner.host.clock().now();
     let Some((key, session)) = inner.sessions.of_token(token, now).await? else { return Ok(None) };
     let roles = inner.host.roles(&session.name);
     let stands = match &session.means {
         Means::Account(serial) => {
-            inner.accounts.serial(&session.name).as_ref() == Some(&serial.clone())
+            inner.config.accounts && inner.accounts.serial(&session.name).as_ref() == Some(serial)
         }
-        Means::Service => true,
+        Means::Service => inner.service.is_some(),
     };
     if roles.is_empty() || !stands {
         inner.sessions.end(key).await?;
@@ -68,10 +68,11 @@ async fn current(inner: &Arc<Inner>, headers: &HeaderMap) -> Result<Option<Curre
     Ok(Some(Current { key, session, roles }))
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The value of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = pairs.flat_map(|value| value.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Sends whoever has not signed in to the page for it.

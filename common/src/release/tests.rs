@@ -13,6 +13,7 @@ use crate::{
 
 assert_not_impl_any!(Withheld: Clone, serde::Serialize);
 assert_not_impl_any!(Released: Clone, serde::Serialize);
+assert_not_impl_any!(OwnText: Clone, serde::Serialize);
 assert_not_impl_any!(ReleasePermit: Clone, serde::Serialize);
 assert_not_impl_any!(Permit: Clone, serde::Serialize);
 
@@ -128,6 +129,23 @@ async fn invariant_1_detail_opens_only_for_a_permit_about_this_record_and_catego
     let other_key = DetailKey::derive(&SecretBytes::new([8; 32]));
     let refused = withheld(7, "C33").release(&other_key, &permit, bench.now()).unwrap_err();
     assert_eq!(refused, PermitMismatch::Unreadable);
+}
+
+#[tokio::test]
+async fn a_look_that_is_recorded_shows_every_category_of_its_record_and_no_other_record() {
+    let bench = Bench::new();
+    let entry = EntryDraft::new(Action::OwnRecordShown);
+    let look = bench.log.record(OwnLook { record: 7, entry }).await.unwrap();
+    let refused = withheld(8, "C33").show(&key(), &look).unwrap_err();
+    assert_eq!(refused, PermitMismatch::AnotherDetail);
+    let place = DetailPlace { record: 7, category: category("C33") };
+    let moved = Withheld::from_sealed(place, withheld(8, "C33").into_sealed());
+    assert_eq!(moved.show(&key(), &look).unwrap_err(), PermitMismatch::Unreadable);
+    let shown: Vec<OwnText> =
+        ["C33", "C35"].map(|code| withheld(7, code).show(&key(), &look).unwrap()).into();
+    let joined = OwnText::join(&shown);
+    assert_eq!(joined.as_str(), "relapse, missed appointments\n\nrelapse, missed appointments");
+    assert_eq!(format!("{joined:?}"), "OwnText([personal])");
 }
 
 #[tokio::test]

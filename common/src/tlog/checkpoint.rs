@@ -162,6 +162,11 @@ impl CheckpointNote {
         if bytes.len() > MAX_NOTE_BYTES { Err(CheckpointError::Malformed) } else { Ok(bytes) }
     }
 
+    /// The names of everybody whose lines are on it, the log's own among them. Nothing is verified.
+    pub fn signers(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| &*line.name)
+    }
+
     /// Whether the log with this key has signed it.
     ///
     /// # Errors

@@ -55,6 +55,12 @@ pub fn records<G: Governed>(of: Arc<G>) -> RecordsServiceServer<ForGovernance<G>
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
+/// The handlers, for calls from within the program: a console makes them for whoever has signed in.
+#[must_use]
+pub const fn records_calls<G: Governed>(of: Arc<G>) -> ForGovernance<G> {
+    ForGovernance(of)
+}
+
 /// Handlers of [`RecordsService`].
 #[derive(Debug)]
 pub struct ForGovernance<G>(Arc<G>);

@@ -107,6 +107,12 @@ impl Cosigned {
         *self.size.borrow()
     }
 
+    /// Tells whenever the quorum has seen more.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
+    }
+
     /// Waits until everything that is recorded now has been seen by the quorum.
     ///
     /// # Errors

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::text_form::OneText;
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $word:literal;)*) => {
         /// What happened: one variant for each kind of exchange or act.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Action {
-            $($(#[$doc])* #[serde(rename = $word)] $name,)*
+            $($(#[doc = $doc])* #[serde(rename = $word)] $name,)*
         }
 
         impl Action {
@@ -22,6 +22,12 @@ macro_rules! actions {
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+
+            /// What happened, in one or two sentences of plain words, for people who read the log.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
             }
         }
 
@@ -162,6 +168,9 @@ actions! {
     NoResponse = "no_response";
     /// Somebody read reports or this log through the program.
     ReportRead = "report_read";
+    /// One of a node's staff was shown, on a page, who is asked about or what their own agency holds; `decision` says how much: `names`,
+    /// `person`, `record` or `release`. Recorded before the page is made.
+    OwnRecordShown = "own_record_shown";
     /// Somebody signed in at the program's console.
     SignedIn = "signed_in";
     /// Somebody signed out of it.
@@ -183,7 +192,7 @@ actions! {
     ShardBegun = "shard_begun";
     /// The shard of the log ends here, at the turn of the year; `count` is the number of the next.
     ShardClosed = "shard_closed";
-    /// The shard continues the one before, at the turn of the year: `count` is how many entries stand in all shards before it, `evidence`
+    /// The shard continues the one before, at the turn of the year; `count` is how many entries stand in all shards before it, `evidence`
     /// has the root of the last one's tree, and the digest is that of its last checkpoint.
     ShardContinued = "shard_continued";
     /// The program started to serve.
