@@ -33,6 +33,12 @@ pub fn auditors(shared: Arc<Shared>) -> AuditServiceServer<ForAuditors> {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
+/// The handlers, for calls from within the program: the console makes them for whoever has signed in.
+#[must_use]
+pub const fn auditor_calls(shared: Arc<Shared>) -> ForAuditors {
+    ForAuditors(shared)
+}
+
 /// Handlers of [`AuditService`].
 #[derive(Debug)]
 pub struct ForAuditors(Arc<Shared>);

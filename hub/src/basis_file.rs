@@ -21,20 +21,21 @@ pub const CONFIDENTIALITY: [&str; 3] = ["agreement", "overriding_public_interest
 /// The longest free text, in characters.
 const MAX_TEXT_CHARS: usize = 600;
 
-#[derive(Default, Deserialize)]
+/// A lawful basis, as a co-ordinator states it.
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawBasis {
-    art6: String,
-    art9_condition: String,
-    art10_authority: String,
-    dpa_schedule_para: String,
-    statutory_gateway: String,
-    confidentiality_justification: String,
-    agreement_status: String,
-    necessity: String,
-    proportionality: String,
-    asked_subject: bool,
-    not_asked_because: String,
+pub(crate) struct WrittenBasis {
+    pub(crate) art6: String,
+    pub(crate) art9_condition: String,
+    pub(crate) art10_authority: String,
+    pub(crate) dpa_schedule_para: String,
+    pub(crate) statutory_gateway: String,
+    pub(crate) confidentiality_justification: String,
+    pub(crate) agreement_status: String,
+    pub(crate) necessity: String,
+    pub(crate) proportionality: String,
+    pub(crate) asked_subject: bool,
+    pub(crate) not_asked_because: String,
 }
 
 /// Reads a lawful basis.
@@ -43,8 +44,14 @@ struct RawBasis {
 /// Everything that is wrong with it, each with its place: a word outside its list, a required text that is
 /// missing, a text that is too long.
 pub fn load(path: &Path) -> Result<pb::LawfulBasis, FileProblems> {
-    let raw: RawBasis = file_problems::read(path)?;
+    let raw: WrittenBasis = file_problems::read(path)?;
     let mut found = Found::default();
+    let basis = basis(raw, &mut found);
+    found.finish(path, basis)
+}
+
+/// Makes the message of it. What is wrong is added to `found`, each with its key.
+pub(crate) fn basis(raw: WrittenBasis, found: &mut Found) -> pb::LawfulBasis {
     let lists: [(&str, &str, &[&str]); 3] = [
         ("art6", &raw.art6, &ART6),
         ("statutory_gateway", &raw.statutory_gateway, &GATEWAYS),
@@ -86,7 +93,7 @@ pub fn load(path: &Path) -> Result<pb::LawfulBasis, FileProblems> {
     if raw.asked_subject && !raw.not_asked_because.is_empty() {
         found.add("not_asked_because", "given although `asked_subject` is true");
     }
-    let basis = pb::LawfulBasis {
+    pb::LawfulBasis {
         art6: raw.art6,
         art9_condition: raw.art9_condition,
         art10_authority: raw.art10_authority,
@@ -98,8 +105,7 @@ pub fn load(path: &Path) -> Result<pb::LawfulBasis, FileProblems> {
         proportionality: raw.proportionality,
         asked_subject: raw.asked_subject,
         not_asked_because: raw.not_asked_because,
-    };
-    found.finish(path, basis)
+    }
 }
 
 #[cfg(test)]

@@ -100,6 +100,15 @@ pub fn check(path: &Path, clock: &SharedClock) -> Vec<Problem> {
     check_tls(&config, domain.as_ref(), clock, &mut found);
     check_data("data", config.data.as_path(), &mut found);
     check_enquiry_keys(&config, &mut found);
+    if let Some(console) = &config.console
+        && let Err(error) = brag_common::console::check(console, clock)
+    {
+        found.add(
+            "console",
+            chain(&error),
+            "correct the table [console]; see deploy/config/hub/advanced.toml",
+        );
+    }
     found.0
 }
 

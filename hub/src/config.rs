@@ -66,9 +66,43 @@ pub struct Config {
     /// The partnership's own words for what happens in an enquiry, beside those that every hub has. Absent: it has none.
     #[serde(default)]
     pub words: Option<ConfigPath>,
+    /// Enquiries that co-ordinators are still writing.
+    #[serde(default)]
+    pub drafts: Drafts,
     /// Pages for browsers. Absent: there are none.
     #[serde(default)]
     pub console: Option<ConsoleConfig>,
+    /// What information governance has on this machine to hold the log against.
+    #[serde(default)]
+    pub governance: Governance,
+}
+
+/// Copies of other parties' files on this machine. They are read, never written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Governance {
+    /// Copies of nodes' logs, by agency: the folder with the `.seg` files. Without one, pages show the hub's side of an exchange alone.
+    pub node_logs: BTreeMap<AgencyId, ConfigPath>,
+    /// Copies of what witnesses remember: the folders `witness` of other parties' data. A check holds the log against them, too.
+    pub witnesses: Vec<ConfigPath>,
+    /// Whom a check believes: a C2SP tlog-policy file with the log's key, its witnesses, and how many must have cosigned. Without
+    /// one a check asks for no quorum, and says so.
+    pub policy: Option<ConfigPath>,
+}
+
+/// Enquiries that co-ordinators are still writing on the pages of the console.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drafts {
+    /// How long after it was last saved a draft is kept.
+    pub kept: DurationText,
+}
+
+impl Default for Drafts {
+    fn default() -> Self {
+        // What nobody has opened within a working week is no work of today; it names people.
+        Self { kept: DurationText::from_secs(7 * 86_400) }
+    }
 }
 
 /// Meetings that discuss enquiries.

@@ -3,9 +3,33 @@
 //! Each page calls the hub's own services as whoever has signed in ([`Visit::request`]), so that a page is checked and recorded
 //! exactly as a command is; a page decides nothing. One file for each place in the navigation.
 
+mod access;
+mod alerts;
+mod basis_words;
+mod checks;
+mod close;
+mod drafts;
 mod enquiries;
 mod enquiry;
+mod exchange;
+mod form;
+mod governance;
+mod history;
+mod log;
 mod matrix;
+mod meeting;
+mod outcome;
+mod plan;
+mod records;
+mod release;
+mod reports;
+mod small;
+mod standing;
+mod step;
+mod summary;
+mod terms;
+mod thresholds;
+mod written;
 
 use std::sync::Arc;
 
@@ -22,12 +46,17 @@ use brag_common::{
     peer::TrustDomain,
     staff::Role as _,
     time::SharedClock,
+    wire::records::{ForGovernance, records_calls},
 };
 use futures::future::BoxFuture;
 
 use crate::{
+    audit_service::{ForAuditors, auditor_calls},
     config::Role,
+    drafts::Drafts,
     hub::Shared,
+    inspect::Inspection,
+    report::subject_access::service::{ForSubjectAccess, subject_access_calls},
     service::{ForCoordinators, coordinator_calls},
 };
 
@@ -67,6 +96,16 @@ impl ConsoleHost for AsConsole {
             places.push(Link::new("/enquiries", "Enquiries"));
             places.push(Link::new("/agenda", "Agenda"));
         }
+        if may(Role::Auditor) {
+            places.push(Link::new("/log", "Log"));
+            places.push(Link::new("/checks", "Checks"));
+            places.push(Link::new("/alerts", "Alerts"));
+            places.push(Link::new("/reports", "Reports"));
+            places.push(Link::new("/access", "Subject access"));
+        }
+        if may(Role::Governance) {
+            places.push(Link::new("/records", "Holds and erasure"));
+        }
         places
     }
 
@@ -87,6 +126,14 @@ impl ConsoleHost for AsConsole {
 #[derive(Debug)]
 pub(crate) struct Calls {
     pub(crate) coordinators: ForCoordinators,
+    pub(crate) drafts: Drafts,
+    pub(crate) terms: terms::Terms,
+    /// After how many days a draft is erased.
+    pub(crate) kept_days: u64,
+    pub(crate) auditors: ForAuditors,
+    pub(crate) access: ForSubjectAccess,
+    pub(crate) records: ForGovernance<Shared>,
+    pub(crate) inspection: Inspection,
 }
 
 /// The state of every page.
@@ -94,11 +141,34 @@ type Here = axum::extract::State<Arc<Calls>>;
 
 /// Every page but those for signing in.
 pub fn pages(shared: &Arc<Shared>) -> Router {
-    let calls = Calls { coordinators: coordinator_calls(Arc::clone(shared)) };
+    let calls = Calls {
+        coordinators: coordinator_calls(Arc::clone(shared)),
+        drafts: Drafts::new(Arc::clone(shared)),
+        terms: terms::Terms::new(Arc::clone(shared)),
+        kept_days: shared.config.drafts.kept.get().as_secs() / 86_400,
+        auditors: auditor_calls(Arc::clone(shared)),
+        access: subject_access_calls(Arc::clone(shared)),
+        records: records_calls(Arc::clone(shared)),
+        inspection: Inspection::new(Arc::clone(shared)),
+    };
     Router::new()
         .route("/", get(home))
         .merge(enquiries::routes())
         .merge(enquiry::routes())
+        .merge(drafts::routes())
+        .merge(thresholds::routes())
+        .merge(release::routes())
+        .merge(plan::routes())
+        .merge(meeting::routes())
+        .merge(small::routes())
+        .merge(close::routes())
+        .merge(log::routes())
+        .merge(exchange::routes())
+        .merge(checks::routes())
+        .merge(alerts::routes())
+        .merge(reports::routes())
+        .merge(access::routes())
+        .merge(records::routes())
         .with_state(Arc::new(calls))
 }
 

@@ -56,6 +56,11 @@ impl Found {
         result.map_err(|error| self.add(place, error)).ok()
     }
 
+    /// Everything that was found.
+    pub(crate) fn problems(self) -> Vec<Problem> {
+        self.0
+    }
+
     /// `whole`, when nothing was found.
     pub(crate) fn finish<T>(self, path: &Path, whole: T) -> Result<T, FileProblems> {
         if self.0.is_empty() {

@@ -56,7 +56,7 @@ use crate::{
     config::Config,
     conflict::{self, LinkedPeople},
     console::{AsConsole, pages},
-    epochs,
+    drafts, epochs,
     guard::{Refusal, SignedIn},
     life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
@@ -387,6 +387,7 @@ impl Hub {
         shared.rounds.spawn(settle::keep_settling(Arc::clone(&shared)));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
+        shared.rounds.spawn(drafts::keep_clearing(Arc::clone(&shared)));
         shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,

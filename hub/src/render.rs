@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use brag_common::{
-    agreement::Hypothesis,
+    agreement::{Gate, Hypothesis},
     rating::Colour,
     reason::Reason,
     statement::{PersonRole, ReviewStage},
@@ -306,16 +306,8 @@ pub fn reason_text(code: &str) -> &'static str {
 /// A gate with its plain name.
 #[must_use]
 pub fn gate_words(gate: &str) -> String {
-    let name = match gate {
-        "g1" => "the person's agreement",
-        "g2" => "Amber, corroborated",
-        "g3" => "Red",
-        "g4" => "section 47",
-        "g5" => "Marac",
-        "g6" => "Care Act section 42",
-        _ => return safe(gate),
-    };
-    format!("{gate} ({name})")
+    let known = Gate::from_word(gate);
+    known.map_or_else(|| safe(gate), |known| format!("{gate} ({})", known.spoken()))
 }
 
 /// What would change a refusal, in plain words.

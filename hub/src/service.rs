@@ -31,6 +31,7 @@ use crate::{
     life::{agenda, close, record, settle},
     release,
     report::subject_access,
+    thresholds::{self, Thresholds},
     view,
 };
 
@@ -172,6 +173,18 @@ impl ForCoordinators {
             self.0.record_refused_act(who, enquiry, refusal).await.map_err(refused)?;
         }
         outcome.map_err(refused)
+    }
+
+    /// One enquiry with the thresholds of its people, for the console: checked and recorded as [`CoordinatorService::show`].
+    pub(crate) async fn show_thresholds(
+        &self,
+        request: Request<pb::ShowRequest>,
+    ) -> Result<(pb::ShowResponse, Vec<Thresholds>), Status> {
+        let (who, message) = self.signed_in(request)?;
+        let name = self.free(&who, &message.enquiry).await?;
+        let whole = settle::settled(&self.0, &name).await.map_err(refused)?;
+        self.looked(&who, Some(&name)).await?;
+        Ok((view::show(&self.0, &name, &whole), thresholds::of(&self.0, &name, &whole)))
     }
 
     /// That somebody looked is itself recorded, before anything is shown.

@@ -16,6 +16,7 @@ use brag_common::{
 use serde::{Serialize, de::DeserializeOwned};
 
 pub mod changes;
+pub mod drafts;
 mod findable;
 pub mod life;
 pub mod shapes;
@@ -26,7 +27,7 @@ use life::{FlagRecord, StepRecord};
 use shapes::{
     AccessRecord, CellRecord, ChallengeRecord, ConflictRecord, EarlierRecord, EnquiryRecord,
     EpochsRecord, FindableRecord, HandledRecord, IdentityReviewRecord, NoticeRecord, OpeningRecord,
-    RatingChangeRecord, ReleaseRecord, StatementRecord,
+    QuestionRecord, RatingChangeRecord, ReleaseRecord, StatementRecord,
 };
 
 /// Kinds of places that belong to the enquiry in their second part.
@@ -454,6 +455,25 @@ impl Store {
         self.get(&format!("handled/{alert}"))
     }
 
+    /// The question to the log of this name in the store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn question(&self, place: &RequestId) -> Result<Option<QuestionRecord>, StoreError> {
+        self.get(&format!("question/{place}"))
+    }
+
+    /// Every question to the log that is kept.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn questions(&self) -> Result<Vec<(RequestId, QuestionRecord)>, StoreError> {
+        let named = |(place, record): (String, QuestionRecord)| {
+            Ok((place.parse().map_err(|_| shape())?, record))
+        };
+        self.scan("question/")?.into_iter().map(named).collect()
+    }
+
     /// A request for access, by its number in the log.
     ///
     /// # Errors
@@ -579,6 +599,23 @@ impl Change {
     /// When it can not be encoded.
     pub fn handled(&mut self, alert: u64, record: &HandledRecord) -> Result<(), StoreError> {
         self.put(&format!("handled/{alert}"), record)
+    }
+
+    /// A question to the log.
+    ///
+    /// # Errors
+    /// When it can not be encoded.
+    pub fn question(
+        &mut self,
+        place: &RequestId,
+        record: &QuestionRecord,
+    ) -> Result<(), StoreError> {
+        self.put(&format!("question/{place}"), record)
+    }
+
+    /// A question to the log is not kept any more.
+    pub fn question_is_over(&mut self, place: &RequestId) {
+        self.batch.remove(format!("question/{place}"));
     }
 
     /// A request for access, by its number in the log.

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{Router, extract::State, response::Response, routing::get};
+use axum::{
+    Router,
+    extract::{Query, State},
+    response::Response,
+    routing::get,
+};
 use brag_common::{
     console::{
         Frame, Problem, Visit, page,
@@ -14,6 +19,8 @@ use brag_common::{
         words,
     },
 };
+
+use serde::Deserialize;
 
 use super::{Calls, Here};
 
@@ -31,6 +38,8 @@ struct ListPage {
     /// On the agenda: whose turn it is to chair, if the hub has a rota.
     chair: Option<String>,
     is_agenda: bool,
+    /// Which can be shown: address, text, whether it is this.
+    shows: Vec<(&'static str, &'static str, bool)>,
     lines: Vec<Line>,
 }
 
@@ -73,12 +82,56 @@ pub(super) fn colour_tag(number: i32) -> ColourTag {
     ColourTag::of(words::to_optional_colour(number).ok().flatten())
 }
 
-async fn list(visit: Visit, State(calls): Here) -> Result<Response, Problem> {
+/// Which enquiries are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Open,
+    Closed,
+    All,
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(default)]
+    show: String,
+}
+
+impl Which {
+    /// What an address names; anything else is the open ones.
+    fn of(word: &str) -> Self {
+        match word {
+            "closed" => Self::Closed,
+            "all" => Self::All,
+            _ => Self::Open,
+        }
+    }
+
+    const fn has(self, line: &pb::EnquiryLine) -> bool {
+        match self {
+            Self::Open => !line.closed,
+            Self::Closed => line.closed,
+            Self::All => true,
+        }
+    }
+}
+
+async fn list(
+    visit: Visit,
+    State(calls): Here,
+    Query(Shown { show }): Query<Shown>,
+) -> Result<Response, Problem> {
+    let show = Which::of(&show);
     let request = visit.request(pb::ListRequest { limit: LIMIT });
     let listed = calls.coordinators.list(request).await?.into_inner();
-    let lines = listed.enquiries.into_iter().map(Line::from).collect();
+    let of = listed.enquiries.into_iter().filter(|line| show.has(line));
+    let lines = of.map(Line::from).collect();
     let frame = visit.frame("Enquiries");
-    Ok(page(&ListPage { frame, chair: None, is_agenda: false, lines }))
+    let shows = vec![
+        ("/enquiries", "Open", show == Which::Open),
+        ("/enquiries?show=closed", "Closed", show == Which::Closed),
+        ("/enquiries?show=all", "All", show == Which::All),
+    ];
+    Ok(page(&ListPage { frame, chair: None, is_agenda: false, shows, lines }))
 }
 
 async fn agenda(visit: Visit, State(calls): Here) -> Result<Response, Problem> {
@@ -86,5 +139,6 @@ async fn agenda(visit: Visit, State(calls): Here) -> Result<Response, Problem> {
     let agenda = calls.coordinators.agenda(request).await?.into_inner();
     let lines = agenda.enquiries.into_iter().map(Line::from).collect();
     let chair = (!agenda.chair.is_empty()).then_some(agenda.chair);
-    Ok(page(&ListPage { frame: visit.frame("Agenda"), chair, is_agenda: true, lines }))
+    let frame = visit.frame("Agenda");
+    Ok(page(&ListPage { frame, chair, is_agenda: true, shows: Vec::new(), lines }))
 }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use brag_common::matching::identity::Identity;
+
 use super::*;
 
 fn sample() -> PathBuf {

@@ -321,15 +321,15 @@ fn make_nfa_audit(args: &NfaArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit
 
 /// What was counted in logs.
 #[derive(Debug)]
-struct Counted {
-    figures: Figures,
-    times: Times,
-    under_other_versions: u64,
-    test_entries: bool,
+pub(crate) struct Counted {
+    pub(crate) figures: Figures,
+    pub(crate) times: Times,
+    pub(crate) under_other_versions: u64,
+    pub(crate) test_entries: bool,
 }
 
 impl Counted {
-    fn of(logs: &[Log], signed: &Signed, period: &Period) -> anyhow::Result<Self> {
+    pub(crate) fn of(logs: &[Log], signed: &Signed, period: &Period) -> anyhow::Result<Self> {
         let mut figures = Figures::default();
         happened::declare(&mut figures);
         let (mut exchanges, mut answers) = (Exchanges::default(), Answers::default());

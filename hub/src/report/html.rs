@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::{
     chart::svg,
+    count::FigureId,
     document::{Block, Cell, Document, Row, Section, Table},
 };
 use crate::render::safe;
@@ -31,9 +32,25 @@ pub fn html(document: &Document) -> String {
     contents(document, &mut out);
     out.push_str("<main>\n");
     for section in &document.sections {
-        section_html(section, &mut out);
+        section_html(section, &|_| None, &mut out);
     }
     out.push_str("</main>\n</body>\n</html>\n");
+    out
+}
+
+/// Where a figure leads: the address of what explains it; `None`: nowhere.
+pub type Explained<'a> = dyn Fn(&FigureId) -> Option<String> + 'a;
+
+/// The document without its title, to stand within another page: no style, no script, nothing that is fetched, and all of its text
+/// escaped. Figures are links to where `explained` says.
+#[must_use]
+pub fn fragment(document: &Document, explained: &Explained<'_>) -> String {
+    let mut out = String::with_capacity(64 * 1024);
+    facts(&document.facts, &mut out);
+    contents(document, &mut out);
+    for section in &document.sections {
+        section_html(section, explained, &mut out);
+    }
     out
 }
 
@@ -46,7 +63,7 @@ fn contents(document: &Document, out: &mut String) {
     out.push_str("</ul>\n</nav>\n");
 }
 
-fn section_html(section: &Section, out: &mut String) {
+fn section_html(section: &Section, explained: &Explained<'_>, out: &mut String) {
     let (id, title) = (anchor(&section.id), escape(&section.title));
     let _ = writeln!(out, "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>");
     for block in &section.blocks {
@@ -69,7 +86,7 @@ fn section_html(section: &Section, out: &mut String) {
                      <div class=\"lines\"></div></div>"
                 );
             }
-            Block::Table(table) => table_html(table, out),
+            Block::Table(table) => table_html(table, explained, out),
             Block::Chart(chart) => svg(chart, out),
         }
     }
@@ -84,7 +101,7 @@ fn facts(pairs: &[(String, String)], out: &mut String) {
     out.push_str("</dl>\n");
 }
 
-fn table_html(table: &Table, out: &mut String) {
+fn table_html(table: &Table, explained: &Explained<'_>, out: &mut String) {
     let has_figures = table.rows.iter().any(|row| !row.figures.is_empty());
     let (id, caption) = (anchor(&table.id), escape(&table.caption));
     let _ = writeln!(out, "<table role=\"table\" id=\"t-{id}\">\n<caption>{caption}</caption>");
@@ -99,7 +116,7 @@ fn table_html(table: &Table, out: &mut String) {
     }
     out.push_str("</tr></thead>\n<tbody role=\"rowgroup\">\n");
     for row in &table.rows {
-        row_html(row, &columns, out);
+        row_html(row, &columns, explained, out);
     }
     if table.rows.is_empty() {
         let n = columns.len();
@@ -111,7 +128,7 @@ fn table_html(table: &Table, out: &mut String) {
     }
 }
 
-fn row_html(row: &Row, columns: &[&String], out: &mut String) {
+fn row_html(row: &Row, columns: &[&String], explained: &Explained<'_>, out: &mut String) {
     out.push_str("<tr role=\"row\">");
     for (n, (cell, column)) in row.cells.iter().zip(columns).enumerate() {
         let (text, label) = (escape(&cell.text()), escape(column));
@@ -130,7 +147,13 @@ fn row_html(row: &Row, columns: &[&String], out: &mut String) {
         let names: Vec<String> = row
             .figures
             .iter()
-            .map(|id| format!("<code>{}</code>", escape(&id.to_string())))
+            .map(|id| {
+                let name = format!("<code>{}</code>", escape(&id.to_string()));
+                match explained(id) {
+                    Some(address) => format!("<a href=\"{}\">{name}</a>", escape(&address)),
+                    None => name,
+                }
+            })
             .collect();
         let names = names.join(" ");
         let _ = write!(out, "<td role=\"cell\" data-label=\"figure\" class=\"name\">{names}</td>");
@@ -204,6 +227,19 @@ mod tests {
         assert!(n("scope=\"col\"") >= n("<table"));
         assert!(n("scope=\"row\"") >= 1);
         assert_eq!(n("<h1>"), 1);
+    }
+
+    #[test]
+    fn a_fragment_obeys_a_policy_without_inline_style_and_leads_from_figures_to_what_explains_them()
+    {
+        let all = |id: &FigureId| Some(format!("/explained?figure={id}&x=\"y"));
+        let part = fragment(&hostile_document("<b>\" onload=x style='y' ="), &all);
+        for word in ["<style", " style=\"", "<script", "<b>", "<main", "<h1", "onload=x style='"] {
+            assert!(!part.contains(word), "{word}");
+        }
+        assert!(part.contains("<a href=\"/explained?figure=alerts."));
+        assert!(part.contains("&amp;x=&quot;y"));
+        assert!(!fragment(&hostile_document("x"), &|_| None).contains("/explained"));
     }
 
     proptest! {

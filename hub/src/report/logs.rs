@@ -72,26 +72,8 @@ impl Log {
             let key = text(path.clone())?;
             let key: VerifyingKey =
                 key.trim().parse().with_context(|| format!("`{}` is no key", path.display()))?;
-            let (mut shards, n_before) = match read {
-                Some(Self { shards, verdict: Verdict::InOrder { n_entries, .. }, .. }) => {
-                    (shards, n_entries)
-                }
-                _ => (Vec::new(), 0),
-            };
-            let (verdict, n_counted) = match verify_dir(&dir, &key, &origin) {
-                Ok(summary) => {
-                    let n_entries = n_before + summary.n_entries;
-                    let last_hash = summary.last_hash.to_string();
-                    (Verdict::InOrder { n_entries, last_hash }, summary.n_entries)
-                }
-                Err(VerifyError::Fault(fault)) => {
-                    let (seq, what) = (n_before + fault.seq, fault.what.to_string());
-                    (Verdict::NotInOrder { seq, what }, fault.seq)
-                }
-                Err(error) => return Err(error.into()),
-            };
-            shards.push((dir, n_counted));
-            let log = Self { shards, origin, key_from_log: keys.is_none(), verdict };
+            let log = Self::verified(read, dir, origin, &key)?;
+            let log = Self { key_from_log: keys.is_none(), ..log };
             let is_in_order = log.is_in_order();
             read = Some(log);
             // What comes behind the first entry that is wrong is not counted.
@@ -100,6 +82,43 @@ impl Log {
             }
         }
         read.with_context(|| format!("`{}` holds no log", dir.display()))
+    }
+
+    /// Verifies the shard in a folder with a key that is known, and with the name that it has to have.
+    ///
+    /// # Errors
+    /// When it can not be read.
+    pub fn with_key(dir: &Path, origin: Origin, key: &VerifyingKey) -> anyhow::Result<Self> {
+        Self::verified(None, dir.to_owned(), origin, key)
+    }
+
+    /// Verifies a shard, which comes after those that were read and are in order.
+    fn verified(
+        read: Option<Self>,
+        dir: PathBuf,
+        origin: Origin,
+        key: &VerifyingKey,
+    ) -> anyhow::Result<Self> {
+        let (mut shards, n_before) = match read {
+            Some(Self { shards, verdict: Verdict::InOrder { n_entries, .. }, .. }) => {
+                (shards, n_entries)
+            }
+            _ => (Vec::new(), 0),
+        };
+        let (verdict, n_counted) = match verify_dir(&dir, key, &origin) {
+            Ok(summary) => {
+                let n_entries = n_before + summary.n_entries;
+                let last_hash = summary.last_hash.to_string();
+                (Verdict::InOrder { n_entries, last_hash }, summary.n_entries)
+            }
+            Err(VerifyError::Fault(fault)) => {
+                let (seq, what) = (n_before + fault.seq, fault.what.to_string());
+                (Verdict::NotInOrder { seq, what }, fault.seq)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        shards.push((dir, n_counted));
+        Ok(Self { shards, origin, key_from_log: false, verdict })
     }
 
     /// Whose it is.

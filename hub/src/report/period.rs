@@ -58,6 +58,18 @@ impl Period {
         self.last
     }
 
+    /// Its first moment.
+    #[must_use]
+    pub const fn starts(&self) -> Timestamp {
+        self.starts
+    }
+
+    /// The first moment after it.
+    #[must_use]
+    pub const fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
     /// Whether a time is in it.
     #[must_use]
     pub fn holds(&self, at: Timestamp) -> bool {

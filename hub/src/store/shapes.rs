@@ -16,6 +16,8 @@ use brag_common::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::inspect::question::Question;
+
 /// One enquiry.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnquiryRecord {
@@ -525,6 +527,20 @@ no_debug!(
     EpochsRecord,
     HandledRecord
 );
+
+/// A question to the log that an auditor keeps: references and the log's words, under a name of such words. It says nothing about an
+/// enquiry that the log does not keep as long, and is of none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionRecord {
+    /// What it is called.
+    pub name: String,
+    /// Who keeps it.
+    pub by: StaffName,
+    /// Since when.
+    pub at: Timestamp,
+    /// What it asks.
+    pub question: Question,
+}
 
 /// That a member of staff is linked to the family of an enquiry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,6 +42,12 @@ pub fn subject_access(shared: Arc<Shared>) -> SubjectAccessServiceServer<ForSubj
         .max_encoding_message_size(MAX_VIEW_BYTES)
 }
 
+/// The handlers, for calls from within the program: the console makes them for whoever has signed in.
+#[must_use]
+pub const fn subject_access_calls(shared: Arc<Shared>) -> ForSubjectAccess {
+    ForSubjectAccess(shared)
+}
+
 /// Handlers of [`SubjectAccessService`].
 #[derive(Debug)]
 pub struct ForSubjectAccess(Arc<Shared>);
@@ -54,6 +60,36 @@ impl ForSubjectAccess {
     fn signed_in<T>(&self, request: Request<T>) -> Result<(SignedIn, T), Status> {
         let who = self.0.staff(peer_of(&request)?, Role::Auditor).map_err(refused)?;
         Ok((who, request.into_inner()))
+    }
+
+    /// Begins an answer: the call, with the document as data.
+    ///
+    /// # Errors
+    /// As the call.
+    pub async fn asked(
+        &self,
+        request: Request<pb::AskSubjectAccessRequest>,
+    ) -> Result<Shown, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let named = &message.analyses_of;
+        bounded("analyses_of", named, 0..=MAX_AGENCIES, "at most 32 agencies").map_err(refused)?;
+        let named = named.iter().map(|agency| id("analyses_of", agency));
+        let named: Result<_, WireError> = named.collect();
+        let named = named.map_err(refused)?;
+        requests::ask(&self.0, &who, &message.identity, named).await.map_err(refused)
+    }
+
+    /// Shows a draft: the call, with the document as data.
+    ///
+    /// # Errors
+    /// As the call.
+    pub async fn shown(
+        &self,
+        request: Request<pb::ShowSubjectAccessRequest>,
+    ) -> Result<Shown, Status> {
+        let (who, message) = self.signed_in(request)?;
+        let shown = requests::show(&self.0, &who, message.request, &message.identity).await;
+        shown.map_err(refused)
     }
 }
 
@@ -101,15 +137,8 @@ impl SubjectAccessService for ForSubjectAccess {
         &self,
         request: Request<pb::AskSubjectAccessRequest>,
     ) -> Result<Response<pb::AskSubjectAccessResponse>, Status> {
-        let (who, message) = self.signed_in(request)?;
-        let form = known(message.form)?;
-        let named = &message.analyses_of;
-        bounded("analyses_of", named, 0..=MAX_AGENCIES, "at most 32 agencies").map_err(refused)?;
-        let named = named.iter().map(|agency| id("analyses_of", agency));
-        let named: Result<_, WireError> = named.collect();
-        let named = named.map_err(refused)?;
-        let asked = requests::ask(&self.0, &who, &message.identity, named).await;
-        let shown = asked.map_err(refused)?;
+        let form = known(request.get_ref().form)?;
+        let shown = self.asked(request).await?;
         let draft = draft(&shown, form).map_err(refused)?;
         Ok(Response::new(pb::AskSubjectAccessResponse {
             request: shown.request,
@@ -121,10 +150,8 @@ impl SubjectAccessService for ForSubjectAccess {
         &self,
         request: Request<pb::ShowSubjectAccessRequest>,
     ) -> Result<Response<pb::ShowSubjectAccessResponse>, Status> {
-        let (who, message) = self.signed_in(request)?;
-        let form = known(message.form)?;
-        let shown = requests::show(&self.0, &who, message.request, &message.identity).await;
-        let draft = draft(&shown.map_err(refused)?, form).map_err(refused)?;
+        let form = known(request.get_ref().form)?;
+        let draft = draft(&self.shown(request).await?, form).map_err(refused)?;
         Ok(Response::new(pb::ShowSubjectAccessResponse { draft: Some(draft) }))
     }
 
