@@ -7,7 +7,7 @@ use brag_common::{
     agreement::Seen,
     audit::entry::{Action, Digest, Party},
     enquiry::Envelope,
-    id::{AgencyId, EnquiryRef, PersonRef, RequestId},
+    id::{AgencyId, EnquiryRef, PersonRef, RequestId, StaffName},
     rating::{Analysis, Colour, SaltedAnalysis},
     statement::{Body, Challenge, Kept, PersonIn, SignedStatement},
     wire::statement::reasoned,
@@ -16,6 +16,7 @@ use brag_common::{
 use crate::{
     analysis::Named,
     answer_round::{own_rating, own_ratings},
+    conflict::Links,
     desk::{Act, send, told_of},
     guard::{Refusal, SignedIn},
     node::Shared,
@@ -106,16 +107,17 @@ fn not_a_challenge() -> Refusal {
     )
 }
 
-/// Challenges that wait for an answer, oldest first.
+/// Challenges that wait for an answer, oldest first; none about a family that the asking member of staff is linked to.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn waiting(shared: &Arc<Shared>) -> Result<Vec<Waiting>, Refusal> {
+pub async fn waiting(shared: &Arc<Shared>, who: &StaffName) -> Result<Vec<Waiting>, Refusal> {
     let reading = Arc::clone(shared);
+    let links = Links::of(shared, who);
     let read = move || {
         let mut waiting = Vec::new();
         for (enquiry, id, record) in reading.store.challenges()? {
-            if record.ended.is_some() {
+            if record.ended.is_some() || links.reach(&reading.store, &enquiry)? {
                 continue;
             }
             let rating = own_rating(&reading, &enquiry, &record.person)?;

@@ -81,7 +81,7 @@ impl Findings {
 pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut findings = Findings::default();
     match Config::load(args.config.path()) {
-        Ok(config) => check(&config, clock, &mut findings),
+        Ok(config) => check(&config, clock, Addresses::Free, &mut findings),
         Err(error) => findings.problem(
             "configuration",
             format!("{:#}", anyhow::Error::new(error)),
@@ -111,8 +111,17 @@ pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> any
     Ok(exit)
 }
 
-/// Checks a configuration that has been read.
-pub fn check(config: &Config, clock: &SharedClock, findings: &mut Findings) {
+/// Whether the addresses have to be free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// Nothing should listen there yet.
+    Free,
+    /// The program itself listens there.
+    Ours,
+}
+
+/// Checks a configuration that has been read. Blocks on the disk.
+pub fn check(config: &Config, clock: &SharedClock, addresses: Addresses, findings: &mut Findings) {
     let agreement = check_keys_and_agreement(config, clock, findings);
     check_tls(config, agreement.as_ref(), clock, findings);
     check_data(config.data.as_path(), findings);
@@ -124,7 +133,16 @@ pub fn check(config: &Config, clock: &SharedClock, findings: &mut Findings) {
         config,
         findings,
     );
-    check_addresses(config, findings);
+    check_addresses(config, addresses, findings);
+    if let Some(console) = &config.console
+        && let Err(error) = brag_common::console::check(console, clock)
+    {
+        findings.problem(
+            "console",
+            format!("{:#}", anyhow::Error::new(error)),
+            "correct the table [console]; see deploy/config/agency-node/advanced.toml",
+        );
+    }
     if config.staff.is_empty() {
         findings.note(
             "staff",
@@ -326,17 +344,19 @@ fn check_key_folder(
     }
 }
 
-fn check_addresses(config: &Config, findings: &mut Findings) {
+fn check_addresses(config: &Config, addresses: Addresses, findings: &mut Findings) {
     if !config.admin_listen.ip().is_loopback() {
         findings.problem(
             "admin_listen",
             format!("`{}` is not a loopback address, and it has no sign-in", config.admin_listen),
             "use 127.0.0.1 or [::1]",
         );
-    } else {
+    } else if addresses == Addresses::Free {
         check_bind("admin_listen", config.admin_listen, findings);
     }
-    check_bind("listen", config.listen, findings);
+    if addresses == Addresses::Free {
+        check_bind("listen", config.listen, findings);
+    }
     let endpoint = &config.hub.endpoint;
     if !endpoint.starts_with("https://") || Endpoint::from_shared(endpoint.clone()).is_err() {
         findings.problem(

@@ -130,6 +130,8 @@ pub enum Role {
     Governance,
     /// Reads the log and its alerts, and nothing else.
     Auditor,
+    /// Runs the machine: sees how program, disk and connections are, and nothing of what is kept.
+    Operator,
 }
 
 impl staff::Role for Role {
@@ -140,6 +142,7 @@ impl staff::Role for Role {
             Self::Deputy => "deputy",
             Self::Governance => "governance",
             Self::Auditor => "auditor",
+            Self::Operator => "operator",
         }
     }
 }

@@ -3,6 +3,20 @@
 //! Each page calls the node's own services as whoever has signed in ([`Visit::request`]), so that a page is checked and recorded
 //! exactly as a command is; a page decides nothing. One file for each place in the navigation.
 
+mod acts;
+mod approval;
+mod consent;
+mod due;
+mod facts;
+mod form;
+mod identity;
+mod inbox;
+mod moment;
+mod news;
+mod operator;
+mod people;
+mod person;
+mod terms;
 mod worklist;
 
 use std::sync::Arc;
@@ -23,9 +37,11 @@ use brag_common::{
 };
 use futures::future::BoxFuture;
 
+use self::terms::Terms;
 use crate::{
     config::Role,
     node::Shared,
+    operating::Operating,
     service::{ForStaff, desk_calls},
 };
 
@@ -64,6 +80,19 @@ impl ConsoleHost for AsConsole {
         if may(Role::Assessor) || may(Role::Approver) || may(Role::Deputy) {
             places.push(Link::new("/worklist", "Worklist"));
         }
+        if may(Role::Assessor) {
+            places.push(Link::new("/people", "People asked about"));
+            places.push(Link::new("/inbox", "Inbox"));
+        }
+        if may(Role::Assessor) || may(Role::Approver) {
+            places.push(Link::new("/news", "News"));
+        }
+        if may(Role::Operator) {
+            places.push(Link::new("/operator/health", "Health"));
+            places.push(Link::new("/operator/configuration", "Configuration"));
+            places.push(Link::new("/operator/records", "Records"));
+            places.push(Link::new("/operator/connections", "Connections"));
+        }
         places
     }
 
@@ -84,6 +113,8 @@ impl ConsoleHost for AsConsole {
 #[derive(Debug)]
 pub(crate) struct Calls {
     pub(crate) desk: ForStaff,
+    pub(crate) terms: Terms,
+    pub(crate) operating: Operating,
 }
 
 /// The state of every page.
@@ -91,8 +122,25 @@ type Here = axum::extract::State<Arc<Calls>>;
 
 /// Every page but those for signing in.
 pub fn pages(shared: &Arc<Shared>) -> Router {
-    let calls = Calls { desk: desk_calls(Arc::clone(shared)) };
-    Router::new().route("/", get(home)).merge(worklist::routes()).with_state(Arc::new(calls))
+    let calls = Calls {
+        desk: desk_calls(Arc::clone(shared)),
+        terms: Terms(Arc::clone(shared)),
+        operating: Operating::of(Arc::clone(shared)),
+    };
+    Router::new()
+        .route("/", get(home))
+        .merge(worklist::routes())
+        .merge(people::routes())
+        .merge(person::routes())
+        .merge(identity::routes())
+        .merge(acts::routes())
+        .merge(facts::routes())
+        .merge(consent::routes())
+        .merge(approval::routes())
+        .merge(inbox::routes())
+        .merge(news::routes())
+        .merge(operator::routes())
+        .with_state(Arc::new(calls))
 }
 
 /// The first page is that of the first place one may go to.

@@ -96,7 +96,7 @@ pub async fn to_rate(shared: &Arc<Shared>, who: &StaffName) -> Result<Vec<ToRate
     Ok(ratings)
 }
 
-fn name_of(canonical: &[u8]) -> String {
+pub(crate) fn name_of(canonical: &[u8]) -> String {
     CanonicalIdentity::decode(canonical)
         .ok()
         .and_then(|identity| Some(identity.identity().current_name()?.full()))

@@ -197,13 +197,19 @@ pub async fn enrol(
     Err(EnrolFailure::Restless.into())
 }
 
-fn count_people(store: &Store) -> Result<u64, brag_common::durable::StoreError> {
+/// How many people the records have.
+pub(crate) fn count_people(store: &Store) -> Result<u64, brag_common::durable::StoreError> {
     let mut n_people = 0;
     for key in store.durable().keys(b"person/") {
         key?;
         n_people += 1;
     }
     Ok(n_people)
+}
+
+/// How many people have been evaluated in the epoch that is pinned.
+pub(crate) fn count_enrolled(store: &Store) -> Result<u64, brag_common::durable::StoreError> {
+    Kept::open(store).map(|kept| u64::try_from(kept.n_done()).unwrap_or(u64::MAX))
 }
 
 /// Evaluates everybody who is not; `None` when the hub's epoch changed and all starts again.

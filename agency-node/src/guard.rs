@@ -132,6 +132,7 @@ impl Shared {
     pub fn hub(&self, peer: &VerifiedPeer) -> Result<(), Refusal> {
         let named = self.agreement.agreement().hub().map(|keys| keys.tls.as_str());
         if peer.name().is_hub() && named == Some(peer.name().to_string().as_str()) {
+            self.running.hub_called(self.clock.now());
             Ok(())
         } else {
             Err(Refusal::NotTheHub)

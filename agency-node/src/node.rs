@@ -49,6 +49,7 @@ use crate::{
     outbox::{self, Order},
     renew::{self, Told},
     review::deadline::{self, Deadlines},
+    running::Running,
     service,
     store::{Change, Store, shapes::Screened},
     views::{self, Views},
@@ -87,6 +88,8 @@ pub struct Shared {
     pub screenings: Arc<Screenings>,
     /// Tokens of the agency's people; takes up what an enrolment writes.
     pub index: HotIndex,
+    /// Since when it runs, and the last calls.
+    pub running: Running,
     /// What the hub has told of newer epochs.
     pub told: Told,
     /// Ids of requests that could still be alive.
@@ -221,6 +224,7 @@ impl Node {
         let metrics = Metrics::new("brag_node");
         let alerts = Alerts::register(&metrics);
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
+        let running = Running::since(clock.now());
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -235,6 +239,7 @@ impl Node {
             trust_domain,
             screenings,
             index,
+            running,
             told: Told::default(),
             replay,
             alerts,

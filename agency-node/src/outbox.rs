@@ -205,7 +205,7 @@ async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotD
         draft.peer = Some(Party::Hub);
         draft.decision = "taken".parse().ok();
         match hub.deliver(with_deadline(request, DELIVER_WITHIN)).await {
-            Ok(_) => {}
+            Ok(_) => shared.running.hub_answered(shared.clock.now()),
             // The hub will never take it: an enquiry it does not know, or another agreement's.
             Err(status) if is_final(&status) => {
                 let code = code_of(&status).unwrap_or("none");

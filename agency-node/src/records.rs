@@ -35,11 +35,13 @@ use crate::{
 };
 
 mod load;
+mod report;
 
 #[cfg(test)]
 mod tests;
 
 pub use load::{ImportJob, ImportProgress, Imported, import_files, import_into};
+pub use report::{ImportReport, MAX_REJECTS, Rejected, Rows};
 
 /// Record numbers taken from the counter at a time.
 const NUMBERS_AT_ONCE: u64 = 1000;

@@ -30,7 +30,9 @@ impl Told {
         self.changed.notify_one();
     }
 
-    fn newest(&self) -> Epoch {
+    /// The newest that it has told of; 0: none since the start.
+    #[must_use]
+    pub fn newest(&self) -> Epoch {
         Epoch(self.newest.load(Ordering::SeqCst))
     }
 }

@@ -202,7 +202,7 @@ impl Ending {
 }
 
 /// A release that waits for this person.
-async fn waiting_for(
+pub(crate) async fn waiting_for(
     shared: &Arc<Shared>,
     who: &SignedIn,
     work: &WorkRef,
@@ -228,7 +228,7 @@ async fn waiting_for(
 }
 
 /// The request as it came, for the one recipient.
-fn query_of(review: &Review) -> Result<ReleaseQuery, Refusal> {
+pub(crate) fn query_of(review: &Review) -> Result<ReleaseQuery, Refusal> {
     let mut query = wire::release::decode(&review.request).map_err(|_| Refusal::Internal)?;
     query.recipients = vec![review.recipient.clone()];
     Ok(query)
@@ -236,7 +236,7 @@ fn query_of(review: &Review) -> Result<ReleaseQuery, Refusal> {
 
 /// The request, when it was made under a version of the agreement that has been superseded here since: as if it were made
 /// now. It was checked against its own version when it came; what is decided now is decided by the version that holds now.
-fn asked_again(query: ReleaseQuery, now: &SignedAgreement) -> ReleaseQuery {
+pub(crate) fn asked_again(query: ReleaseQuery, now: &SignedAgreement) -> ReleaseQuery {
     if now.version_of(query.envelope.agreement).is_none() {
         return query;
     }

@@ -41,6 +41,7 @@ use crate::{
 };
 
 mod consent_wire;
+pub(crate) mod looks;
 
 /// The services, by their full names, for gRPC health.
 pub const NAMES: &[&str] = &[
@@ -319,7 +320,7 @@ impl DeskService for ForStaff {
         }
         let mut challenges = Vec::new();
         if rates {
-            let waiting = challenge::waiting(&self.0).await.map_err(refused)?;
+            let waiting = challenge::waiting(&self.0, name).await.map_err(refused)?;
             challenges = waiting.iter().map(challenge_work).collect();
         }
         Ok(Response::new(pb::WorklistResponse { ratings, reviews, challenges }))

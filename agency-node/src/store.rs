@@ -8,6 +8,7 @@
 //! The agency's own records are under the store's key alone.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -218,6 +219,22 @@ impl Store {
         self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
         let found = self.scan(&format!("entry/{record:016x}/{category}/"))?;
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// Every entry about one person, by category, in the order of the codes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn entries_of(
+        &self,
+        record: u64,
+    ) -> Result<BTreeMap<CategoryCode, Vec<EntryRecord>>, StoreError> {
+        self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
+        let mut found: BTreeMap<CategoryCode, Vec<EntryRecord>> = BTreeMap::new();
+        for (_, entry) in self.scan::<EntryRecord>(&format!("entry/{record:016x}/"))? {
+            found.entry(entry.category).or_default().push(entry);
+        }
+        Ok(found)
     }
 
     /// One entry by its place.

@@ -63,8 +63,15 @@ impl WitnessHost for Shared {
 pub async fn run(shared: Arc<Shared>, hub: Channel, shutdown: CancellationToken) {
     let every = shared.config.witness.every.get();
     let peers = Peers::new(Arc::clone(&shared), BTreeMap::from([(Party::Hub, hub)]));
+    let mut sizes = shared.cosigned.progress();
+    let listening = async {
+        while sizes.changed().await.is_ok() {
+            shared.running.hub_answered(shared.clock.now());
+        }
+    };
     tokio::select! {
         () = shutdown.cancelled() => {}
+        () = listening => {}
         () = shared.cosigned.keep_asking(&peers, every) => {}
     }
 }

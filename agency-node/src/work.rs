@@ -50,7 +50,7 @@ pub fn rating_work(work: &desk::ToRate) -> pb::RatingWork {
 }
 
 /// One of the two identities that a person compares; `None` when the bytes do not read back.
-fn side(canonical: &[u8]) -> Option<pb::IdentitySide> {
+pub(crate) fn side(canonical: &[u8]) -> Option<pb::IdentitySide> {
     let identity = Identity::from_canonical_bytes(canonical).ok()?;
     let names = identity.names().iter();
     let identifiers = identity.identifiers().iter();

@@ -93,6 +93,11 @@ impl Kept {
         self.pinned = Some(pinned);
     }
 
+    /// How many people were done when this was opened; whoever has changed since counts still.
+    pub(super) fn n_done(&self) -> usize {
+        self.done.0.chunk_by(|(one, _), (other, _)| one == other).count()
+    }
+
     /// Who was done when this was opened; gives it away.
     pub(super) fn done(&mut self) -> Done {
         std::mem::take(&mut self.done)

@@ -11,7 +11,10 @@ use brag_common::{
     agreement::Agreement, audit::entry::Action, id::CategoryCode, time::SharedClock,
 };
 
-use super::StoreSink;
+use super::{
+    StoreSink,
+    report::{ImportReport, Listening, Rejected},
+};
 use crate::{
     config::Config,
     ground::Ground,
@@ -122,13 +125,22 @@ pub async fn import_into(ground: &Ground, job: ImportJob) -> anyhow::Result<Impo
     let categories = Some(categories(agreement));
     let blank =
         ImportOptions { format: Format::Csv, mode, file: String::new(), bounds, categories };
-    let imported = tokio::task::spawn_blocking(move || load(store, job, &blank)).await??;
+    let loading = move || load(store, job, &blank);
+    let (imported, rejects) = tokio::task::spawn_blocking(loading).await??;
     if mode == Mode::Load {
         let mut draft = ground.draft(Action::RecordsImported);
         let total = imported.total();
         draft.count = Some(total.n_new + total.n_changed);
         let recorded = ground.log.record(draft).await;
         recorded.context("the records are loaded, but the log can not say so; import again")?;
+        let report = ImportReport {
+            at: ground.clock.now(),
+            files: imported.files.len(),
+            given_up: imported.failed.is_some(),
+            rows: total.into(),
+            rejects,
+        };
+        ground.store.run(move |store| report.keep(store)).await?;
     }
     Ok(imported)
 }
@@ -142,10 +154,15 @@ fn categories(agreement: &Agreement) -> std::collections::BTreeSet<CategoryCode>
     (1..=99).filter_map(CategoryCode::new).filter(known).collect()
 }
 
-fn load(store: Store, job: ImportJob, blank: &ImportOptions) -> anyhow::Result<Imported> {
+fn load(
+    store: Store,
+    job: ImportJob,
+    blank: &ImportOptions,
+) -> anyhow::Result<(Imported, Vec<Rejected>)> {
     let ImportJob { files, format, mode: _, rejects, mut progress } = job;
     let mut sink = StoreSink::new(store)?;
-    let mut rejects = RejectWriter::new(rejects);
+    let names = files.iter().map(|file| file.display().to_string()).collect();
+    let mut rejects = RejectWriter::new(Listening::to(rejects, names));
     let mut imported = Imported { files: Vec::with_capacity(files.len()), failed: None };
     for file in files {
         let options = ImportOptions {
@@ -172,7 +189,7 @@ fn load(store: Store, job: ImportJob, blank: &ImportOptions) -> anyhow::Result<I
             }
         }
     }
-    Ok(imported)
+    Ok((imported, rejects.into_inner().rejects))
 }
 
 fn format_of(file: &Path) -> Format {

@@ -42,7 +42,7 @@ pub async fn list(shared: &Arc<Shared>, who: &SignedIn) -> Result<Vec<ToApprove>
         let asked = match role {
             Role::Approver => true,
             Role::Deputy => review.escalated_at.is_some(),
-            Role::Assessor | Role::Governance | Role::Auditor => false,
+            Role::Assessor | Role::Governance | Role::Auditor | Role::Operator => false,
         };
         asked && review.ended.is_none() && review.decide_by > now
     };

@@ -1,0 +1,230 @@
+//! What the node's operator sees: how program, disk, imports, certificates and connections are.
+//!
+//! Nothing here reads what is kept about anybody: numbers, sizes, times and codes, no name and no reference of an enquiry. So it is
+//! not recorded who looks.
+
+use std::{path::Path, sync::Arc};
+
+use brag_common::{
+    durable::StoreError,
+    machine::{self, Space},
+    status::to_status,
+    time::Timestamp,
+    tls::peer_of,
+};
+use tonic::{Request, Status};
+
+use crate::{
+    check_command::{self, Addresses, Findings},
+    config::Role,
+    enrol,
+    guard::Refusal,
+    node::Shared,
+    records::ImportReport,
+};
+
+/// What an operator may ask.
+#[derive(Debug)]
+pub struct Operating(Arc<Shared>);
+
+/// How the program is.
+#[derive(Debug)]
+pub struct Health {
+    /// Why it does not serve; empty: it does.
+    pub not_ready: Vec<String>,
+    /// Its version.
+    pub version: &'static str,
+    /// What its clock shows.
+    pub now: Timestamp,
+    /// When it started.
+    pub started: Timestamp,
+    /// The disk of the data folder; what the system said where it says nothing.
+    pub disk: Result<Space, String>,
+    /// Bytes of the store.
+    pub store_bytes: Option<u64>,
+    /// Whether the store can be written.
+    pub store_available: bool,
+    /// Bytes of the log's folder.
+    pub log_bytes: Option<u64>,
+    /// Entries of the log.
+    pub log_entries: u64,
+    /// Whether the log can be written.
+    pub log_available: bool,
+    /// How many of its entries the hub has cosigned.
+    pub log_cosigned: u64,
+    /// Deliveries that wait for the hub.
+    pub outbox: usize,
+}
+
+/// How the records are.
+#[derive(Debug)]
+pub struct Records {
+    /// The last import; `None`: none since reports are kept.
+    pub import: Option<ImportReport>,
+    /// People of the records.
+    pub people: u64,
+    /// People of whom a token stands in the newest epoch.
+    pub enrolled: u64,
+    /// The newest epoch of the index; `None`: the node has never enrolled.
+    pub epoch: Option<u64>,
+    /// The newest epoch that the hub has told of since the start; 0: none.
+    pub told: u64,
+}
+
+/// A certificate of the node.
+#[derive(Debug)]
+pub struct Certificate {
+    /// What it is for.
+    pub what: &'static str,
+    /// When it expires, or why that can not be said.
+    pub expires: Result<Timestamp, String>,
+}
+
+/// How the connections are.
+#[derive(Debug)]
+pub struct Connections {
+    /// Where the hub is.
+    pub hub: String,
+    /// When it last called, in milliseconds since 1970; 0: not since the start.
+    pub called: i64,
+    /// When it last answered; likewise.
+    pub answered: i64,
+    /// The version of the agreement that holds.
+    pub version: u32,
+    /// Until when it holds at most.
+    pub until: Timestamp,
+    /// The version that is coming, and its first instant.
+    pub coming: Option<(u32, Timestamp)>,
+    /// The node's certificates.
+    pub certificates: Vec<Certificate>,
+    /// What the clock shows.
+    pub now: Timestamp,
+}
+
+impl Operating {
+    /// Of a node.
+    #[must_use]
+    pub const fn of(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    fn is_operator<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let who = self.0.staff(peer_of(request)?, Role::Operator);
+        who.map(drop).map_err(|refusal| to_status(&refusal))
+    }
+
+    /// How the program is.
+    ///
+    /// # Errors
+    /// When the caller is no operator, or the store fails.
+    pub async fn health(&self, request: Request<()>) -> Result<Health, Status> {
+        self.is_operator(&request)?;
+        let shared = Arc::clone(&self.0);
+        let looked = self.0.store.run(move |store| {
+            let data = store_and_log(&shared);
+            Ok((data, store.outgoing()?.len(), store.durable().size_on_disk().ok()))
+        });
+        let ((disk, log_bytes), outbox, store_bytes) = looked.await.map_err(failed)?;
+        let (shared, log) = (&self.0, self.0.log.audit());
+        let mut not_ready = Vec::new();
+        if !log.is_available() {
+            not_ready.push("the audit log can not be written".to_owned());
+        }
+        not_ready.extend(log.condemned().get().map(ToString::to_string));
+        not_ready.extend(shared.in_force().err().map(|refusal| refusal.to_string()));
+        Ok(Health {
+            not_ready,
+            version: env!("CARGO_PKG_VERSION"),
+            now: shared.clock.now(),
+            started: shared.running.started(),
+            disk,
+            store_bytes,
+            store_available: shared.store.durable().is_available(),
+            log_bytes,
+            log_entries: log.tree().head().size,
+            log_available: log.is_available(),
+            log_cosigned: shared.cosigned.size(),
+            outbox,
+        })
+    }
+
+    /// What `check-config` finds on the configuration that runs.
+    ///
+    /// # Errors
+    /// When the caller is no operator.
+    pub async fn findings(&self, request: Request<()>) -> Result<Findings, Status> {
+        self.is_operator(&request)?;
+        let shared = Arc::clone(&self.0);
+        let check = move || {
+            let mut findings = Findings::default();
+            check_command::check(&shared.config, &shared.clock, Addresses::Ours, &mut findings);
+            findings
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| to_status(&Refusal::Internal))
+    }
+
+    /// How the records are.
+    ///
+    /// # Errors
+    /// When the caller is no operator, or the store fails.
+    pub async fn records(&self, request: Request<()>) -> Result<Records, Status> {
+        self.is_operator(&request)?;
+        let looked = self.0.store.run(|store| {
+            let import = ImportReport::last(store)?;
+            Ok((import, enrol::count_people(store)?, enrol::count_enrolled(store)?))
+        });
+        let (import, people, enrolled) = looked.await.map_err(failed)?;
+        let epoch = self.0.index.newest_epoch().map(|epoch| epoch.0);
+        Ok(Records { import, people, enrolled, epoch, told: self.0.told.newest().0 })
+    }
+
+    /// How the connections are.
+    ///
+    /// # Errors
+    /// When the caller is no operator.
+    pub async fn connections(&self, request: Request<()>) -> Result<Connections, Status> {
+        self.is_operator(&request)?;
+        let shared = Arc::clone(&self.0);
+        let look = move || {
+            let mut paths = vec![
+                ("Connections within the partnership", shared.config.tls.files().certificate),
+                ("The partnership's authority, first of the file", shared.config.tls.files().roots),
+            ];
+            if let Some(console) = &shared.config.console {
+                let path: &Path = console.certificate.as_path();
+                paths.push(("This console", path.to_owned()));
+            }
+            let expires = |(what, path): (_, std::path::PathBuf)| Certificate {
+                what,
+                expires: machine::certificate_expires(&path),
+            };
+            paths.into_iter().map(expires).collect()
+        };
+        let certificates =
+            tokio::task::spawn_blocking(look).await.map_err(|_| to_status(&Refusal::Internal))?;
+        let shared = &self.0;
+        let (holds, newest) = (shared.agreement.agreement(), shared.agreement.versions().newest());
+        let newest = newest.agreement.agreement();
+        let is_coming = newest.version() != holds.version();
+        Ok(Connections {
+            hub: shared.config.hub.endpoint.clone(),
+            called: shared.running.last_called(),
+            answered: shared.running.last_answered(),
+            version: holds.version(),
+            until: holds.ends(),
+            coming: is_coming.then(|| (newest.version(), newest.starts())),
+            certificates,
+            now: shared.clock.now(),
+        })
+    }
+}
+
+fn failed(error: StoreError) -> Status {
+    to_status(&Refusal::from(error))
+}
+
+/// The disk's space, and the bytes of the log.
+fn store_and_log(shared: &Shared) -> (Result<Space, String>, Option<u64>) {
+    let disk = Space::of(shared.config.data.as_path()).map_err(|error| error.to_string());
+    (disk, machine::bytes_below(shared.log.audit().dir()).ok())
+}
