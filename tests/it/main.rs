@@ -15,6 +15,8 @@
 //! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
 //! - [`views`]: detail at its recipient, and every way in which it ends there
 //! - [`consent`]: a person's own agreement, from the recording to the withdrawal and what it closes
+//! - [`console_governance`]: what the pages of information governance at the hub show to whom, and that each look is an entry
+//! - [`console_hub`]: what the pages of the hub let whom do
 //! - [`reconcile`]: both sides of every exchange beside each other, and what is found when one is left out or altered
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`news`]: what the hub tells agencies of an enquiry, and who reads it
@@ -30,23 +32,31 @@
 //! - [`malicious_hub`]: what a hub that has turned bad tries against a holder; [`scene`] is its stage
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
+//! - [`browser`]: the consoles, in a browser: scenarios played on pages, and what must be so on every page
 //! - [`budgets`]: how much may be asked, of how many people and how often
 //! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
 //! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
 //! - [`life`]: from opening to close: who must answer, what is recorded, what stands in the way, and that a restart changes none of it
 //! - [`existence`]: below the threshold nothing tells whether anything is held
+//! - [`console_sign_in`]: signing in to a console with a service of another's making, and everything that lets nobody in
 //! - [`transcript`]: what a node receives about people it does not know is random to it
+//! - [`console_node`]: what the pages of a node let whom do
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod agreement_change;
 mod alerts;
 mod authz_coverage;
+mod browser;
 mod budgets;
 mod change_of_evidence;
 mod clocks;
 mod conflict;
 mod consent;
+mod console_governance;
+mod console_hub;
+mod console_node;
+mod console_sign_in;
 mod demo;
 mod enrolment;
 mod erasure;

@@ -31,7 +31,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use crate::partnership::Partnership;
+use crate::{browser_client::Browser, partnership::Partnership};
 
 mod amending;
 mod asking;
@@ -60,6 +60,8 @@ struct Running {
     ended: JoinHandle<anyhow::Result<()>>,
     /// Absent for a server that stands in for a node.
     admin: Option<SocketAddr>,
+    /// Absent where the configuration has none.
+    console: Option<SocketAddr>,
 }
 
 /// A program, running or not, at an address that stays its own.
@@ -205,8 +207,11 @@ impl Federation {
         let stop = CancellationToken::new();
         let (tell, told) = oneshot::channel();
         let stopping = stop.clone();
-        let ended = tokio::spawn(node.run(stopping, |served| _ = tell.send(served.admin)));
-        program.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
+        let ended = tokio::spawn(
+            node.run(stopping, |served| _ = tell.send((served.admin, served.console))),
+        );
+        let (admin, console) = told.await.unwrap();
+        program.running = Some(Running { stop, ended, admin: Some(admin), console });
     }
 
     /// Starts another server in a node's place, at its address and with its certificate.
@@ -222,7 +227,7 @@ impl Federation {
         let serving =
             Serving::start(listener, tls, limits(), metrics, routes, stop.clone()).unwrap();
         let ended = tokio::spawn(async move { Ok(serving.ended().await?) });
-        program.running = Some(Running { stop, ended, admin: None });
+        program.running = Some(Running { stop, ended, admin: None, console: None });
     }
 
     /// How a node is configured, to run one of its commands while it is stopped.
@@ -280,8 +285,33 @@ impl Federation {
         let hub = Hub::build(config, surroundings, stop.clone()).await.unwrap();
         self.inside_hub = Arc::downgrade(&hub.shared());
         let (tell, told) = oneshot::channel();
-        let ended = tokio::spawn(hub.run(|served| _ = tell.send(served.admin)));
-        self.hub.running = Some(Running { stop, ended, admin: Some(told.await.unwrap()) });
+        let ended = tokio::spawn(hub.run(|served| _ = tell.send((served.admin, served.console))));
+        let (admin, console) = told.await.unwrap();
+        self.hub.running = Some(Running { stop, ended, admin: Some(admin), console });
+    }
+
+    /// A browser in which somebody has just signed in at a node's console; see [`Builder::consoles`].
+    ///
+    /// # Panics
+    /// When they can not.
+    pub async fn browser_at(&self, agency: &str, name: &str) -> Browser {
+        let address = self.program(agency).running.as_ref().unwrap().console.unwrap();
+        self.browser(address, &self.partnership.node_folder(&id(agency)), name).await
+    }
+
+    /// As [`Federation::browser_at`], at the hub's console.
+    ///
+    /// # Panics
+    /// When they can not.
+    pub async fn browser_at_hub(&self, name: &str) -> Browser {
+        let address = self.hub.running.as_ref().unwrap().console.unwrap();
+        self.browser(address, &self.partnership.hub_folder(), name).await
+    }
+
+    async fn browser(&self, address: SocketAddr, folder: &Path, name: &str) -> Browser {
+        let mut browser = Browser::new(address, &folder.join("ca.pem"));
+        browser.sign_in(&folder.join("data"), name, &self.clock()).await;
+        browser
     }
 
     /// A node's `/ready`: status and text.

@@ -1,5 +1,7 @@
 //! What the whole-system tests, the demo and the load benchmark share.
 
+pub mod browser;
+pub mod browser_client;
 pub mod federation;
 pub mod load;
 pub mod partnership;

@@ -23,6 +23,7 @@ mod compare;
 mod consents;
 mod ending;
 mod flags;
+mod hands;
 mod life;
 mod people;
 mod print;
@@ -39,10 +40,12 @@ mod troubles;
 pub(crate) use self::stage::share_known;
 use self::{
     acts::{Play, Scene},
+    hands::Desks,
     people::People,
     stage::{Addresses, HUB, Stage},
 };
 pub use self::{
+    hands::Consoles,
     print::text,
     progress::Narrator,
     report::{LogRow, Reconciled, Report, SweepRow},
@@ -62,6 +65,8 @@ pub struct Options {
     pub n_people: usize,
     /// When the hub is killed besides what the scenario says.
     pub kill_hub: KillHub,
+    /// What is done on the pages of consoles; `None`: nothing.
+    pub consoles: Option<Consoles>,
 }
 
 /// When the hub is killed, without a word, and started again.
@@ -79,6 +84,7 @@ pub struct Played {
     fleet: Fleet,
     stage: Stage,
     addresses: Addresses,
+    desks: Option<Desks>,
     /// What came of it so far: logs and leaks are looked at in [`Played::look_back`].
     pub report: Report,
 }
@@ -93,7 +99,8 @@ pub async fn play(
     narrator: &Narrator,
     interrupted: &CancellationToken,
 ) -> anyhow::Result<Played> {
-    let Options { folder, n_people, kill_hub } = options;
+    let Options { folder, n_people, kill_hub, consoles } = options;
+    let desks = consoles.map(Desks::new);
     let stage = tokio::select! {
         biased;
         () = interrupted.cancelled() => anyhow::bail!(Interrupted),
@@ -103,10 +110,10 @@ pub async fn play(
     let played = tokio::select! {
         biased;
         () = interrupted.cancelled() => Err(Interrupted.into()),
-        played = raise_and_play(&stage, &fleet, (scenario, kill_hub), narrator) => played,
+        played = raise_and_play(&stage, &fleet, desks.as_ref(), (scenario, kill_hub), narrator) => played,
     };
     match played {
-        Ok((addresses, report)) => Ok(Played { fleet, stage, addresses, report }),
+        Ok((addresses, report)) => Ok(Played { fleet, stage, addresses, desks, report }),
         Err(error) => {
             narrator.say("Stopping what runs ...");
             if let Err(trouble) = fleet.stop().await {
@@ -120,6 +127,7 @@ pub async fn play(
 async fn raise_and_play(
     stage: &Stage,
     fleet: &Fleet,
+    desks: Option<&Desks>,
     (scenario, kill_hub): (&Scenario, KillHub),
     narrator: &Narrator,
 ) -> anyhow::Result<(Addresses, Report)> {
@@ -127,7 +135,7 @@ async fn raise_and_play(
     let people = People::new(&stage.partnership, addresses.clone(), stage.hand.clock());
     let playing = async {
         let work = narrator.begin("Playing the scenario", scenario.events().len());
-        let play = Play::open(scenario, Scene { people: &people, stage, fleet }).await?;
+        let play = Play::open(scenario, Scene { people: &people, stage, fleet, desks }).await?;
         let report = play.play_out(kill_hub, || work.step()).await?;
         work.done();
         anyhow::Ok(report)
@@ -143,6 +151,20 @@ async fn raise_and_play(
 }
 
 impl Played {
+    /// One more act of a person at the console of a program, while everything still runs.
+    ///
+    /// # Errors
+    /// When nobody uses consoles in this play, the page refuses it, or it can not be done.
+    pub async fn on_page(
+        &self,
+        (program, who): (&str, &str),
+        act: &str,
+        what: Value,
+    ) -> anyhow::Result<Value> {
+        let desks = self.desks.as_ref().context("nobody uses consoles in this play")?;
+        Ok(desks.act((&self.stage, &self.fleet), (program, who), act, what).await?)
+    }
+
     /// Stops every process.
     ///
     /// # Errors

@@ -1,17 +1,20 @@
 //! Runs a whole partnership on this machine and plays a scenario on it.
 
 use std::{
+    collections::BTreeSet,
     io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
 use brag_common::time::Timestamp;
 use brag_hub::render::Paint;
 use brag_tests::{
+    browser::Browser,
     partnership,
-    player::{self, Interrupted, KillHub, Narrator, Options},
+    player::{self, Consoles, Interrupted, KillHub, Narrator, Options},
     scenario::{S1, Scenario},
     staging,
 };
@@ -45,6 +48,9 @@ struct Demo {
     /// Keep all data in this folder, which must be empty or absent [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Do what the people of this program do on the pages of its console, in a browser: `hub`, or an agency; may be repeated
+    #[arg(long, value_name = "PROGRAM")]
+    in_browser: Vec<String>,
     /// Kill the hub without a word before everything that happens, and start it again; it takes longer
     #[arg(long)]
     kill_hub_at_every_step: bool,
@@ -105,8 +111,23 @@ async fn run(demo: &Demo, narrator: &Narrator) -> anyhow::Result<bool> {
         true => KillHub::AtEveryStep,
         false => KillHub::AsWritten,
     };
-    let options = Options { folder, n_people: demo.people, kill_hub };
-    let mut played = player::play(&scenario, options, narrator, &interrupted).await?;
+    let browser = match demo.in_browser.as_slice() {
+        [] => None,
+        _ => Some(Arc::new(Browser::start(folder.join("shots"))?)),
+    };
+    let consoles = browser.clone().map(|browser| Consoles {
+        browser,
+        of: demo.in_browser.iter().cloned().collect(),
+        only: BTreeSet::new(),
+    });
+    let options = Options { folder, n_people: demo.people, kill_hub, consoles };
+    let played = player::play(&scenario, options, narrator, &interrupted).await;
+    if let Some(browser) = browser {
+        let told = browser.act(serde_json::json!({ "act": "tell" })).await;
+        narrator.say(&format!("On the pages: {}", told.unwrap_or_default()));
+        browser.close().await?;
+    }
+    let mut played = played?;
     if !demo.stay {
         played.stop(narrator).await?;
     }

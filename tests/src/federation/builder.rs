@@ -35,6 +35,7 @@ pub struct Builder {
     minute: i64,
     ahead: BTreeMap<AgencyId, SignedDuration>,
     change: Option<AgreementChange>,
+    consoles: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -139,6 +140,13 @@ impl Builder {
         self
     }
 
+    /// Hub and nodes serve pages for browsers.
+    #[must_use]
+    pub const fn consoles(mut self) -> Self {
+        self.consoles = true;
+        self
+    }
+
     /// Sets everything up and starts it: the hub, then each node, which first enrols.
     ///
     /// # Panics
@@ -157,6 +165,7 @@ impl Builder {
             minute,
             ahead,
             change,
+            consoles,
         } = self;
         let hour: Timestamp = START.parse().unwrap();
         let start = hour.checked_add(SignedDuration::from_mins(minute)).unwrap();
@@ -175,9 +184,15 @@ impl Builder {
             addresses.insert(agency.clone(), port.address());
             let config =
                 partnership.write_node_config(agency, port.address(), hub_port.address()).unwrap();
+            if consoles {
+                partnership.add_console(&config).unwrap();
+            }
             nodes.insert(agency.clone(), Program::new(port, config));
         }
         let config = partnership.write_hub_config(hub_port.address(), &addresses).unwrap();
+        if consoles {
+            partnership.add_console(&config).unwrap();
+        }
         let mut federation = Federation {
             realm: realm(&partnership),
             partnership,

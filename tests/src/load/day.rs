@@ -21,7 +21,7 @@ use super::{
     Machine, Sample,
     process::{self, Cpu, Memory},
 };
-use crate::{partnership::COORDINATOR, player::Narrator};
+use crate::{browser_client::Browser, partnership::COORDINATOR, player::Narrator};
 
 mod open;
 mod report;
@@ -179,6 +179,16 @@ async fn show(client: &mut Client, enquiry: &str) -> anyhow::Result<Answer> {
     Ok(Answer { milliseconds, n_lines: answer.cells.len(), n_bytes: answer.encoded_len() })
 }
 
+/// The page of one enquiry, as a browser asks for it: with a connection of its own, and so a handshake.
+async fn page(browser: &mut Browser, path: &str) -> anyhow::Result<Answer> {
+    let began = Instant::now();
+    let answer = browser.get(path).await;
+    let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
+    anyhow::ensure!(answer.status == 200, "the page is not there: {}", answer.text());
+    let n_lines = answer.body.matches("<td class=\"govuk-table__cell\" id=\"cell-").count();
+    Ok(Answer { milliseconds, n_lines, n_bytes: answer.body.len() })
+}
+
 /// Calls of every kind, one after the other, while nothing else is asked.
 async fn views(stage: &Stage, n_samples: usize) -> anyhow::Result<Vec<Viewed>> {
     let mut client = stage.coordinator(COORDINATOR)?;
@@ -188,6 +198,8 @@ async fn views(stage: &Stage, n_samples: usize) -> anyhow::Result<Vec<Viewed>> {
     let newest = newest.into_iter().next().context("there is no enquiry")?.enquiry;
     // Connects before it counts.
     list(&mut colleague, 1).await?;
+    let mut browser = stage.browser(COORDINATOR).await?;
+    let (matrix, part) = (format!("/enquiries/{newest}"), format!("/enquiries/{newest}/matrix"));
     Ok(vec![
         viewed(stage, "list, 100 lines", n_samples, async || list(&mut client, 100).await).await?,
         viewed(stage, "list, 1,000 lines", n_samples, async || list(&mut client, 1000).await)
@@ -202,6 +214,14 @@ async fn views(stage: &Stage, n_samples: usize) -> anyhow::Result<Vec<Viewed>> {
         .await?,
         viewed(stage, "show, one enquiry", n_samples, async || show(&mut client, &newest).await)
             .await?,
+        viewed(stage, "page of one enquiry, new connection", n_samples, async || {
+            page(&mut browser, &matrix).await
+        })
+        .await?,
+        viewed(stage, "its matrix alone, new connection", n_samples, async || {
+            page(&mut browser, &part).await
+        })
+        .await?,
     ])
 }
 

@@ -17,9 +17,10 @@ use tonic::Status;
 
 use super::{
     KillHub, compare, flags,
+    hands::{Desks, Hands},
     people::{People, asked},
     report::Report,
-    requests::open_request,
+    requests::{open_form, open_request},
     seen::{Seen, Tell, follow},
     stage::Stage,
 };
@@ -43,6 +44,16 @@ pub struct Scene<'a> {
     pub stage: &'a Stage,
     /// What runs on it.
     pub fleet: &'a Fleet,
+    /// Those who use consoles; `None`: nobody.
+    pub desks: Option<&'a Desks>,
+}
+
+impl<'a> Scene<'a> {
+    /// The hands of everybody, for whom `labels` are known.
+    const fn hands(&self, labels: &'a BTreeMap<String, String>) -> Hands<'a> {
+        let Self { people, stage, fleet, desks } = *self;
+        Hands { people, stage, fleet, desks, labels }
+    }
 }
 
 /// A play under way.
@@ -51,6 +62,7 @@ pub struct Play<'a> {
     pub(super) people: &'a People<'a>,
     pub(super) stage: &'a Stage,
     pub(super) fleet: &'a Fleet,
+    pub(super) desks: Option<&'a Desks>,
     pub(super) start: Timestamp,
     pub(super) enquiry: String,
     /// References by label, and labels by reference.
@@ -77,12 +89,14 @@ impl<'a> Play<'a> {
     /// # Errors
     /// When the hub refuses.
     pub async fn open(scenario: &'a Scenario, scene: Scene<'a>) -> anyhow::Result<Self> {
-        let Scene { people, stage, fleet } = scene;
+        let Scene { people, stage, fleet, desks } = scene;
         let start = stage.start;
         let (away, full) = scene.set(scenario.from_the_start()).await?;
         let mut coordinator = people.coordinator()?;
-        let opened = coordinator.open(asked(open_request(scenario, start)?)).await;
-        let enquiry = opened.map_err(refused("opening the enquiry"))?.into_inner().enquiry;
+        let nobody = BTreeMap::new();
+        let form = open_form(scenario, start);
+        let opened = scene.hands(&nobody).open(open_request(scenario, start)?, form).await;
+        let enquiry = opened.map_err(refused("opening the enquiry"))?;
         let tell = Tell::default();
         follow(people, &enquiry, &tell).await?;
         let shown = coordinator.show(asked(pb::ShowRequest { enquiry: enquiry.clone() })).await;
@@ -98,6 +112,7 @@ impl<'a> Play<'a> {
             people,
             stage,
             fleet,
+            desks,
             start,
             enquiry,
             references,
@@ -208,6 +223,11 @@ impl<'a> Play<'a> {
         let request = asked(pb::ShowRequest { enquiry: self.enquiry.clone() });
         let shown = self.people.coordinator()?.show(request).await;
         Ok(shown.map_err(refused("showing the enquiry"))?.into_inner())
+    }
+
+    pub(super) const fn hands(&self) -> Hands<'_> {
+        let Self { people, stage, fleet, desks, .. } = *self;
+        Hands { people, stage, fleet, desks, labels: &self.labels }
     }
 
     pub(super) fn reference(&self, label: &str) -> String {

@@ -5,7 +5,7 @@ use brag_common::{id::AgencyId, wire::pb};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    acts::{FOLLOWS_WITHIN, LOOK_AGAIN, Play, once_told, refused},
+    acts::{FOLLOWS_WITHIN, LOOK_AGAIN, Play, refused},
     people::asked,
     report::Row,
 };
@@ -16,15 +16,9 @@ impl Play<'_> {
     pub(super) async fn consent(&mut self, consent: &Consent) -> anyhow::Result<()> {
         let (agency, label) = (consent.agency.get_ref(), consent.person.get_ref());
         let says = format!("{agency}: {label} {}", consent.said.word());
-        let desk = self.people.assessor(agency)?;
         let signed = match consent.said {
             ConsentSaid::Agreed | ConsentSaid::Refused => {
-                let request = self.record(consent);
-                let recorded = once_told(|| {
-                    let (mut desk, request) = (desk.clone(), request.clone());
-                    async move { desk.record_consent(asked(request)).await }
-                });
-                recorded.await.map(|answer| answer.into_inner().statement_id)
+                self.hands().record_consent(agency, self.record(consent)).await
             }
             ConsentSaid::Withdrawn => {
                 let request = pb::WithdrawConsentRequest {
@@ -32,12 +26,11 @@ impl Play<'_> {
                     person: self.reference(label),
                     reason: String::new(),
                 };
-                let withdrawn = desk.clone().withdraw_consent(asked(request)).await;
-                withdrawn.map(|answer| answer.into_inner().statement_id)
+                self.hands().withdraw_consent(agency, request).await
             }
         };
         let id = signed.map_err(refused(&says))?;
-        self.statements.insert(id, says);
+        self.statements.extend(id.map(|id| (id, says)));
         *self.n_facts.entry("consent").or_default() += 1;
         self.facts_are_in().await
     }
@@ -70,9 +63,7 @@ impl Play<'_> {
         let found = notice.as_ref().map_or("not taken back", |notice| &notice.reason).to_owned();
         self.report.acts.push(Row::compare(what, back.reason.code().to_owned(), found));
         let Some(notice) = notice else { return Ok(()) };
-        let request = pb::AcknowledgeRequest { notice: notice.notice };
-        let mut desk = self.people.assessor(agency)?;
-        let acknowledged = desk.acknowledge(asked(request)).await;
+        let acknowledged = self.hands().acknowledge(agency, notice).await;
         acknowledged.map_err(refused(&format!("{agency} acknowledges")))?;
         let what = format!("{agency} has acknowledged that {id} is taken back");
         let known = self.acknowledged(agency, &reference).await?;

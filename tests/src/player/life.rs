@@ -8,7 +8,6 @@ use tonic::Status;
 use super::{
     acts::{FOLLOWS_WITHIN, LOOK_AGAIN, Play, refused},
     flags,
-    people::asked,
     report::Row,
 };
 use crate::scenario::{Close, Happening, History, Leader, Mark, Meeting, Planned, Progress, Waive};
@@ -120,12 +119,12 @@ impl Play<'_> {
             outcome: outcome.clone(),
             reason: close.reason.clone(),
         };
-        let closed = self.people.coordinator()?.close(asked(request)).await;
+        let closed = self.hands().close(request).await;
         let expected = match &close.refused {
             Some(code) => format!("refused {}", code.get_ref()),
             None => "closed".to_owned(),
         };
-        let found = match closed.map(|answer| answer.into_inner().closed) {
+        let found = match closed {
             Ok(true) => "closed".to_owned(),
             Ok(false) => "a second person has to say the same".to_owned(),
             Err(status) => format!("refused {}", code_of(&status).unwrap_or("(no code)")),
@@ -169,11 +168,7 @@ impl Play<'_> {
 
     async fn record_step(&self, step: Step) -> Result<(), Status> {
         let request = pb::RecordRequest { enquiry: self.enquiry.clone(), step: Some(step) };
-        let mut coordinator = match self.people.coordinator() {
-            Ok(coordinator) => coordinator,
-            Err(error) => return Err(Status::internal(error.to_string())),
-        };
-        coordinator.record(asked(request)).await.map(|_| ())
+        self.hands().record(request).await
     }
 
     /// That a step was taken, or refused as it had to be.

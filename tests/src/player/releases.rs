@@ -27,8 +27,8 @@ impl<'a> Play<'a> {
             lawful_basis: Some(basis(release)),
             purpose: String::new(),
         };
-        let answer = self.people.coordinator()?.request_release(asked(request)).await;
-        let views = answer.map_err(refused(&format!("row {id}")))?.into_inner().releases;
+        let answer = self.hands().request_release(request).await;
+        let views = answer.map_err(refused(&format!("row {id}")))?;
         for to in &release.to {
             let recipient = to.get_ref();
             let view = views.iter().find(|view| view.recipient == recipient.as_str());
@@ -88,7 +88,8 @@ impl<'a> Play<'a> {
             match &review.refuse {
                 Some(reason) => {
                     let request = pb::RefuseRequest { work, reason: reason.clone() };
-                    desk.refuse(asked(request)).await.map_err(refused("an approver refuses"))?;
+                    let said = self.hands().refuse((holder, *n), request).await;
+                    said.map_err(refused("an approver refuses"))?;
                     reviewed.push(format!("approver {n} of {holder} refused"));
                 }
                 None => {
@@ -99,9 +100,8 @@ impl<'a> Play<'a> {
                     };
                     let redaction = String::new();
                     let request = pb::ApproveRequest { work, redacted_text, reason, redaction };
-                    let approved = desk.approve(asked(request)).await;
-                    let needed = approved.map_err(refused("an approver approves"))?.into_inner();
-                    let needed = needed.approvals_needed;
+                    let approved = self.hands().approve((holder, *n), request).await;
+                    let needed = approved.map_err(refused("an approver approves"))?;
                     reviewed
                         .push(format!("approver {n} of {holder} approved, {needed} more needed"));
                 }
@@ -137,14 +137,12 @@ impl<'a> Play<'a> {
         let rows = &self.scenario.release;
         let release = rows.iter().find(|r| r.id.get_ref() == id).context("no such row")?;
         let reference = self.asked.get(id).context("the row was not asked")?;
-        let request =
-            pb::OpenDetailRequest { release: reference.clone(), obligations_accepted: true };
-        let opened = self.people.assessor(recipient)?.open_detail(asked(request)).await;
+        let opened = self.hands().open_detail(recipient, reference.clone()).await;
         // INVARIANT: no payload is repeated in a row.
         let found = match opened {
             Ok(opened) => {
                 let sent = self.sent(release, recipient);
-                let whole = compare::is_whole(&opened.into_inner().text, &sent);
+                let whole = compare::is_whole(&opened, &sent);
                 if whole { "the holder's text" } else { "another text" }.to_owned()
             }
             Err(status) => format!("refused {}", code_of(&status).unwrap_or("(no code)")),
@@ -186,12 +184,8 @@ impl<'a> Play<'a> {
         let read = match arrived.await {
             Err(error) => Err(error.to_string()),
             Ok(()) => {
-                let request = pb::OpenDetailRequest {
-                    release: reference.to_owned(),
-                    obligations_accepted: true,
-                };
-                let opened = self.people.assessor(recipient)?.open_detail(asked(request)).await;
-                opened.map(|opened| opened.into_inner().text).map_err(|s| s.message().to_owned())
+                let opened = self.hands().open_detail(recipient, reference.to_owned()).await;
+                opened.map_err(|status| status.message().to_owned())
             }
         };
         let sent = self.sent(release, recipient);

@@ -5,6 +5,7 @@ use brag_common::{
     time::Timestamp,
     wire::{pb, words},
 };
+use serde_json::{Value, json};
 
 use crate::scenario::{Release, Role, Scenario};
 
@@ -63,6 +64,58 @@ pub(super) fn open_request(
             .map_or(Ok(0), |within| u32::try_from(within.get().as_secs()))?,
         // A partnership that stays up plays its scenario more than once.
         again_because: "The scenario is played again.".to_owned(),
+    })
+}
+
+/// The same, as a page is filled with it.
+pub(super) fn open_form(scenario: &Scenario, start: Timestamp) -> Value {
+    let people = scenario.person.iter().map(|person| {
+        let others = person.other_names.iter().map(|other| {
+            json!({
+                "kind": other.kind.word(),
+                "given": other.given.as_ref().unwrap_or(&person.given),
+                "family": other.family.as_ref().unwrap_or(&person.family),
+            })
+        });
+        let addresses = person
+            .addresses
+            .iter()
+            .map(|address| json!({ "house": address.house, "postcode": address.postcode }));
+        json!({
+            "label": person.label.get_ref(),
+            "given": person.given,
+            "family": person.family,
+            "other_names": others.collect::<Vec<_>>(),
+            "born": person.birth(start),
+            "sex": person.sex.map(|sex| sex.word()),
+            "nhs": person.nhs.as_ref().map(|nhs| nhs.get_ref()),
+            "addresses": addresses.collect::<Vec<_>>(),
+            "role": person.role.map(|role| match role {
+                Role::Victim => "victim",
+                Role::Child => "child",
+                Role::PersonPosingRisk => "person_posing_risk",
+                Role::ConnectedPerson => "connected_person",
+                Role::Unclear => "unclear",
+            }),
+            "initial": person.initial.map(Colour::word),
+        })
+    });
+    let links = scenario
+        .links()
+        .map(|(from, kind, to)| json!({ "from": from, "kind": kind.word(), "to": to }));
+    let referral = &scenario.referral;
+    let received = referral.received.map_or(start, |at| at.after(start));
+    json!({
+        "purpose": scenario.purpose,
+        "agency": referral.agency.get_ref().as_str(),
+        "reference": referral.reference,
+        "incident": referral.incident.after(start).as_millisecond(),
+        "received": received.as_millisecond(),
+        "source": referral.source.as_ref().map(|source| source.get_ref()),
+        "domestic_abuse": scenario.domestic_abuse,
+        "answer_within_s": scenario.answer_within.map(|within| within.get().as_secs()),
+        "people": people.collect::<Vec<_>>(),
+        "links": links.collect::<Vec<_>>(),
     })
 }
 

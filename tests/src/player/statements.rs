@@ -8,8 +8,7 @@ use brag_common::{
 };
 
 use super::{
-    acts::{Play, once_told, refused},
-    people::asked,
+    acts::{Play, refused},
     report::Row,
     seen::Seen,
 };
@@ -36,14 +35,10 @@ impl Play<'_> {
                     kind: words::link_kind(kind).into(),
                 }),
             };
-            let desk = self.people.assessor(agency)?;
-            let signed = once_told(|| {
-                let (mut desk, request) = (desk.clone(), request.clone());
-                async move { desk.confirm_link(asked(request)).await }
-            });
-            let signed = signed.await.map_err(refused(&format!("{agency} confirms a link")))?;
+            let signed = self.hands().confirm_link(agency, request).await;
+            let signed = signed.map_err(refused(&format!("{agency} confirms a link")))?;
             let says = format!("{agency}: {from} {} {to}", kind.word());
-            self.statements.insert(signed.into_inner().statement_id, says);
+            self.statements.extend(signed.map(|id| (id, says)));
             *self.n_facts.entry("link").or_default() += 1;
         }
         self.facts_are_in().await
@@ -63,12 +58,7 @@ impl Play<'_> {
                 via: via.clone().unwrap_or_default(),
                 decline_reason: String::new(),
             };
-            let desk = self.people.assessor(agency)?;
-            let signed = once_told(|| {
-                let (mut desk, request) = (desk.clone(), request.clone());
-                async move { desk.give_rating(asked(request)).await }
-            });
-            let signed = signed.await;
+            let signed = self.hands().rate(agency, request).await;
             if let Some(code) = &rating.refused {
                 let what = format!("{agency} gives {label} {colour}");
                 let found = match &signed {
@@ -88,7 +78,7 @@ impl Play<'_> {
             }
             let signed = signed.map_err(refused(&format!("{agency} rates {label}")))?;
             let says = format!("{agency}: {colour} for {label}");
-            self.statements.insert(signed.into_inner().statement_id, says);
+            self.statements.extend(signed.map(|id| (id, says)));
             let cell = (agency.to_string(), self.reference(label));
             let wanted = i32::from(words::colour(*colour));
             let via = via.clone().unwrap_or_default();
@@ -118,17 +108,13 @@ impl Play<'_> {
             repeat: assertion.repeat,
             meeting_at_unix_ms: meeting.unwrap_or_default(),
         };
-        let desk = self.people.assessor(agency)?;
-        let signed = once_told(|| {
-            let (mut desk, request) = (desk.clone(), request.clone());
-            async move { desk.make_assertion(asked(request)).await }
-        });
-        let signed = signed.await.map_err(refused(&format!("{agency} states {word}")))?;
+        let signed = self.hands().make_assertion(agency, request).await;
+        let signed = signed.map_err(refused(&format!("{agency} states {word}")))?;
         let says = match assertion.dash_ticks {
             0 => format!("{agency}: {word}"),
             ticks => format!("{agency}: {word}, Dash {ticks}"),
         };
-        self.statements.insert(signed.into_inner().statement_id, says);
+        self.statements.extend(signed.map(|id| (id, says)));
         *self.n_facts.entry("assertion").or_default() += 1;
         self.facts_are_in().await
     }
@@ -140,15 +126,11 @@ impl Play<'_> {
             person: self.reference(label),
             action: accept.action.to_string(),
         };
-        let desk = self.people.assessor(agency)?;
-        let signed = once_told(|| {
-            let (mut desk, request) = (desk.clone(), request.clone());
-            async move { desk.accept_action(asked(request)).await }
-        });
+        let signed = self.hands().accept_action(agency, request).await;
         let what = format!("{agency} accepts action {}", accept.action);
-        let signed = signed.await.map_err(refused(&what))?;
+        let signed = signed.map_err(refused(&what))?;
         let says = format!("{agency}: action {} about {label}", accept.action);
-        self.statements.insert(signed.into_inner().statement_id, says);
+        self.statements.extend(signed.map(|id| (id, says)));
         *self.n_facts.entry("action").or_default() += 1;
         self.facts_are_in().await
     }

@@ -20,6 +20,17 @@ use crate::{
     staging::LogDisk,
 };
 
+/// An enquiry without since when answers are awaited: a hub that has just started may fail to reach a node at its first try, and the
+/// wait then counts from the second. That it is awaited, and everything else, is as before.
+fn as_it_stands(mut shown: pb::ShowResponse) -> pb::ShowResponse {
+    for cell in &mut shown.cells {
+        if cell.status() == AnswerStatus::Pending {
+            cell.since_unix_ms = 0;
+        }
+    }
+    shown
+}
+
 impl Scene<'_> {
     /// Sets what is so already when the enquiry is opened: agencies that are away, and those whose log is full.
     pub(super) async fn set(
@@ -50,7 +61,7 @@ impl Scene<'_> {
 
 impl Play<'_> {
     const fn scene(&self) -> Scene<'_> {
-        Scene { people: self.people, stage: self.stage, fleet: self.fleet }
+        Scene { people: self.people, stage: self.stage, fleet: self.fleet, desks: self.desks }
     }
 
     pub(super) async fn leave(&mut self, away: &Away) -> anyhow::Result<()> {
@@ -86,19 +97,28 @@ impl Play<'_> {
     /// The hub ends while nothing is on its way, and starts again; it has lost nothing. What it asks anew at its start may take a
     /// moment to be answered as before.
     pub(super) async fn restart_hub(&self) -> anyhow::Result<()> {
-        let before = self.show().await?;
+        let before = as_it_stands(self.show().await?);
         self.kill_hub().await?;
         let deadline = Instant::now() + FOLLOWS_WITHIN;
         loop {
-            let after = self.show().await?;
+            let after = as_it_stands(self.show().await?);
             if after == before {
                 return Ok(());
             }
             if Instant::now() >= deadline {
                 let stands = |same: bool| if same { "as before" } else { "OTHERWISE" };
+                let pairs = before.cells.iter().zip(&after.cells);
+                let changed: Vec<String> = pairs
+                    .filter(|(before, after)| before != after)
+                    .map(|(before, after)| {
+                        let (agency, was, is) = (&after.agency, before.status(), after.status());
+                        format!("{agency} {was:?} {} now {is:?} {}", before.reason, after.reason)
+                    })
+                    .collect();
                 anyhow::bail!(
-                    "the hub has lost something: cells {}, flags {}, clocks {}, plan {}",
+                    "the hub has lost something: cells {} ({}), flags {}, clocks {}, plan {}",
                     stands(after.cells == before.cells),
+                    changed.join("; "),
                     stands(after.flags == before.flags),
                     stands(after.clocks == before.clocks),
                     stands(after.plan == before.plan),

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     id::{AgencyId, StaffName},
-    time::{Clock as _, SignedDuration, SystemClock, Timestamp},
+    time::{Clock as _, SharedClock, SignedDuration, SystemClock, Timestamp},
     tls::{ClientTls, connect},
     wire::pb::coordinator_service_client::CoordinatorServiceClient,
 };
@@ -23,6 +23,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::super::matching::allow_any_number;
 use crate::{
+    browser_client::Browser,
     partnership::Partnership,
     people::{Invented, Noise, Population, Random},
     player::{Narrator, share_known},
@@ -84,6 +85,7 @@ impl Stage {
         let hub = addresses.pop().context("no ports")?;
         let nodes: BTreeMap<_, _> = agencies.iter().cloned().zip(addresses).collect();
         let hub_config = partnership.write_hub_config(hub, &nodes)?;
+        partnership.add_console(&hub_config)?;
         as_in_service(&hub_config, &stranger)?;
         for (agency, listen) in &nodes {
             allow_any_number(&partnership.write_node_config(agency, *listen, hub)?)?;
@@ -133,6 +135,15 @@ impl Stage {
         let tls = ClientTls::load(files, domain.clone(), Arc::new(SystemClock))?;
         let endpoint = Endpoint::from_shared(format!("https://{}", self.hub))?;
         Ok(CoordinatorServiceClient::new(connect(&endpoint, domain.hub(), tls)))
+    }
+
+    /// A browser of the co-ordinator, who has just signed in at the hub's console.
+    pub(super) async fn browser(&self, name: &str) -> anyhow::Result<Browser> {
+        let folder = self.partnership.hub_folder();
+        let mut browser = Browser::new(self.fleet.console(HUB)?, &folder.join("ca.pem"));
+        let clock: SharedClock = Arc::new(SystemClock);
+        browser.sign_in(&folder.join("data"), name, &clock).await;
+        Ok(browser)
     }
 
     fn config(&self, agency: &AgencyId) -> PathBuf {
