@@ -46,7 +46,9 @@ fn the_advanced_configuration_explains_every_option() {
     for field in fields {
         let place = lines.iter().position(|line| {
             let key = line.split('=').next().unwrap_or_default().trim();
-            key == field || key == format!("[{field}]") || key == format!("[[{field}]]")
+            // A table stands under its own name, or behind that of the table which it is in.
+            let table = key.trim_matches(['[', ']']).rsplit('.').next().unwrap_or_default();
+            key == field || (key.starts_with('[') && table == field)
         });
         let place = place.unwrap_or_else(|| unexplained(&field));
         let before = lines.get(place.wrapping_sub(1)).copied().unwrap_or_default();

@@ -21,10 +21,19 @@ pub enum AccountCommand {
     #[command(verbatim_doc_comment)]
     Invite(One),
     /// Lock an account: its sessions end, and nobody signs in with it
+    ///
+    /// Example: hub account lock j.okafor --config /etc/brag/hub/hub.toml
+    #[command(verbatim_doc_comment)]
     Lock(One),
     /// Remove an account: its sessions end
+    ///
+    /// Example: hub account remove j.okafor --config /etc/brag/hub/hub.toml
+    #[command(verbatim_doc_comment)]
     Remove(One),
     /// List the staff of the configuration and where their accounts stand
+    ///
+    /// Example: hub account list --config /etc/brag/hub/hub.toml
+    #[command(verbatim_doc_comment)]
     List(Listed),
 }
 

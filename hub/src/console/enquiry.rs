@@ -62,7 +62,7 @@ impl Head {
             let why = if closed.reason.is_empty() {
                 String::new()
             } else {
-                format!(": {}", closed.reason)
+                format!(": {}", closed.reason.trim_end_matches('.'))
             };
             format!("{outcome}{why}. Closed {} by {}.", when(closed.at_unix_ms), closed.by)
         });
