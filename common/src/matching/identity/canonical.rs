@@ -124,7 +124,9 @@ impl Identity {
     /// Decodes the canonical form.
     ///
     /// # Errors
-    /// When the bytes are of another version, incomplete, outside the bounds, or go on behind the end.
+    /// When the bytes are of another version, incomplete, outside the bounds, go on behind the end, or are not what
+    /// [`Self::canonical_bytes`] makes of the identity that they spell: two forms of one identity would be two
+    /// commitments to it.
     pub fn from_canonical_bytes(bytes: &[u8]) -> Result<Self, NotCanonical> {
         if bytes.len() > MAX_CANONICAL_BYTES {
             return Err(NotCanonical);
@@ -152,7 +154,8 @@ impl Identity {
         if !input.0.is_empty() {
             return Err(NotCanonical);
         }
-        Self::new(parts).map_err(|_| NotCanonical)
+        let identity = Self::new(parts).map_err(|_| NotCanonical)?;
+        if identity.canonical_bytes() == bytes { Ok(identity) } else { Err(NotCanonical) }
     }
 }
 
@@ -235,6 +238,27 @@ mod tests {
         longer.push(0);
         assert!(Identity::from_canonical_bytes(&longer).is_err());
         assert!(Identity::from_canonical_bytes(&vec![b' '; MAX_CANONICAL_BYTES + 1]).is_err());
+    }
+
+    /// Spaces around a text, a day written the other way round, a count with a nought in front: each spells an identity
+    /// that has other bytes.
+    #[test]
+    fn refuses_another_spelling_of_an_identity() {
+        let spelt = |count: &str, given: &str, birth: &str, postcode: &str| {
+            let mut bytes = MAGIC.to_vec();
+            for text in
+                [count, "current", given, "Lee", birth, "", "0", "1", "", postcode, "", ""]
+            {
+                bytes.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            Identity::from_canonical_bytes(&bytes)
+        };
+        assert!(spelt("1", "Ann", "1992-03-07", "ZZ1 2AB").is_ok());
+        assert!(spelt("1", "Ann", "1992-03-07", "ZZ1 2AB ").is_err());
+        assert!(spelt("1", " Ann", "1992-03-07", "ZZ1 2AB").is_err());
+        assert!(spelt("1", "Ann", "07/03/1992", "ZZ1 2AB").is_err());
+        assert!(spelt("01", "Ann", "1992-03-07", "ZZ1 2AB").is_err());
     }
 
     #[test]
