@@ -32,7 +32,7 @@ use brag_common::{
     console::{ConsoleHost, Link, Problem, SignInAct, Visit},
     id::StaffName,
     peer::TrustDomain,
-    staff::Role as _,
+    staff::{Role as _, roles_of},
     time::SharedClock,
 };
 use futures::future::BoxFuture;
@@ -70,8 +70,7 @@ impl ConsoleHost for AsConsole {
     }
 
     fn roles(&self, name: &StaffName) -> Vec<&'static str> {
-        let listed = self.0.config.staff.iter().filter(|listed| listed.name == *name);
-        listed.flat_map(|listed| &listed.roles).map(|role| role.word()).collect()
+        roles_of(&self.0.config.staff, name).into_iter().map(Role::word).collect()
     }
 
     fn places(&self, roles: &[&'static str]) -> Vec<Link> {

@@ -258,18 +258,13 @@ impl Node {
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;
-        let console = match &shared.config.console {
-            Some(config) => {
-                let ground = console::Ground {
-                    config: config.clone(),
-                    data: shared.config.data.as_path().to_owned(),
-                    store: shared.store.durable().clone(),
-                    store_key,
-                };
-                Some(Console::build(ground, Arc::new(AsConsole(Arc::clone(&shared)))).await?)
-            }
-            None => None,
-        };
+        let console = console::configured(
+            shared.config.console.as_ref(),
+            shared.config.data.as_path(),
+            (shared.store.durable(), store_key),
+            AsConsole(Arc::clone(&shared)),
+        )
+        .await?;
         Ok(Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console })
     }
 

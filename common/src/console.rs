@@ -34,7 +34,11 @@ mod tests;
 mod throttle;
 mod visit;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{Router, middleware, routing::get};
 use futures::future::BoxFuture;
@@ -47,7 +51,7 @@ use self::{
 };
 pub use self::{
     config::{ConsoleConfig, SignInServiceConfig},
-    page::{Frame, Link, page, part},
+    page::{Frame, Link, page},
     problem::Problem,
     serve::{ConsoleError, Serving},
     sign_in::SignInAct,
@@ -133,6 +137,21 @@ impl std::fmt::Debug for Console {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Console").field("config", &self.inner.config).finish_non_exhaustive()
     }
+}
+
+/// Builds the console that a program's configuration asks for; `None`: it asks for none. `store` is the program's, with its key.
+///
+/// # Errors
+/// As [`Console::build`].
+pub async fn configured(
+    config: Option<&ConsoleConfig>,
+    data: &Path,
+    (store, store_key): (&Durable, SecretBytes<32>),
+    host: impl ConsoleHost,
+) -> Result<Option<Console>, ConsoleError> {
+    let Some(config) = config.cloned() else { return Ok(None) };
+    let ground = Ground { config, data: data.to_owned(), store: store.clone(), store_key };
+    Console::build(ground, Arc::new(host)).await.map(Some)
 }
 
 impl Console {

@@ -30,6 +30,13 @@ pub struct Staff<R, L> {
     pub linked_to: Vec<L>,
 }
 
+/// The roles of one member of staff, each once; empty: they are none.
+#[must_use]
+pub fn roles_of<R: Role, L>(staff: &[Staff<R, L>], name: &StaffName) -> BTreeSet<R> {
+    let listed = staff.iter().filter(|listed| listed.name == *name);
+    listed.flat_map(|listed| listed.roles.iter().copied()).collect()
+}
+
 /// Why somebody may not make a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAllowed<R> {
@@ -57,11 +64,7 @@ impl<R: Role> SignedIn<R> {
         role: R,
     ) -> Result<Self, NotAllowed<R>> {
         let name = peer.name().person().ok_or(NotAllowed::NotStaff)?;
-        let roles: BTreeSet<R> = staff
-            .iter()
-            .filter(|listed| listed.name == *name)
-            .flat_map(|listed| listed.roles.iter().copied())
-            .collect();
+        let roles = roles_of(staff, name);
         if roles.is_empty() {
             return Err(NotAllowed::NotStaff);
         }

@@ -9,9 +9,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -161,18 +159,8 @@ fn unwrap_key(key: &SecretBytes<32>, line: &str) -> Option<SecretBytes<32>> {
 /// Replaces the wrapped key, whole or not at all.
 fn keep(data: &Path, line: &str) -> Result<(), StoreKeyError> {
     let path = data.join(FILE);
-    let beside = data.join("store.wrapped.new");
-    let write = || -> io::Result<()> {
-        dirs::create_dirs(data)?;
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&beside)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        File::open(data)?.sync_all()
-    };
-    write().map_err(|source| StoreKeyError::Io { path: path.clone(), source })
+    let kept = dirs::create_dirs(data).and_then(|()| dirs::replace(&path, line.as_bytes(), 0o600));
+    kept.map_err(|source| StoreKeyError::Io { path, source })
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ use brag_common::{
     console::{ConsoleHost, Link, SignInAct, Visit},
     id::StaffName,
     peer::TrustDomain,
-    staff::Role as _,
+    staff::{Role as _, roles_of},
     time::SharedClock,
     wire::records::{ForGovernance, records_calls},
 };
@@ -85,8 +85,7 @@ impl ConsoleHost for AsConsole {
     }
 
     fn roles(&self, name: &StaffName) -> Vec<&'static str> {
-        let listed = self.0.config.staff.iter().filter(|listed| listed.name == *name);
-        listed.flat_map(|listed| &listed.roles).map(|role| role.word()).collect()
+        roles_of(&self.0.config.staff, name).into_iter().map(Role::word).collect()
     }
 
     fn places(&self, roles: &[&'static str]) -> Vec<Link> {

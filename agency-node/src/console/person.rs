@@ -12,7 +12,7 @@ use axum::{
 use brag_common::{
     agreement::{LinkKind, PartyType},
     console::{
-        Frame, Problem, Visit, page, part,
+        Frame, Problem, Visit, page,
         shown::{ColourTag, spoken, when},
     },
     id::PersonRef,
@@ -353,7 +353,7 @@ async fn check(
     let n_chars = text.chars().count();
     let problems = calls.desk.check_draft(visit.request(Draft { enquiry, text })).await?;
     let max_chars = calls.terms.analysis_bounds().max_chars;
-    Ok(part(&CheckedPart { problems, n_chars, max_chars }))
+    Ok(page(&CheckedPart { problems, n_chars, max_chars }))
 }
 
 #[cfg(test)]

@@ -248,13 +248,7 @@ fn thin(path: &Path) -> io::Result<u64> {
             frames.extend_from_slice(bytes.get(from..to).unwrap_or_default());
         }
     }
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&frames)?;
-    // Order matters: the new file is whole before it takes the old one's name.
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    dirs::sync_dir(dirs::parent_of(path))?;
+    dirs::replace(path, &frames, 0o666)?;
     Ok(frames.len() as u64)
 }
 

@@ -10,9 +10,7 @@
 //! store's, with the name as associated data, so that a copy of the folder signs nobody in.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
     sync::OnceLock,
     time::Duration,
@@ -28,12 +26,12 @@ use ring::{
     hmac,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{FOLDER, one_time::OneTimeSecret};
 use crate::{
+    audit::Digest,
     durable::dirs,
     id::{RequestId, StaffName},
     secret::{NoRandomness, SecretBytes, random_bytes},
@@ -310,17 +308,9 @@ fn read(folder: &Path, name: &StaffName) -> Result<Account, AccountError> {
 /// Replaces the file, whole or not at all.
 fn write(folder: &Path, name: &StaffName, account: &Account) -> Result<(), AccountError> {
     let path = path_of(folder, name);
-    let beside = folder.join(format!("{name}.new"));
-    let put = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut file: File =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&serde_json::to_vec(account)?)?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        dirs::sync_dir(folder)
-    };
-    put().map_err(|source| AccountError::Io { path: path.clone(), source })
+    let json = serde_json::to_vec(account).map_err(io::Error::from);
+    let put = json.and_then(|json| dirs::replace(&path, &json, 0o600));
+    put.map_err(|source| AccountError::Io { path, source })
 }
 
 fn hash(password: &str) -> Result<String, AccountError> {
@@ -335,7 +325,7 @@ fn random_text() -> Result<String, AccountError> {
 }
 
 fn digest(code: &str) -> String {
-    Sha256::digest(code).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    Digest::of(code.as_bytes()).to_string()
 }
 
 #[cfg(test)]

@@ -37,18 +37,11 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     let Ok(bytes) = to_bytes(body, MAX_BODY_BYTES).await else {
         return Problem::TooLarge.into_response();
     };
-    let given = plain_field(&bytes, FIELD);
-    if !given.is_some_and(|given| given.as_bytes().ct_eq(secret.as_bytes()).into()) {
+    let given = form_urlencoded::parse(&bytes).find(|(name, _)| name == FIELD);
+    if !given.is_some_and(|(_, given)| given.as_bytes().ct_eq(secret.as_bytes()).into()) {
         return Problem::Forged.into_response();
     }
     next.run(Request::from_parts(parts, Body::from(bytes))).await
-}
-
-/// The first value of a field whose value needs no escapes.
-fn plain_field(form: &[u8], field: &str) -> Option<String> {
-    let text = str::from_utf8(form).ok()?;
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(name, _)| *name == field).map(|(_, value)| value.to_owned())
 }
 
 fn is_from_our_page(headers: &HeaderMap) -> bool {

@@ -54,15 +54,10 @@ pub struct Frame {
     pub missing: Option<&'static str>,
 }
 
-/// A whole page.
+/// A whole page, or a part of one for the script that renews it.
 pub fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
         Err(_) => Problem::Failed.into_response(),
     }
-}
-
-/// A part of a page, for the script that renews it.
-pub fn part(template: &impl Template) -> Response {
-    page(template)
 }

@@ -13,10 +13,10 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{ConsoleConfig, Problem};
 use crate::{
+    audit::Digest,
     durable::{Batch, Durable, StoreError},
     id::StaffName,
     secret::random_bytes,
@@ -33,7 +33,7 @@ const MAX_SESSIONS: usize = 10_000;
 const WRITE_EVERY: Duration = Duration::from_secs(60);
 
 /// The digest of a token.
-type Key = [u8; 32];
+pub(super) type Key = Digest;
 
 /// How somebody has signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Sessions {
         for row in store.scan(KIND.as_bytes()) {
             let (place, value) = row?;
             let session = serde_json::from_slice::<Session>(&value).ok();
-            let key = place.get(KIND.len()..).and_then(unhex);
+            let key = key_at(&place);
             if let (Some(key), Some(session)) = (key, session) {
                 live.insert(key, Live { used: session.used, session, notice: None });
             }
@@ -237,18 +237,13 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn key_of(token: &str) -> Key {
-    Sha256::digest(token).into()
+    Digest::of(token.as_bytes())
 }
 
 fn place(key: &Key) -> String {
-    key.iter().fold(KIND.to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("{KIND}{key}")
 }
 
-fn unhex(text: &[u8]) -> Option<Key> {
-    let text = str::from_utf8(text).ok()?;
-    let mut key = [0; 32];
-    for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    (text.len() == 64).then_some(key)
+fn key_at(place: &[u8]) -> Option<Key> {
+    str::from_utf8(place).ok()?.strip_prefix(KIND)?.parse().ok()
 }

@@ -225,7 +225,7 @@ impl Stage {
         let (code, _) = accounts::invite(self.folder(), &staff, self.now()).unwrap();
         let url = format!("{ORIGIN}/sign-in/set-up");
         let first = browser.post(&url, &[("name", name), ("invitation", &code)]).await;
-        let key = between(&first.body, "<code>", "</code>");
+        let key = between(&first.body, "<strong>Key:</strong> <code>", "</code>");
         let secret = between(&first.body, "name=\"secret\" value=\"", "\"");
         let digits = code_of(&key, self.now());
         let fields = [

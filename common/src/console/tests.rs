@@ -315,7 +315,7 @@ async fn an_invitation_of_another_and_a_weak_password_set_nothing_up() {
     let staff = "s.patel".parse().unwrap();
     let (code, _) = super::accounts::invite(stage.folder(), &staff, stage.now()).unwrap();
     let first = browser.post(&set_up, &[("name", "s.patel"), ("invitation", &code)]).await;
-    let key = between(&first.body, "<code>", "</code>");
+    let key = between(&first.body, "<strong>Key:</strong> <code>", "</code>");
     let secret = between(&first.body, "name=\"secret\" value=\"", "\"");
     let right = code_of(&key, stage.now());
     for (password, again, digits) in [

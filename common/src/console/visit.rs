@@ -12,7 +12,7 @@ use axum::{
 use super::{
     Frame, Inner, Problem, assets,
     page::Link,
-    sessions::{Means, Session},
+    sessions::{Key, Means, Session},
 };
 use crate::{id::StaffName, tls::Caller};
 
@@ -30,7 +30,7 @@ pub(super) struct Here(pub(super) Arc<Inner>);
 /// The session of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Current {
-    pub(super) key: [u8; 32],
+    pub(super) key: Key,
     pub(super) session: Session,
     pub(super) roles: Vec<&'static str>,
 }
@@ -57,7 +57,12 @@ async fn current(inner: &Arc<Inner>, headers: &HeaderMap) -> Result<Option<Curre
     let roles = inner.host.roles(&session.name);
     let stands = match &session.means {
         Means::Account(serial) => {
-            inner.config.accounts && inner.accounts.serial(&session.name).as_ref() == Some(serial)
+            inner.config.accounts && {
+                // The account's file is read each time: a lock holds from the next request on.
+                let (of, name) = (Arc::clone(inner), session.name.clone());
+                let read = tokio::task::spawn_blocking(move || of.accounts.serial(&name));
+                read.await.map_err(|_| Problem::Failed)?.as_ref() == Some(serial)
+            }
         }
         Means::Service => inner.service.is_some(),
     };

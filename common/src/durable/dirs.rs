@@ -5,8 +5,9 @@
 //! that holds it.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -30,6 +31,19 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Replaces the file at `path`, or makes it, with all of `bytes` or not at all; durable when it returns `Ok`. It is written beside,
+/// with the extension `new`, and has `mode` (less the process's mask).
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+    file.write_all(bytes)?;
+    // Order matters: the new file is whole before it takes the old one's name.
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    sync_dir(parent_of(path))
+}
+
 /// The directory that holds `path`.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
@@ -50,6 +64,20 @@ mod tests {
         create_dirs(&deep).unwrap();
         create_dirs(&deep).unwrap();
         assert!(deep.is_dir());
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_has_the_new_bytes_and_leaves_nothing_beside_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.json");
+        for text in ["long before", "now"] {
+            replace(&path, text.as_bytes(), 0o600).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        assert!(replace(&root.path().join("none/a"), b"", 0o600).is_err());
     }
 
     #[test]

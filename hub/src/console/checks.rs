@@ -15,7 +15,7 @@ use axum::{
 use brag_common::{
     audit::reconcile::{Difference, EntryNumber, Report, Side},
     console::{
-        Frame, Problem, Visit, page, part,
+        Frame, Problem, Visit, page,
         shown::{spoken, when},
     },
     id::RequestId,
@@ -321,7 +321,7 @@ async fn show(Auditor(visit): Auditor, State(calls): Here) -> Result<Response, P
 
 async fn show_part(Auditor(visit): Auditor, State(calls): Here) -> Result<Response, Problem> {
     let check = calls.inspection.check(visit.request(())).await?;
-    Ok(part(&CheckPart { csrf: visit.csrf().to_owned(), check: check.as_ref().map(Shown::of) }))
+    Ok(page(&CheckPart { csrf: visit.csrf().to_owned(), check: check.as_ref().map(Shown::of) }))
 }
 
 async fn begin(

@@ -15,7 +15,7 @@ use axum::{
 };
 use brag_common::{
     console::{
-        Frame, Problem, Visit, page, part,
+        Frame, Problem, Visit, page,
         shown::{spoken, when},
     },
     wire::pb::{self, coordinator_service_server::CoordinatorService as _},
@@ -206,7 +206,7 @@ async fn matrix(
     Path(enquiry): Path<String>,
 ) -> Result<Response, Problem> {
     let shown = read(&visit, &calls, &enquiry).await?;
-    Ok(part(&LivePart { live: Live::of(&shown, &calls) }))
+    Ok(page(&LivePart { live: Live::of(&shown, &calls) }))
 }
 
 /// How long changes that come close together are waited for, so that they renew a page once.

@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use brag_common::{
-    console::{Frame, Problem, Visit, page, part, shown::spoken},
+    console::{Frame, Problem, Visit, page, shown::spoken},
     wire::pb,
 };
 
@@ -77,5 +77,5 @@ async fn renewed(
     Path(enquiry): Path<String>,
 ) -> Result<Response, Problem> {
     let shown = read(&visit, &calls, &enquiry).await?;
-    Ok(part(&MeetingPart { view: View::of(&shown, &calls) }))
+    Ok(page(&MeetingPart { view: View::of(&shown, &calls) }))
 }

@@ -27,7 +27,7 @@ use crate::{
         command,
         count::{FigureId, Figures, Measure, Source},
         document::Document,
-        dpia::{Evidence, dpia},
+        dpia::dpia,
         logs::Log,
         measures,
         nfa_audit::{Closings, nfa_audit},
@@ -223,24 +223,11 @@ impl Ground {
             Kind::Dpia => {
                 let logs = self.logs()?;
                 let counted = command::Counted::of(&logs, signed, &period)?;
-                let evidence = Evidence {
-                    signed,
-                    logs: &logs,
-                    under_other_versions: counted.under_other_versions,
-                    test_entries: counted.test_entries,
-                    period,
-                    figures: &counted.figures,
-                    times: &counted.times,
-                };
-                dpia(&evidence, shared)
+                dpia(&counted.evidence(signed, &logs, period), shared)
             }
             Kind::NfaAudit => {
-                let (log, mut closings) = (self.hub_log()?, Closings::new());
-                log.read(|entry| {
-                    if period.reaches(entry.ts) {
-                        closings.read(entry, Some(agreement), &period);
-                    }
-                })?;
+                let log = self.hub_log()?;
+                let closings = Closings::of(&log, Some(agreement), &period)?;
                 nfa_audit(&closings, &log, true, &period)
             }
             Kind::Performance => {
@@ -249,8 +236,7 @@ impl Ground {
             }
             Kind::ReAudit => {
                 let (log, kept) = (self.hub_log()?, self.kept()?);
-                let mut closings = re_audit::Closings::default();
-                log.read(|entry| closings.read(entry))?;
+                let closings = re_audit::Closings::of(&log)?;
                 re_audit(&closings, &log, Some(&kept), &period)
             }
         })
@@ -267,13 +253,8 @@ impl Ground {
                 Counted::of(&log, &self.signed, Some(&kept), period)?.figures
             }
             Kind::NfaAudit => {
-                let (log, mut closings) = (self.hub_log()?, Closings::new());
-                log.read(|entry| {
-                    if period.reaches(entry.ts) {
-                        closings.read(entry, Some(&self.signed.agreement), &period);
-                    }
-                })?;
-                closings.figures
+                let agreement = Some(&self.signed.agreement);
+                Closings::of(&self.hub_log()?, agreement, &period)?.figures
             }
             Kind::Policy | Kind::ReAudit => Figures::default(),
         })

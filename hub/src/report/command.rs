@@ -270,16 +270,8 @@ fn make_dpia(args: &DpiaArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         explained(&counted.figures, name, &args.form, stdout)?;
         return Ok(exit);
     }
-    let evidence = Evidence {
-        signed: &signed,
-        logs: &logs,
-        under_other_versions: counted.under_other_versions,
-        test_entries: counted.test_entries,
-        period,
-        figures: &counted.figures,
-        times: &counted.times,
-    };
-    write_out(&dpia(&evidence, args.shared), &args.form, stdout)?;
+    let document = dpia(&counted.evidence(&signed, &logs, period), args.shared);
+    write_out(&document, &args.form, stdout)?;
     Ok(exit)
 }
 
@@ -308,12 +300,7 @@ fn make_nfa_audit(args: &NfaArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit
     let signed = args.agreement.as_deref().map(Signed::read).transpose()?;
     let agreement = signed.as_ref().map(|signed| &signed.agreement);
     let log = hub_log(&args.logs)?;
-    let mut closings = Closings::new();
-    log.read(|entry| {
-        if period.reaches(entry.ts) {
-            closings.read(entry, agreement, &period);
-        }
-    })?;
+    let closings = Closings::of(&log, agreement, &period)?;
     let document = nfa_audit(&closings, &log, agreement.is_some(), &period);
     write_out(&document, &args.form, stdout)?;
     Ok(exit_of(&[log]))
@@ -355,6 +342,24 @@ impl Counted {
         answers.count(period, &mut figures);
         let times = waiting::measure(&exchanges, &answers, period, &mut figures);
         Ok(Self { figures, times, under_other_versions, test_entries })
+    }
+
+    /// What the assessment rests on: what was counted in these logs, of this period.
+    pub(crate) fn evidence<'a>(
+        &'a self,
+        signed: &'a Signed,
+        logs: &'a [Log],
+        period: Period,
+    ) -> Evidence<'a> {
+        Evidence {
+            signed,
+            logs,
+            under_other_versions: self.under_other_versions,
+            test_entries: self.test_entries,
+            period,
+            figures: &self.figures,
+            times: &self.times,
+        }
     }
 }
 

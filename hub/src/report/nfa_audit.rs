@@ -90,6 +90,20 @@ impl Closings {
         Self { answers: Answers::default(), all: Vec::new(), refused: Vec::new(), figures }
     }
 
+    /// Those of the hub's log, as far as it reaches into the period.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    pub fn of(log: &Log, agreement: Option<&Agreement>, period: &Period) -> anyhow::Result<Self> {
+        let mut closings = Self::new();
+        log.read(|entry| {
+            if period.reaches(entry.ts) {
+                closings.read(entry, agreement, period);
+            }
+        })?;
+        Ok(closings)
+    }
+
     /// Reads the next entry of the hub's log. The agreement says whose answers are required; without it all are.
     pub fn read(&mut self, entry: &Entry, agreement: Option<&Agreement>, period: &Period) {
         self.answers.read(entry);

@@ -46,6 +46,16 @@ pub struct Closings {
 }
 
 impl Closings {
+    /// Those of the hub's log.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    pub fn of(log: &Log) -> anyhow::Result<Self> {
+        let mut closings = Self::default();
+        log.read(|entry| closings.read(entry))?;
+        Ok(closings)
+    }
+
     /// Reads the next entry of the hub's log.
     pub fn read(&mut self, entry: &Entry) {
         self.last_entry = Some(entry.ts);

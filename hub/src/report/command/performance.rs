@@ -102,8 +102,7 @@ pub(super) fn make_performance(
 
 pub(super) fn make_re_audit(args: &ReAuditArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let (log, kept) = (hub_log(&args.logs)?, args.store.read()?);
-    let mut closings = Closings::default();
-    log.read(|entry| closings.read(entry))?;
+    let closings = Closings::of(&log)?;
     let month = args.month.map(|Month(period)| period).or_else(|| closings.last_month());
     let month = month.context("the log has no entry: give --month")?;
     let document = re_audit(&closings, &log, kept.as_ref(), &month);
