@@ -16,7 +16,7 @@ use brag_common::{
     id::RequestId,
     lifecycle::Served,
     peer::TrustDomain,
-    program::{Surroundings, Took, open_witness, stamp, watch_agreements, watch_readiness},
+    program::{Surroundings, Took, open_witness, quorum, stamp, watch_agreements, watch_readiness},
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
@@ -29,6 +29,9 @@ use brag_common::{
     witness::{
         self, Witness,
         cosigned::{Cosigned, Quorum},
+        grpc::Peers,
+        in_band::InBand,
+        layer::Witnessed,
     },
 };
 use tokio::{
@@ -82,6 +85,8 @@ pub struct Shared {
     pub cosigned: Cosigned,
     /// Cosigns the hub's log.
     pub witness: Arc<Witness>,
+    /// What is remembered of witnessing between exchanges.
+    pub in_band: InBand,
     /// Whose names count.
     pub trust_domain: TrustDomain,
     /// Screenings that count against the budget.
@@ -212,8 +217,10 @@ impl Node {
             &trust_domain,
             &Party::Agency(config.agency.clone()),
         )?;
-        // Detail leaves only under a checkpoint that the hub has cosigned.
-        let cosigned = Cosigned::new(log.clone(), Quorum::All(vec![Party::Hub]));
+        // Unless the operator's policy says otherwise, detail leaves only under a checkpoint that the hub has cosigned.
+        let own_rule = Quorum::All(vec![Party::Hub]);
+        let quorum = quorum(&config.witness, &log, &trust_domain, [Party::Hub], own_rule)?;
+        let cosigned = Cosigned::new(log.clone(), quorum);
 
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
@@ -236,6 +243,7 @@ impl Node {
             log,
             cosigned,
             witness,
+            in_band: InBand::default(),
             trust_domain,
             screenings,
             index,
@@ -307,7 +315,7 @@ impl Node {
         let (health, _health) = serve::health(service::NAMES, readiness).await;
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
-            .add_service(service::node(Arc::clone(&shared)))
+            .add_service(Witnessed::new(service::node(Arc::clone(&shared)), Arc::clone(&shared)))
             .add_service(service::desk(Arc::clone(&shared)))
             .add_service(witness::grpc::service(Arc::clone(&shared)))
             .add_service(records(Arc::clone(&shared)))
@@ -325,9 +333,13 @@ impl Node {
             took(&shared),
             shutdown.clone(),
         ));
-        let hub = outbox::channel(&shared, client_tls).context("[hub] endpoint is not a URI")?;
+        let hub = outbox::channel(&shared, Arc::clone(&client_tls));
+        let hub = hub.context("[hub] endpoint is not a URI")?;
+        let witnesses = Peers::new(Arc::clone(&shared), [(Party::Hub, hub.clone())])
+            .and(&shared.config.witness.independent, &client_tls)
+            .context("the endpoint of a witness is not a URI")?;
         let witnessing =
-            tokio::spawn(witnessing::run(Arc::clone(&shared), hub.clone(), shutdown.clone()));
+            tokio::spawn(witnessing::run(Arc::clone(&shared), witnesses, shutdown.clone()));
         let delivering = tokio::spawn(outbox::run(Arc::clone(&shared), hub, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));

@@ -19,8 +19,8 @@ use brag_common::{
     status::code_of,
     time::Timestamp,
     tls::{ClientTls, connect, with_deadline},
-    wire::{MAX_MESSAGE_BYTES, pb},
-    witness::cosigned::ANSWER_WITHIN,
+    wire::{MAX_MESSAGE_BYTES, pb, witness::MAX_EXCHANGE_BYTES},
+    witness::{cosigned::ANSWER_WITHIN, layer::WitnessedChannel},
 };
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -176,8 +176,10 @@ impl From<StoreError> for NotDelivered {
 }
 
 async fn deliver_all(shared: &Arc<Shared>, channel: &Channel) -> Result<(), NotDelivered> {
-    let mut hub = pb::hub_service_client::HubServiceClient::new(channel.clone())
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    // What the hub says counts with a receipt only.
+    let channel = WitnessedChannel::new(channel.clone(), Party::Hub, Arc::clone(shared));
+    let mut hub = pb::hub_service_client::HubServiceClient::new(channel)
+        .max_decoding_message_size(MAX_EXCHANGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let mut held_up = None;
     let mut is_unseen = false;

@@ -17,7 +17,9 @@ use brag_common::{
             node_service_server::{NodeService, NodeServiceServer},
         },
         release::{MAX_SEALED_BYTES, trace_step},
-        round, statement, words,
+        round, statement,
+        witness::MAX_EXCHANGE_BYTES,
+        words,
     },
     witness,
 };
@@ -56,7 +58,7 @@ pub const NAMES: &[&str] = &[
 #[must_use]
 pub fn node(shared: Arc<Shared>) -> NodeServiceServer<ForHub> {
     NodeServiceServer::new(ForHub(shared))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_decoding_message_size(MAX_EXCHANGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 

@@ -1,22 +1,24 @@
 //! The node's log is seen by the hub, and the hub's by the node: what each of the two needs of this program.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use brag_common::{
     alert::Alert,
-    audit::{Party, entry::Action},
+    audit::{AuditLog, Party, entry::Action},
     keys::VerifyingKey,
     peer::{TrustDomain, VerifiedPeer},
     status::PeerFacing as _,
     time::Timestamp,
+    tlog::NoteKey,
     witness::{
         Witness,
+        cosigned::Cosigned,
         grpc::{Peers, WitnessHost},
+        in_band::{Exchanging, InBand},
         keys::LogKeys,
     },
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use crate::node::Shared;
 
@@ -34,9 +36,13 @@ impl WitnessHost for Shared {
     }
 
     fn own_keys(&self) -> Option<LogKeys> {
+        self.own_keys_with(self.log.audit().note_key())
+    }
+
+    fn own_keys_with(&self, log: &NoteKey) -> Option<LogKeys> {
         let party = Party::Agency(self.config.agency.clone());
-        let (log, witness) = (self.log.audit().note_key().clone(), self.witness.public().clone());
-        Some(LogKeys::sign(&self.trust_domain, &party, log, witness, &self.statements))
+        let witness = self.witness.public().clone();
+        Some(LogKeys::sign(&self.trust_domain, &party, log.clone(), witness, &self.statements))
     }
 
     fn party(&self, peer: &VerifiedPeer) -> Result<Party, &'static str> {
@@ -59,10 +65,34 @@ impl WitnessHost for Shared {
     }
 }
 
-/// Has the log cosigned by the hub until `shutdown`: when something waits for it, and now and then.
-pub async fn run(shared: Arc<Shared>, hub: Channel, shutdown: CancellationToken) {
+impl Exchanging for Shared {
+    fn log(&self) -> &AuditLog {
+        self.log.audit()
+    }
+
+    fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
+    }
+
+    fn in_band(&self) -> &InBand {
+        &self.in_band
+    }
+
+    fn own_statement_key(&self) -> Option<VerifyingKey> {
+        Some(self.statements.verifying_key())
+    }
+
+    async fn no_receipt(&self, party: &Party) {
+        let mut draft = self.draft(Action::AlertRaised);
+        draft.peer = Some(party.clone());
+        let _ = self.log.record(self.alerts.raise(Alert::NoReceipt, draft)).await;
+    }
+}
+
+/// Has the log cosigned by the hub, and by whom else the operator names, until `shutdown`: when something waits for it, and now and
+/// then.
+pub async fn run(shared: Arc<Shared>, witnesses: Peers<Shared>, shutdown: CancellationToken) {
     let every = shared.config.witness.every.get();
-    let peers = Peers::new(Arc::clone(&shared), BTreeMap::from([(Party::Hub, hub)]));
     let mut sizes = shared.cosigned.progress();
     let listening = async {
         while sizes.changed().await.is_ok() {
@@ -72,6 +102,6 @@ pub async fn run(shared: Arc<Shared>, hub: Channel, shutdown: CancellationToken)
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = listening => {}
-        () = shared.cosigned.keep_asking(&peers, every) => {}
+        () = shared.cosigned.keep_asking(&witnesses, every) => {}
     }
 }

@@ -63,6 +63,8 @@ alerts! {
     OwnFamily = "own_family";
     /// A party's log does not continue what it had signed before: it was rewritten, or put back from a copy.
     LogInconsistent = "log_inconsistent";
+    /// A party's answer came without a receipt from its log, or with one that proves nothing; the answer was not used.
+    NoReceipt = "no_receipt";
     /// An agency declared many more people than before in one epoch.
     DeclaredPeople = "enrolment_declared_people";
     /// An agency wanted more match keys evaluated than its quota of the epoch allows.

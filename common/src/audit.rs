@@ -49,7 +49,10 @@ pub use chain::{Origin, What};
 pub use entry::{
     Action, Actor, AgreementStamp, Digest, Entry, EntryDraft, InvalidWord, Party, Word,
 };
-pub use log::{AuditLog, LogError, LogOptions, OpenLogError, Recordable, Recorded};
+pub use log::{
+    AuditLog, LogError, LogOptions, LogShard, NotedEntry, OpenLogError, Recordable, Recorded,
+    noting,
+};
 #[cfg(any(test, feature = "test-util"))]
 pub use storage::FaultSwitch;
 pub use verify::{Fault, Summary, VerifyError, entries, verify_dir, verify_every_signature};

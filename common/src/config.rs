@@ -16,6 +16,11 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
+use crate::{
+    peer::PeerName,
+    tlog::{KeyKind, NoteKey},
+};
+
 /// The longest configuration file, in bytes.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
@@ -78,17 +83,51 @@ pub enum ConfigError {
 }
 
 /// How the log is witnessed.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WitnessConfig {
     /// How long new entries wait, at most, before they are shown to witnesses; a release of detail does not wait for it.
     pub every: DurationText,
+    /// Whose cosignatures a release of detail waits for: a C2SP tlog-policy file with this program's log. Absent: those of the program's
+    /// own rule.
+    pub policy: Option<ConfigPath>,
+    /// Witnesses that are no party, for example one of information governance.
+    pub independent: Vec<IndependentWitness>,
+}
+
+/// A witness that is no party.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndependentWitness {
+    /// Where it is: `https://host:port`.
+    pub endpoint: String,
+    /// The name in its certificate, for example `spiffe://exampleshire/witness/ig`.
+    pub tls: PeerName,
+    /// Its verifier key, as `hub witness init` printed it.
+    pub key: WitnessKey,
+}
+
+/// A witness's verifier key in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct WitnessKey(pub NoteKey);
+
+impl TryFrom<String> for WitnessKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let key: NoteKey = text.parse().map_err(|error| format!("{error}"))?;
+        match key.kind() {
+            KeyKind::Witness => Ok(Self(key)),
+            KeyKind::Log => Err("it is a log's key; a witness's is expected".to_owned()),
+        }
+    }
 }
 
 impl Default for WitnessConfig {
     fn default() -> Self {
         // A minute: what an owner of the key could rewrite unseen is then no more than a minute old.
-        Self { every: DurationText::from_secs(60) }
+        Self { every: DurationText::from_secs(60), policy: None, independent: Vec::new() }
     }
 }
 

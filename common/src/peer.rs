@@ -1,7 +1,7 @@
 //! Who is on the line: the name in a certificate that TLS has already verified.
 //!
 //! A name is a SPIFFE ID (SPIFFE-ID standard, section 2) in the one URI subject alternative name of
-//! the leaf: `spiffe://<trust domain>/agency/<ID>`, `…/hub` or `…/person/<name>`. The common name,
+//! the leaf: `spiffe://<trust domain>/agency/<ID>`, `…/hub`, `…/person/<name>` or `…/witness/<name>`. The common name,
 //! DNS names and anything the caller says about itself are never read. What a name may do is not
 //! decided here; that is the agreement's matter.
 
@@ -18,7 +18,8 @@ const NAME_MAX_BYTES: usize = 255;
 /// A text that is not a peer's name or trust domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a peer name: expected `spiffe://<trust domain>/agency/<ID>`, `…/hub` or `…/person/<name>`"
+    "not a peer name: expected `spiffe://<trust domain>/agency/<ID>`, `…/hub`, `…/person/<name>` or \
+     `…/witness/<name>`"
 )]
 pub struct InvalidPeerName;
 
@@ -52,6 +53,12 @@ impl TrustDomain {
     #[must_use]
     pub fn person(&self, name: StaffName) -> PeerName {
         PeerName { trust_domain: self.clone(), role: PeerRole::Person(name) }
+    }
+
+    /// The name of a witness of logs that is no party.
+    #[must_use]
+    pub fn witness(&self, name: StaffName) -> PeerName {
+        PeerName { trust_domain: self.clone(), role: PeerRole::Witness(name) }
     }
 }
 
@@ -104,6 +111,8 @@ pub enum PeerRole {
     Hub,
     /// A member of staff at a command line.
     Person(StaffName),
+    /// A program that cosigns logs and is no party. It calls nobody.
+    Witness(StaffName),
 }
 
 /// The name of a program or person that holds a certificate.
@@ -132,7 +141,7 @@ impl PeerName {
     pub const fn agency(&self) -> Option<&AgencyId> {
         match &self.role {
             PeerRole::Agency(id) => Some(id),
-            PeerRole::Hub | PeerRole::Person(_) => None,
+            PeerRole::Hub | PeerRole::Person(_) | PeerRole::Witness(_) => None,
         }
     }
 
@@ -141,7 +150,7 @@ impl PeerName {
     pub const fn person(&self) -> Option<&StaffName> {
         match &self.role {
             PeerRole::Person(name) => Some(name),
-            PeerRole::Agency(_) | PeerRole::Hub => None,
+            PeerRole::Agency(_) | PeerRole::Hub | PeerRole::Witness(_) => None,
         }
     }
 
@@ -166,10 +175,14 @@ impl FromStr for PeerName {
             None if path == "hub" => PeerRole::Hub,
             Some(("agency", id)) => PeerRole::Agency(id.parse().map_err(|_| InvalidPeerName)?),
             Some(("person", name)) => PeerRole::Person(name.parse().map_err(|_| InvalidPeerName)?),
+            Some(("witness", name)) => {
+                PeerRole::Witness(name.parse().map_err(|_| InvalidPeerName)?)
+            }
             None | Some(_) => return Err(InvalidPeerName),
         };
         // SPIFFE forbids the path segments `.` and `..`, which a staff name could otherwise be.
-        if matches!(&role, PeerRole::Person(name) if matches!(name.as_str(), "." | "..")) {
+        if matches!(&role, PeerRole::Person(name) | PeerRole::Witness(name) if matches!(name.as_str(), "." | ".."))
+        {
             return Err(InvalidPeerName);
         }
         Ok(Self { trust_domain, role })
@@ -197,6 +210,7 @@ impl fmt::Display for PeerName {
             PeerRole::Agency(id) => write!(f, "agency/{id}"),
             PeerRole::Hub => f.write_str("hub"),
             PeerRole::Person(name) => write!(f, "person/{name}"),
+            PeerRole::Witness(name) => write!(f, "witness/{name}"),
         }
     }
 }
@@ -403,6 +417,8 @@ mod tests {
             "spiffe://x.example/agency/%43SC",
             "spiffe://x.example/person/",
             "spiffe://x.example/person/..",
+            "spiffe://x.example/witness/..",
+            "spiffe://x.example/witness",
             "spiffe://x.example/person/a b",
             "spiffe://x.example/officer/a",
             " spiffe://x.example/hub",
@@ -419,6 +435,7 @@ mod tests {
             "spiffe://x.example/hub",
             "spiffe://x.example/agency/CSC",
             "spiffe://x.example/person/j.okafor",
+            "spiffe://x.example/witness/ig",
         ] {
             assert_eq!(text.parse::<PeerName>().unwrap().to_string(), text);
         }

@@ -18,13 +18,19 @@ use crate::{
         entry::{AgreementStamp, Party},
         shard,
     },
+    config::WitnessConfig,
     keyfile,
     peer::TrustDomain,
     replay::{MAX_SKEW, MAX_VALIDITY, ReplayGuard},
     serve::Limits,
     statement::Realm,
     time::SharedClock,
-    witness::{self, Witness, keys::witness_key},
+    tlog::{NoteKey, Policy},
+    witness::{
+        self, Witness,
+        cosigned::Quorum,
+        keys::{witness_key, witness_name},
+    },
 };
 
 /// How often a program looks whether what depends on the clock has changed.
@@ -140,6 +146,65 @@ pub fn open_witness(
     Ok(Arc::new(Witness::open(dir.clone(), public, key).with_context(failed)?))
 }
 
+/// Whose cosignatures a release of detail waits for: those of the operator's policy, where there is one, otherwise `own_rule`.
+/// `parties` are those whom this program asks to cosign.
+///
+/// # Errors
+/// When the policy can not be read, is not of this log, asks for no witness, or names one that is not asked.
+pub fn quorum(
+    config: &WitnessConfig,
+    log: &AuditLog,
+    trust_domain: &TrustDomain,
+    parties: impl IntoIterator<Item = Party>,
+    own_rule: Quorum,
+) -> anyhow::Result<Quorum> {
+    for witness in &config.independent {
+        anyhow::ensure!(
+            witness.tls.trust_domain() == trust_domain,
+            "[[witness.independent]] {} is not of the trust domain {trust_domain}",
+            witness.tls
+        );
+    }
+    let Some(path) = &config.policy else { return Ok(own_rule) };
+    let path = path.as_path();
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can not read the policy `{shown}`"))?;
+    let policy: Policy = text.parse().with_context(|| format!("the policy `{shown}`"))?;
+    let own = log.note_key();
+    // The policy names some shard of it; with each year another one is written, and signed with the same key.
+    let is_own_log = |known: &NoteKey| {
+        let origin = known.key_name().parse::<Origin>().ok();
+        let same = origin.and_then(|origin| origin.with_shard(log.origin().shard()).ok());
+        known.key() == own.key() && same.as_ref() == Some(log.origin())
+    };
+    anyhow::ensure!(
+        policy.logs().iter().any(is_own_log),
+        "the policy `{shown}` does not have this program's log: add the line `log {own}`"
+    );
+    anyhow::ensure!(
+        policy.asks_for_a_witness(),
+        "the policy `{shown}` asks for no witness: detail would leave without anybody having seen that the log tells of it"
+    );
+    let parties: Vec<String> =
+        parties.into_iter().map(|party| witness_name(trust_domain, &party)).collect();
+    for key in policy.witnesses() {
+        let name = key.key_name();
+        match config.independent.iter().find(|one| one.key.0.key_name() == name) {
+            Some(one) => anyhow::ensure!(
+                one.key.0 == *key,
+                "the policy `{shown}` has another key for the witness {name} than [[witness.independent]]"
+            ),
+            None => anyhow::ensure!(
+                parties.iter().any(|party| party == name),
+                "the policy `{shown}` names the witness {name}, which is not asked here: it is neither a party that \
+                 this program talks to nor in [[witness.independent]]"
+            ),
+        }
+    }
+    Ok(Quorum::Policy(Box::new(policy)))
+}
+
 /// Opens the log and takes the ids of recent exchanges from it, so that the replay check survives a restart; shows every entry to
 /// `see`, with its number through all shards, so that what counts entries does too. Reads the whole log, off the runtime's threads.
 ///
@@ -225,10 +290,44 @@ pub fn watch_readiness(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{
-        checkpoints::Contradiction,
-        fixtures::{clock, key, origin},
+    use crate::{
+        audit::{
+            checkpoints::Contradiction,
+            fixtures::{clock, key, origin},
+        },
+        config::ConfigPath,
+        keys::SigningKey,
+        secret::SecretBytes,
     };
+
+    #[tokio::test]
+    async fn a_policy_holds_for_every_shard_of_its_log_and_for_no_other_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let domain: TrustDomain = "example".parse().unwrap();
+        let hubs = SigningKey::from_seed(SecretBytes::new([1; 32])).unwrap().verifying_key();
+        let hubs = witness_key(&domain, &Party::Hub, hubs);
+        let second = origin().with_shard("2").unwrap();
+        let log = LogOptions::new(dir.path(), second.clone(), key(), clock());
+        let log = AuditLog::open(log).unwrap();
+        let taken = |of: &Origin, rest: &str| {
+            let path = dir.path().join("policy");
+            let text = format!("log {}\n{rest}", of.key(key().verifying_key()));
+            std::fs::write(&path, text).unwrap();
+            let policy = Some(ConfigPath::new(path));
+            let config = WitnessConfig { policy, ..WitnessConfig::default() };
+            let own_rule = Quorum::All(vec![Party::Hub]);
+            quorum(&config, &log, &domain, [Party::Hub], own_rule)
+                .map_err(|error| error.to_string())
+        };
+        let by_hub = format!("witness hub {hubs}\nquorum hub\n");
+        let other = Origin::new("example", "POL".parse().unwrap(), "2").unwrap();
+        assert!(taken(&other, &by_hub).unwrap_err().contains("does not have this program's log"));
+        assert!(taken(&second, "quorum none\n").unwrap_err().contains("asks for no witness"));
+        let first = origin().with_shard("1").unwrap();
+        for of in [first, second] {
+            assert!(matches!(taken(&of, &by_hub), Ok(Quorum::Policy(_))));
+        }
+    }
 
     #[tokio::test]
     async fn whether_a_program_is_ready_is_told_before_anything_is_polled() {

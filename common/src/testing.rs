@@ -179,6 +179,11 @@ impl TestCa {
         self.issue(&self.spec(&self.trust_domain.person(name.clone())))
     }
 
+    /// A good certificate of a witness that is no party.
+    pub fn witness(&self, name: &StaffName) -> TestCert {
+        self.issue(&self.spec(&self.trust_domain.witness(name.clone())))
+    }
+
     /// What a good certificate of `name` says: also `localhost`, 127.0.0.1 and `::1`; both usages;
     /// valid from 2020 to 2049.
     #[must_use]

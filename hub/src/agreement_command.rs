@@ -14,6 +14,7 @@ use brag_common::{
         StepResult,
         cases::{Case, CaseFile},
     },
+    audit::Digest,
     id::AgencyId,
     keyfile,
     time::Timestamp,
@@ -166,11 +167,13 @@ pub fn run(command: &AgreementCommand, stdout: &mut dyn Write) -> anyhow::Result
 }
 
 fn check(file: &Path, as_json: bool, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
-    let parsed = Agreement::parse(&read_text(file)?);
+    let text = read_text(file)?;
+    let parsed = Agreement::parse(&text);
+    let digest = Digest::of(text.as_bytes());
     let exit = if parsed.is_ok() { Exit::Done } else { Exit::Failed };
     if as_json {
         let document = match &parsed {
-            Ok(agreement) => agreement_json(agreement),
+            Ok(agreement) => agreement_json(agreement, &digest),
             Err(faults) => faults_json(faults),
         };
         writeln!(stdout, "{document:#}")?;
@@ -198,17 +201,19 @@ fn check(file: &Path, as_json: bool, stdout: &mut dyn Write) -> anyhow::Result<E
                 Ok(()) => writeln!(stdout, "keys: complete")?,
                 Err(missing) => writeln!(stdout, "keys: {missing}; add them before signing")?,
             }
+            writeln!(stdout, "SHA-256 of the text: {digest}")?;
         }
     }
     Ok(exit)
 }
 
-fn agreement_json(agreement: &Agreement) -> Value {
+fn agreement_json(agreement: &Agreement, digest: &Digest) -> Value {
     let missing: Vec<_> = agreement.missing_keys().iter().map(ToString::to_string).collect();
     json!({
         "valid": true,
         "id": agreement.id(),
         "version": agreement.version(),
+        "digest": digest.to_string(),
         "valid_from": agreement.valid_from().to_string(),
         "valid_to": agreement.valid_to().to_string(),
         "environment": agreement.environment(),

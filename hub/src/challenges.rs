@@ -65,7 +65,7 @@ async fn try_tell(
     if shared.still_party(&challenge.of).is_err() {
         return Ok(());
     }
-    let Some(channel) = shared.nodes.get(&challenge.of).cloned() else { return Ok(()) };
+    let Some(channel) = shared.to_node(&challenge.of) else { return Ok(()) };
     let within = shared.config.fan_out.call_within.get();
     let envelope = envelope(shared, within)?;
     let mut draft = shared.draft(Action::RatingChallenged);

@@ -29,6 +29,7 @@ use crate::{
     render::Paint,
     report::command::{self as report_command, ReportCommand},
     serve_command::{self, ServeArgs},
+    witness_command::{self, WitnessCommand},
 };
 
 /// The BRAG exchange's hub: opens enquiries, asks every agency, keeps the matrix, and relays what it can
@@ -115,6 +116,9 @@ pub enum Cli {
     /// Example: hub log verify data/log/1 --key-file hub-log.pub
     #[command(subcommand, verbatim_doc_comment)]
     Log(LogCommand),
+    /// Set up and run a witness of the logs that is no party, for information governance
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Make the documents of information governance; all but subject-access from logs and agreement, without a running hub
     #[command(subcommand)]
     Report(ReportCommand),
@@ -175,6 +179,11 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
         }
         Cli::Report(command) => report_command::run(command, stdout)?,
         Cli::Log(command) => return log_command::run(command, stdout),
+        Cli::Witness(WitnessCommand::Init(args)) => witness_command::init(args, stdout)?,
+        Cli::Witness(WitnessCommand::Serve(args)) => {
+            runtime()?.block_on(witness_command::serve(args, around))?;
+            Exit::Done
+        }
     };
     Ok(exit.code())
 }

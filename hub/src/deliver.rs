@@ -52,10 +52,15 @@ pub async fn deliver(
         return Err(Refusal::AnotherAgreement(Box::new(mismatch)));
     }
     let (by, looked_up) = (agency.clone(), request.clone());
-    if shared.store.run(move |store| store.was_delivered(&by, &looked_up)).await? {
+    let delivered = shared.store.run(move |store| store.was_delivered(&by, &looked_up)).await?;
+    let delivery = Delivery { shared, agency, enquiry, request };
+    if delivered {
+        // The answer was lost, or was not believed: this one has a receipt too.
+        let mut draft = delivery.draft(Action::Delivered);
+        draft.decision = "taken_before".parse().ok();
+        shared.log.record(draft).await?;
         return Ok(());
     }
-    let delivery = Delivery { shared, agency, enquiry, request };
     match message.item.ok_or(WireError::Missing("item"))? {
         pb::deliver_request::Item::Answer(answer) => delivery.answer(answer.try_into()?).await,
         pb::deliver_request::Item::Fact(fact) => delivery.fact(fact.try_into()?).await,
@@ -240,7 +245,7 @@ impl Delivery<'_> {
         sealed: Vec<u8>,
     ) -> Result<(), Refusal> {
         self.shared.still_party(&decision.recipient)?;
-        let channel = self.shared.nodes.get(&decision.recipient).cloned();
+        let channel = self.shared.to_node(&decision.recipient);
         let channel = channel.ok_or(Refusal::NotFound("recipient among the parties"))?;
         let within = self.shared.config.fan_out.call_within.get();
         let envelope = envelope(self.shared, within)?;

@@ -22,8 +22,8 @@ use brag_common::{
     lifecycle::Served,
     peer::TrustDomain,
     program::{
-        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, realm,
-        stamp, watch_agreements, watch_readiness,
+        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, quorum,
+        realm, stamp, watch_agreements, watch_readiness,
     },
     reason::Reason,
     replay::ReplayGuard,
@@ -39,6 +39,9 @@ use brag_common::{
     witness::{
         self, Witness,
         cosigned::{Cosigned, Quorum},
+        grpc::Peers,
+        in_band::InBand,
+        layer::Witnessed,
     },
 };
 use tokio::{
@@ -90,6 +93,8 @@ pub struct Shared {
     pub cosigned: Cosigned,
     /// Cosigns the nodes' logs.
     pub witness: Arc<Witness>,
+    /// What is remembered of witnessing between exchanges.
+    pub in_band: InBand,
     /// Whose names count.
     pub trust_domain: TrustDomain,
     /// Ids of requests that could still be alive.
@@ -222,6 +227,7 @@ pub struct Hub {
     folder: VersionFolder,
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
+    witnesses: Peers<Shared>,
     metrics: Metrics,
     limits: Limits,
     console: Option<Console>,
@@ -281,7 +287,9 @@ impl Hub {
             &trust_domain,
             &Party::Hub,
         )?;
-        let cosigned = Cosigned::new(log.clone(), Quorum::Majority);
+        let parties = nodes.keys().cloned().map(Party::Agency);
+        let quorum = quorum(&config.witness, &log, &trust_domain, parties, Quorum::Majority)?;
+        let cosigned = Cosigned::new(log.clone(), quorum);
         let alerts = Alerts::register(&metrics);
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let shared = Arc::new(Shared {
@@ -293,6 +301,7 @@ impl Hub {
             log,
             cosigned,
             witness,
+            in_band: InBand::default(),
             trust_domain,
             replay,
             alerts,
@@ -323,8 +332,13 @@ impl Hub {
             AsConsole(Arc::clone(&shared)),
         )
         .await?;
+        let nodes = shared.nodes.iter();
+        let nodes = nodes.map(|(id, channel)| (Party::Agency(id.clone()), channel.clone()));
+        let witnesses = Peers::new(Arc::clone(&shared), nodes)
+            .and(&shared.config.witness.independent, &client_tls)
+            .context("the endpoint of a witness is not a URI")?;
         let limits = surroundings.limits;
-        Ok(Self { shared, folder, listener, server_tls, metrics, limits, console })
+        Ok(Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console })
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -346,7 +360,8 @@ impl Hub {
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(self, started: impl FnOnce(Served)) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, metrics, limits, console } = self;
+        let Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console } =
+            self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
@@ -362,7 +377,10 @@ impl Hub {
         let (health, _health) = serve::health(service::NAMES, readiness).await;
         let routes = Routes::new(health)
             .add_service(serve::reflection(FILE_DESCRIPTOR_SET)?)
-            .add_service(service::agencies(Arc::clone(&shared)))
+            .add_service(Witnessed::new(
+                service::agencies(Arc::clone(&shared)),
+                Arc::clone(&shared),
+            ))
             .add_service(service::coordinators(Arc::clone(&shared)))
             .add_service(witness::grpc::service(Arc::clone(&shared)))
             .add_service(records(Arc::clone(&shared)))
@@ -378,7 +396,7 @@ impl Hub {
             took(&shared),
             shutdown.clone(),
         ));
-        shared.rounds.spawn(witnessing::run(Arc::clone(&shared)));
+        shared.rounds.spawn(witnessing::run(Arc::clone(&shared), witnesses));
         shared.rounds.spawn(settle::keep_settling(Arc::clone(&shared)));
         shared.rounds.spawn(challenges::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));

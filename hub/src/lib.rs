@@ -27,6 +27,7 @@ pub mod find_person;
 pub mod guard;
 pub mod hub;
 pub mod identity_review;
+pub mod independent_witness;
 pub mod init_command;
 pub mod inspect;
 pub mod key_command;
@@ -48,6 +49,7 @@ pub mod take;
 pub mod thresholds;
 pub mod view;
 pub mod withdraw;
+pub mod witness_command;
 pub mod witnessing;
 pub(crate) mod written_enquiry;
 

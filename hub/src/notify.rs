@@ -25,8 +25,9 @@ use brag_common::{
     time::Timestamp,
     tls::with_deadline,
     wire::pb,
+    witness::layer::WitnessedChannel,
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use crate::{
     backlog::{Backlog, Place},
@@ -177,7 +178,7 @@ async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<
     if shared.still_party(agency).is_err() {
         return Ok(());
     }
-    let Some(channel) = shared.nodes.get(agency).cloned() else { return Ok(()) };
+    let Some(channel) = shared.to_node(agency) else { return Ok(()) };
     let (name, to) = (enquiry.clone(), agency.clone());
     for (place, record) in shared.store.run(move |store| store.notices(&name, &to)).await? {
         if shared.shutdown.is_cancelled() {
@@ -214,7 +215,7 @@ async fn try_to_tell(shared: &Arc<Shared>, (enquiry, agency): &Place) -> Result<
 
 /// Tells one thing, by the call that is for it.
 async fn call(
-    channel: Channel,
+    channel: WitnessedChannel<Shared>,
     enquiry: &EnquiryRef,
     record: NoticeRecord,
     head: Envelope,

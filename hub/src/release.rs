@@ -10,7 +10,10 @@ use std::{
 use brag_common::{
     agreement::LawfulBasis,
     alert::Alert,
-    audit::entry::{Action, EntryDraft, Party, Word},
+    audit::{
+        LogError,
+        entry::{Action, EntryDraft, Party, Word},
+    },
     enquiry::ReleaseQuery,
     id::{AgencyId, CategoryCode, EnquiryRef, PersonRef, ReleaseRef},
     reason::Reason,
@@ -19,6 +22,7 @@ use brag_common::{
     statement::{Body, DecidedOutcome, ReleaseDecision, SignedStatement},
     tls::with_deadline,
     wire::pb,
+    witness::layer::WitnessedChannel,
 };
 
 use crate::{
@@ -65,7 +69,7 @@ pub async fn request(
     wanted: Wanted,
 ) -> Result<Vec<pb::ReleaseView>, Refusal> {
     shared.in_force()?;
-    let channel = shared.nodes.get(&wanted.holder).cloned();
+    let channel = shared.to_node(&wanted.holder);
     let channel = channel.ok_or(Refusal::NotFound("holder among the parties"))?;
     let whole = enquiry::whole(shared, &wanted.enquiry).await?;
     let within = shared.config.fan_out.call_within.get();
@@ -108,8 +112,15 @@ pub async fn request(
     let mut records: Vec<ReleaseRecord> = wanted.recipients.iter().map(unanswered).collect();
     // Kept before the holder is asked: the outcome of a review may come before the answer to this call.
     keep(shared, &wanted.enquiry, &release, &records).await?;
-    if let Some(response) = ask(channel, &query, within).await {
-        take_decisions(shared, &query, &wanted.holder, response, &mut records);
+    match ask(channel, &query, within).await {
+        Asked::Answered(response) => {
+            take_decisions(shared, &query, &wanted.holder, response, &mut records);
+        }
+        Asked::LogUnavailable => {
+            let refused = OutcomeRecord::Deny(Reason::LogUnavailable);
+            records.iter_mut().for_each(|record| record.outcome = refused.clone());
+        }
+        Asked::NoResponse => {}
     }
     alert(shared, who, &query, &wanted.holder, &records).await?;
     let views = settle(shared, &query, &wanted.holder, records).await?;
@@ -177,18 +188,28 @@ fn current_evidence(whole: &Whole) -> Vec<SignedStatement> {
     evidence
 }
 
-async fn ask(
-    channel: tonic::transport::Channel,
-    query: &ReleaseQuery,
-    within: Duration,
-) -> Option<pb::ReleaseResponse> {
+/// What came of asking a holder.
+enum Asked {
+    /// Its decisions.
+    Answered(pb::ReleaseResponse),
+    /// It records nothing at the moment, so it decides nothing. Nobody need sign that: nothing follows from it.
+    LogUnavailable,
+    /// Nothing that can be used.
+    NoResponse,
+}
+
+async fn ask(channel: WitnessedChannel<Shared>, query: &ReleaseQuery, within: Duration) -> Asked {
     let request = with_deadline(pb::ReleaseRequest::from(query), within);
     match client(channel).release(request).await {
-        Ok(response) => Some(response.into_inner()),
+        Ok(response) => Asked::Answered(response.into_inner()),
         Err(status) => {
             let code = brag_common::status::code_of(&status).unwrap_or("unreachable");
             tracing::warn!(code, "a holder gave no decision");
-            None
+            if code == LogError::Unavailable.code() {
+                Asked::LogUnavailable
+            } else {
+                Asked::NoResponse
+            }
         }
     }
 }

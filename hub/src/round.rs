@@ -18,9 +18,9 @@ use brag_common::{
     secret::random_bytes,
     statement::PersonIn,
     tls::with_deadline,
-    wire::{MAX_MESSAGE_BYTES, pb},
+    wire::{MAX_MESSAGE_BYTES, pb, witness::MAX_EXCHANGE_BYTES},
+    witness::{in_band, layer::WitnessedChannel},
 };
-use tonic::transport::Channel;
 
 use crate::{
     backlog::{Backlog, Place},
@@ -169,6 +169,11 @@ impl Missed {
             Some("party_withdrawn") => Self::Unable("PARTY_WITHDRAWN"),
             Some("request_expired" | "request_too_far_ahead") => Self::NoResponse("CLOCKS_DIFFER"),
             Some("BUDGET_EXCEEDED") => Self::NoResponse("BUDGET_EXCEEDED"),
+            Some(in_band::NO_RECEIPT) => Self::NoResponse("RECEIPT_REFUSED"),
+            Some(in_band::NOT_KEPT) => Self::NoResponse("HUB_FAILED"),
+            Some("checkpoint_inconsistent" | "log_key_changed" | "log_keys_not_vouched") => {
+                Self::NoResponse("HUB_LOG_REFUSED")
+            }
             Some(_) => Self::NoResponse("REFUSED"),
             None if status.code() == Code::DeadlineExceeded => Self::NoResponse("DEADLINE"),
             None if status.code() == Code::Cancelled => Self::NoResponse("DEADLINE"),
@@ -231,7 +236,7 @@ struct Asking<'a> {
     /// Whom the agency may compare although the match is only possible.
     authorised: Authorised,
     within: Duration,
-    channel: Channel,
+    channel: WitnessedChannel<Shared>,
 }
 
 impl<'a> Asking<'a> {
@@ -240,7 +245,7 @@ impl<'a> Asking<'a> {
         name: &'a EnquiryRef,
         agency: &'a AgencyId,
     ) -> Result<Option<Self>, Refusal> {
-        let Some(channel) = shared.nodes.get(agency).cloned() else { return Ok(None) };
+        let Some(channel) = shared.to_node(agency) else { return Ok(None) };
         let (reading, asked) = (name.clone(), agency.clone());
         let (enquiry, cells, authorised) = shared
             .store
@@ -473,7 +478,7 @@ impl<'a> Asking<'a> {
         envelope(self.shared, self.within)
     }
 
-    fn client(&self) -> pb::node_service_client::NodeServiceClient<Channel> {
+    fn client(&self) -> NodeClient {
         client(self.channel.clone())
     }
 
@@ -554,11 +559,14 @@ pub fn envelope(shared: &Shared, within: Duration) -> Result<Envelope, Refusal> 
     })
 }
 
+/// A client of a node. What it answers has a good receipt, or is an error (`brag_common::witness::layer`).
+pub type NodeClient = pb::node_service_client::NodeServiceClient<WitnessedChannel<Shared>>;
+
 /// A client of a node, with the message bounds of both sides.
 #[must_use]
-pub fn client(channel: Channel) -> pb::node_service_client::NodeServiceClient<Channel> {
+pub fn client(channel: WitnessedChannel<Shared>) -> NodeClient {
     pb::node_service_client::NodeServiceClient::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_decoding_message_size(MAX_EXCHANGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 

@@ -15,6 +15,7 @@ use brag_common::{
             hub_service_server::{HubService, HubServiceServer},
         },
         release::{MAX_RECIPIENTS, to_lawful_basis},
+        witness::MAX_EXCHANGE_BYTES,
     },
     witness,
 };
@@ -53,7 +54,7 @@ pub const MAX_VIEW_BYTES: usize = 16 * 1024 * 1024;
 #[must_use]
 pub fn agencies(shared: Arc<Shared>) -> HubServiceServer<ForAgencies> {
     HubServiceServer::new(ForAgencies(shared))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_decoding_message_size(MAX_EXCHANGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 

@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use brag_common::{
     alert::Alert,
-    audit::{Party, entry::Action},
+    audit::{AuditLog, Party, entry::Action},
+    id::AgencyId,
     keyfile,
     keys::VerifyingKey,
     peer::{TrustDomain, VerifiedPeer},
     status::PeerFacing as _,
     time::Timestamp,
+    tlog::NoteKey,
     witness::{
         Witness,
+        cosigned::Cosigned,
         grpc::{Peers, WitnessHost},
+        in_band::{Exchanging, InBand},
         keys::LogKeys,
+        layer::WitnessedChannel,
     },
 };
 
@@ -33,12 +38,16 @@ impl WitnessHost for Shared {
     }
 
     fn own_keys(&self) -> Option<LogKeys> {
+        self.own_keys_with(self.log.audit().note_key())
+    }
+
+    fn own_keys_with(&self, log: &NoteKey) -> Option<LogKeys> {
         // Read each time: the hub signs nothing else with this key while it runs, and it may have been exchanged.
         let named = self.agreement.agreement().hub()?.signing;
         let ring = keyfile::read_signing_ring(self.config.keys.statements.as_path()).ok()?;
         let key = ring.into_iter().find(|key| key.verifying_key() == named)?;
-        let (log, witness) = (self.log.audit().note_key().clone(), self.witness.public().clone());
-        Some(LogKeys::sign(&self.trust_domain, &Party::Hub, log, witness, &key))
+        let witness = self.witness.public().clone();
+        Some(LogKeys::sign(&self.trust_domain, &Party::Hub, log.clone(), witness, &key))
     }
 
     fn party(&self, peer: &VerifiedPeer) -> Result<Party, &'static str> {
@@ -59,15 +68,44 @@ impl WitnessHost for Shared {
     }
 }
 
-/// Has the log cosigned by the nodes until the hub stops, now and then.
-pub async fn run(shared: Arc<Shared>) {
+impl Exchanging for Shared {
+    fn log(&self) -> &AuditLog {
+        self.log.audit()
+    }
+
+    fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
+    }
+
+    fn in_band(&self) -> &InBand {
+        &self.in_band
+    }
+
+    fn own_statement_key(&self) -> Option<VerifyingKey> {
+        self.agreement.agreement().hub().map(|keys| keys.signing)
+    }
+
+    async fn no_receipt(&self, party: &Party) {
+        let mut draft = self.draft(Action::AlertRaised);
+        draft.peer = Some(party.clone());
+        let _ = self.log.record(self.alerts.raise(Alert::NoReceipt, draft)).await;
+    }
+}
+
+impl Shared {
+    /// A channel to an agency's node whose answers have receipts; `None` when there is no such node.
+    #[must_use]
+    pub fn to_node(self: &Arc<Self>, agency: &AgencyId) -> Option<WitnessedChannel<Self>> {
+        let channel = self.nodes.get(agency)?.clone();
+        Some(WitnessedChannel::new(channel, Party::Agency(agency.clone()), Arc::clone(self)))
+    }
+}
+
+/// Has the log cosigned by the nodes, and by whom else the operator names, until the hub stops, now and then.
+pub async fn run(shared: Arc<Shared>, witnesses: Peers<Shared>) {
     let every = shared.config.witness.every.get();
-    let nodes = shared.nodes.iter();
-    let channels =
-        nodes.map(|(id, channel)| (Party::Agency(id.clone()), channel.clone())).collect();
-    let peers = Peers::new(Arc::clone(&shared), channels);
     tokio::select! {
         () = shared.shutdown.cancelled() => {}
-        () = shared.cosigned.keep_asking(&peers, every) => {}
+        () = shared.cosigned.keep_asking(&witnesses, every) => {}
     }
 }

@@ -6,7 +6,7 @@ use brag_common::{
     rating,
     statement::DecidedOutcome,
     status::code_of,
-    wire::pb::{self, AnswerStatus, Colour},
+    wire::pb::{self, AnswerStatus, Colour, Decision},
 };
 use brag_tests::federation::{
     ANALYSIS, Federation, Holding, cell, contains, eventually, id, person_of, status_of,
@@ -60,20 +60,26 @@ async fn invariant_2_a_round_says_unable_and_a_release_log_unavailable_and_no_pa
         let (screen, asked) = scene.screen("P1").await;
         let brag_hub::screening::Asked::Known(handle) = asked else { panic!("not known") };
         break_log(scene.federation.fault_switch(HOLDER));
-        // The release goes first: the log has not yet been found out to fail.
-        let request = scene.release(std::slice::from_ref(&red));
-        let decided = scene.hub.clone().release(request).await.unwrap().into_inner().decisions;
-        assert!(decided[0].trace.is_empty(), "what could not be recorded is not told either");
+        // The release goes first: the log has not yet been found out to fail. What was decided leaves in no form.
         for _ in 0..2 {
-            let outcome = scene.decide(std::slice::from_ref(&red)).await;
-            let DecidedOutcome::Deny(reason) = outcome else { panic!("released: {outcome:?}") };
-            assert_eq!(reason.code(), "LOG_UNAVAILABLE");
+            let request = scene.release(std::slice::from_ref(&red));
+            let refused = scene.hub.clone().release(request).await.unwrap_err();
+            assert_eq!(code_of(&refused), Some("log_unavailable"));
         }
         let request = scene.round(&scene.name(), &screen, handle, "P1");
-        let answers = scene.hub.clone().rate(request).await.unwrap().into_inner().answers;
-        assert_eq!(answers.len(), 1);
-        assert_eq!(answers[0].status(), AnswerStatus::Unable);
-        assert_eq!(answers[0].reason, "AUDIT_UNAVAILABLE");
+        let refused = scene.hub.clone().rate(request).await.unwrap_err();
+        assert_eq!(code_of(&refused), Some("log_unavailable"));
+        // What the co-ordinator is told of it.
+        let name = &scene.enquiry;
+        let told = scene.federation.ask_detail(name, HOLDER, "P1", "C33", &["CSC"]).await.unwrap();
+        assert_eq!(
+            (told[0].decision(), told[0].reason.as_str()),
+            (Decision::Deny, "LOG_UNAVAILABLE")
+        );
+        let enquiry = scene.federation.open(&[("P1", &person_of(0))]).await;
+        let federation = &scene.federation;
+        let unable = federation.until_status(&enquiry, HOLDER, "P1", AnswerStatus::Unable).await;
+        assert_eq!(unable.reason, "AUDIT_UNAVAILABLE");
         assert!(scene.federation.inside(HOLDER).store.outgoing().unwrap().is_empty());
         scene.federation.fault_switch(HOLDER).heal();
         ready(&scene.federation, HOLDER).await;

@@ -23,6 +23,8 @@
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`witness`]: logs that see each other, detail that waits for it, and logs that are not what they were
+//! - [`receipts`]: answers that come without a good receipt, or from another history, are not used
+//! - [`independent_witness`]: a witness of information governance's own, and policies that ask for it
 //! - [`other_verifier`]: a verifier that nobody here wrote accepts our logs
 //! - [`agreement_change`]: versions of the agreement that end, begin, differ, and parties that withdraw
 //! - [`over_versions`]: what was made under a version of the agreement that another has replaced since
@@ -62,6 +64,7 @@ mod enrolment;
 mod erasure;
 mod existence;
 mod identity;
+mod independent_witness;
 mod keys;
 mod life;
 mod lint;
@@ -75,6 +78,7 @@ mod other_verifier;
 mod over_versions;
 mod partial_failure;
 mod plan;
+mod receipts;
 mod reconcile;
 mod release;
 mod reports;

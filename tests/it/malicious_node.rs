@@ -150,7 +150,7 @@ async fn a_node_that_claims_hits_it_did_not_enrol_is_told_no_identity() {
         .start()
         .await;
     federation.stop_node("SMS").await;
-    let liar = StandIn::new(Screening::ClaimsEverybody);
+    let liar = StandIn::new(federation.behind("SMS").await, Screening::ClaimsEverybody);
     federation.stand_in("SMS", liar.routes()).await;
     let enquiry = federation.open(&[("P1", &asked)]).await;
     federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::NotKnown).await;

@@ -12,7 +12,7 @@ use brag_common::{
 };
 use brag_hub::{notify, round::envelope, store::Change};
 use brag_tests::{
-    federation::{Enquiry, Federation, Holding, NodeClient, eventually, id, person_of},
+    federation::{Enquiry, Federation, Holding, eventually, id, person_of},
     partnership::Partnership,
 };
 use tonic::{Code, Status};
@@ -122,7 +122,9 @@ async fn only_the_hub_brings_news_and_only_assessors_and_approvers_read_them() {
     let scene = Scene::new().await;
     let ca = scene.federation.partnership().ca();
     for certificate in [ca.agency(&id("CSC")), ca.agency(&id("EHT"))] {
-        let mut stranger = NodeClient::new(scene.federation.to_node(&certificate, "EHT"));
+        let mut stranger = pb::node_service_client::NodeServiceClient::new(
+            scene.federation.to_node(&certificate, "EHT"),
+        );
         let refused = stranger.inform(scene.brought()).await.unwrap_err();
         assert_eq!(code_of(&refused), Some("not_the_hub"));
     }

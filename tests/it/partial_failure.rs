@@ -51,7 +51,7 @@ async fn invariant_8_a_node_that_hangs_is_given_up_after_its_time_and_holds_up_n
         .start()
         .await;
     federation.stop_node("SMS").await;
-    let slow = StandIn::new(Screening::Hangs);
+    let slow = StandIn::new(federation.behind("SMS").await, Screening::Hangs);
     federation.stand_in("SMS", slow.routes()).await;
     let enquiry = federation.open(&[("P1", &father)]).await;
     // While the one hangs, the other is asked, rates and is shown.

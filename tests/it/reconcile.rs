@@ -198,6 +198,7 @@ fn reconcile(dirs: &[PathBuf; 4]) -> (u8, Value) {
     let [hub, nodes @ ..] = dirs.clone();
     let args = ReconcileArgs {
         hub,
+        witness: Vec::new(),
         nodes: nodes.to_vec(),
         from: None,
         to: None,

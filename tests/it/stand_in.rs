@@ -1,16 +1,23 @@
-//! Servers that take a node's place, with its address and certificate, and do not do what a node does.
+//! Servers that take a node's place, with its address and certificate, and do not do what a node does. What they answer has good receipts, of
+//! the node's own log.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use brag_agency_node::node::Shared;
 use brag_common::{
+    audit::{Action, Party},
     secret::random_bytes,
-    wire::pb::{
-        self,
-        node_service_server::{NodeService, NodeServiceServer},
+    wire::{
+        pb::{
+            self,
+            node_service_server::{NodeService, NodeServiceServer},
+        },
+        witness::MAX_EXCHANGE_BYTES,
     },
+    witness::layer::Witnessed,
 };
 use tonic::{Request, Response, Status, service::Routes};
 
@@ -26,18 +33,22 @@ pub enum Screening {
 /// A server in a node's place.
 #[derive(Debug, Clone)]
 pub struct StandIn {
+    /// The node whose place it takes.
+    node: Arc<Shared>,
     screening: Screening,
     screened: Arc<AtomicUsize>,
     disclosed: Arc<AtomicUsize>,
 }
 
 impl StandIn {
-    pub fn new(screening: Screening) -> Self {
-        Self { screening, screened: Arc::default(), disclosed: Arc::default() }
+    pub fn new(node: Arc<Shared>, screening: Screening) -> Self {
+        Self { node, screening, screened: Arc::default(), disclosed: Arc::default() }
     }
 
     pub fn routes(&self) -> Routes {
-        Routes::new(NodeServiceServer::new(self.clone()))
+        let service = NodeServiceServer::new(self.clone());
+        let service = service.max_decoding_message_size(MAX_EXCHANGE_BYTES);
+        Routes::new(Witnessed::new(service, Arc::clone(&self.node)))
     }
 
     /// How often it was screened.
@@ -61,7 +72,13 @@ impl NodeService for StandIn {
         if self.screening == Screening::Hangs {
             std::future::pending::<()>().await;
         }
-        let n_slots = request.into_inner().slots.len();
+        let request = request.into_inner();
+        let mut draft = self.node.draft(Action::ScreenAnswered);
+        draft.exchange = request.request_id.parse().ok();
+        draft.peer = Some(Party::Hub);
+        draft.count = Some(request.slots.len() as u64);
+        self.node.log.record(draft).await.unwrap();
+        let n_slots = request.slots.len();
         let answers = (0..n_slots).map(|_| random_bytes::<1216>().unwrap().to_vec()).collect();
         Ok(Response::new(pb::ScreenResponse { answers }))
     }

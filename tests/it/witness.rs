@@ -8,12 +8,14 @@ use brag_common::{
     status::code_of,
     tlog::{KeyKind, NoteKey, Policy},
     wire::pb::{self, Colour, Decision},
-    witness::file_name,
 };
 use brag_tests::federation::{Federation, Holding, eventually, id, person_of};
 use tonic::Code;
 
-use crate::views::until_inbox;
+use crate::{
+    independent_witness::{Witnessing, policy_with_somebody_else},
+    views::until_inbox,
+};
 
 /// What the holder keeps of P1.
 const TEXT: &str = "drinks daily since the autumn";
@@ -21,7 +23,7 @@ const TEXT: &str = "drinks daily since the autumn";
 /// Longer than any round takes.
 const LONG: Duration = Duration::from_secs(30);
 
-async fn a_released_item(federation: &Federation) {
+pub async fn a_released_item(federation: &Federation) {
     let father = person_of(0);
     let enquiry = federation.open(&[("P1", &father)]).await;
     federation.rate("SMS", &enquiry, "P1", Colour::Red).await;
@@ -33,7 +35,7 @@ async fn a_released_item(federation: &Federation) {
     assert_eq!(asked[0].decision(), Decision::Release, "{asked:?}");
 }
 
-async fn start() -> Federation {
+pub async fn start() -> Federation {
     let father = person_of(0);
     Federation::builder()
         .nodes(&["SMS", "CSC"])
@@ -44,32 +46,24 @@ async fn start() -> Federation {
         .await
 }
 
-/// The hub's memory of a node's log.
-fn memory_of(federation: &Federation, agency: &str) -> std::path::PathBuf {
-    let origin = federation.inside(agency).log.audit().origin().to_string();
-    federation.partnership().hub_folder().join("data/witness").join(file_name(&origin))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn detail_does_not_leave_while_nobody_has_seen_that_the_log_tells_of_it() {
-    let federation = start().await;
-    // A memory that the hub did not write: its witness cosigns nothing for this log any more.
-    let memory = memory_of(&federation, "SMS");
-    federation.inside("SMS").cosigned.everything(LONG).await.unwrap();
-    let good = fs::read(&memory).unwrap();
-    fs::write(&memory, "nothing").unwrap();
+    let mut federation = start().await;
+    // A policy that asks for a witness who does not answer; the hub does.
+    let key = policy_with_somebody_else(&mut federation, "SMS").await;
     a_released_item(&federation).await;
     let sms = federation.inside("SMS");
     assert!(sms.cosigned.everything(Duration::from_millis(200)).await.is_err());
     assert!(!federation.hub_log().iter().any(|entry| entry.action == Action::DetailRelayed));
     assert!(!sms.store.outgoing().unwrap().is_empty());
     drop(sms);
-    fs::write(&memory, good).unwrap();
+    let somebody = Witnessing::start(&federation, key).await;
     until_inbox(&federation, "CSC", |_| true).await;
     let sealed = federation.log_of("SMS");
     let sealed = sealed.iter().find(|entry| entry.action == Action::DetailSealed).unwrap().seq;
     let seen = federation.inside("SMS").log.audit().latest_checkpoint().unwrap();
     assert!(seen.checkpoint().head.size > sealed);
+    somebody.stop().await;
     federation.finish().await;
 }
 
@@ -238,7 +232,7 @@ async fn a_log_that_does_not_continue_what_it_signed_raises_an_alert_where_it_wa
     federation.finish().await;
 }
 
-fn copy_files(from: &Path, to: &Path) {
+pub fn copy_files(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();
@@ -247,12 +241,12 @@ fn copy_files(from: &Path, to: &Path) {
 }
 
 /// `log verify`, as information governance runs it.
-fn verify(dir: &Path, words: &[&str]) -> (u8, String) {
+pub fn verify(dir: &Path, words: &[&str]) -> (u8, String) {
     run(&[&["log", "verify", dir.to_str().unwrap()], words].concat())
 }
 
 /// A command of the log, as either program has it.
-fn run(words: &[&str]) -> (u8, String) {
+pub fn run(words: &[&str]) -> (u8, String) {
     use brag_common::audit::command::{self, LogCommand};
     use clap::Parser as _;
 

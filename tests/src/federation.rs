@@ -23,7 +23,7 @@ use brag_common::{
     statement::Realm,
     telemetry::Metrics,
     time::{Clock as _, SettableClock, SharedClock, SignedDuration, Timestamp},
-    tls::ServerTls,
+    tls::{ServerTls, TlsFiles},
 };
 use brag_hub::{self as hub, Hub};
 use tempfile::TempDir;
@@ -218,16 +218,55 @@ impl Federation {
     pub async fn stand_in(&mut self, agency: &str, routes: Routes) {
         self.one_sided();
         let files = self.node_config(&id(agency)).tls.files();
+        let running = self.served(self.program(agency), files, routes).await;
+        self.nodes.get_mut(&id(agency)).unwrap().running = Some(running);
+    }
+
+    async fn served(&self, program: &Program, files: TlsFiles, routes: Routes) -> Running {
         let domain = self.partnership.ca().trust_domain().clone();
         let tls = ServerTls::load(files, domain, self.clock.clone()).unwrap();
-        let program = self.nodes.get_mut(&id(agency)).unwrap();
         let listener = TcpListener::bind(program.port.address()).await.unwrap();
         let stop = CancellationToken::new();
         let metrics = ServeMetrics::register(&Metrics::new("stand_in"));
         let serving =
             Serving::start(listener, tls, limits(), metrics, routes, stop.clone()).unwrap();
         let ended = tokio::spawn(async move { Ok(serving.ended().await?) });
-        program.running = Some(Running { stop, ended, admin: None, console: None });
+        Running { stop, ended, admin: None, console: None }
+    }
+
+    /// What a stopped node's handlers share, for a stand-in that answers with the node's own log, keys and store. Nothing of it
+    /// runs by itself.
+    pub async fn behind(&self, agency: &str) -> Arc<agency_node::node::Shared> {
+        let mut config = self.node_config(&id(agency));
+        config.listen.set_port(0);
+        let surroundings = agency_node::Surroundings {
+            clock: self.clock.clone(),
+            limits: limits(),
+            log_options,
+            log_faults: None,
+        };
+        Node::build(config, surroundings).await.unwrap().shared()
+    }
+
+    /// As [`behind`](Self::behind), of the hub. The token ends what it does.
+    pub async fn behind_hub(&self) -> (Arc<hub::hub::Shared>, CancellationToken) {
+        let mut config = hub::Config::load(&self.hub.config).unwrap();
+        config.listen.set_port(0);
+        let surroundings = hub::Surroundings {
+            clock: self.clock.clone(),
+            limits: limits(),
+            log_options,
+            log_faults: None,
+        };
+        let stop = CancellationToken::new();
+        (Hub::build(config, surroundings, stop.clone()).await.unwrap().shared(), stop)
+    }
+
+    /// Starts another server in the hub's place, at its address and with its certificate.
+    pub async fn stand_in_for_hub(&mut self, routes: Routes) {
+        self.one_sided();
+        let files = hub::Config::load(&self.hub.config).unwrap().tls.files();
+        self.hub.running = Some(self.served(&self.hub, files, routes).await);
     }
 
     /// How a node is configured, to run one of its commands while it is stopped.
@@ -437,7 +476,11 @@ fn log_options(options: LogOptions) -> LogOptions {
     options.back_off(Duration::from_millis(20), Duration::from_millis(100))
 }
 
-async fn fetch(address: SocketAddr, path: &str) -> (u16, String) {
+/// What a program's own port answers: status and text.
+///
+/// # Panics
+/// When nobody answers.
+pub async fn fetch(address: SocketAddr, path: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");

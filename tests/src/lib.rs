@@ -9,5 +9,6 @@ pub mod people;
 pub mod player;
 pub mod processes;
 pub mod scenario;
+pub mod shown;
 pub mod staging;
 pub mod sweep;

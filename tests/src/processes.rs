@@ -112,7 +112,7 @@ impl Programs {
         Ok(Ended { status, stdout, tail: self.tail(name) })
     }
 
-    /// Starts a server and waits until it serves.
+    /// Starts a server and waits until it serves. `program` may name a command behind the program: `hub witness`.
     ///
     /// # Errors
     /// When it ends before it serves, with its last words; or does not serve in time.
@@ -120,7 +120,10 @@ impl Programs {
         let ready_file = self.captured_file(name, "ready");
         let _ = fs::remove_file(&ready_file);
         let (config, ready) = (config.display().to_string(), ready_file.display().to_string());
-        let args = ["serve", "--config", &config, "--ready-file", &ready];
+        let mut words = program.split(' ');
+        let program = words.next().unwrap_or_default();
+        let serve = ["serve", "--config", &config, "--ready-file", &ready];
+        let args: Vec<&str> = words.chain(serve).collect();
         let mut child = self.spawn(name, program, &args)?;
         let deadline = Instant::now() + START_WITHIN;
         let ready: Ready = loop {
@@ -249,7 +252,7 @@ impl Fleet {
         Self { programs, servers: Mutex::default(), away: Mutex::default() }
     }
 
-    /// Starts a server and waits until it serves.
+    /// Starts a server and waits until it serves. `program` may name a command behind the program: `hub witness`.
     ///
     /// # Errors
     /// As [`Programs::serve`].

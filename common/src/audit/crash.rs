@@ -28,7 +28,7 @@ use super::{
     frame::{Frames, Step, split},
     log::{
         LogError,
-        desk::{Due, Job, Next, Placed},
+        desk::{Due, Job, Next, Written},
         thread::Work,
     },
     storage::Storage,
@@ -249,7 +249,7 @@ enum Finding {
 /// A caller's entries, and the answer.
 struct Call {
     group: Vec<u64>,
-    answer: oneshot::Receiver<Result<Placed, LogError>>,
+    answer: oneshot::Receiver<Result<Written, LogError>>,
 }
 
 /// A program: the log's desk and writer, without the thread, so that everything happens in one order.
@@ -270,7 +270,7 @@ impl Program {
         let (done, answer) = oneshot::channel();
         let bodies = group.iter().copied().map(body).collect();
         let turn = Arc::clone(&self.callers).try_acquire_owned().unwrap();
-        self.work.desk().hand_in(Job { bodies, done, turn }).unwrap();
+        self.work.desk().hand_in(Job { bodies, done, turn, is_noted: false }).unwrap();
         self.calls.push(Call { group, answer });
     }
 
@@ -280,7 +280,7 @@ impl Program {
         self.calls.retain_mut(|call| match call.answer.try_recv() {
             Ok(answer) => {
                 told.extend(
-                    answer.ok().map(|placed| (placed.seq, std::mem::take(&mut call.group))),
+                    answer.ok().map(|one| (one.first.seq, std::mem::take(&mut call.group))),
                 );
                 false
             }
@@ -498,7 +498,8 @@ fn a_write_that_fails_takes_all_writes_composed_behind_it_with_it() {
     assert!(program.calls.is_empty(), "everybody has an answer");
     let (done, _answer) = oneshot::channel();
     let turn = Arc::clone(&program.callers).try_acquire_owned().unwrap();
-    let refused = program.work.desk().hand_in(Job { bodies: vec![body(11)], done, turn });
+    let job = Job { bodies: vec![body(11)], done, turn, is_noted: false };
+    let refused = program.work.desk().hand_in(job);
     assert_eq!(refused, Err(LogError::Unavailable));
 
     program.work.reopen().unwrap();

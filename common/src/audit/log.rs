@@ -29,9 +29,11 @@ use crate::{
 };
 
 pub(in crate::audit) mod desk;
+mod noted;
 pub(in crate::audit) mod thread;
 pub(in crate::audit) mod turn;
-use desk::{Job, Placed};
+use desk::{Job, Placed, Written};
+pub use noted::{NotedEntry, noting};
 use thread::{BackOff, Turning, WriterThread};
 use turn::{Opening, Shard, Years};
 
@@ -266,6 +268,30 @@ impl LogOptions {
     }
 }
 
+/// One shard of a party's log, as far as it has come.
+#[derive(Debug, Clone, Copy)]
+pub struct LogShard<'a>(&'a Shard);
+
+impl LogShard<'_> {
+    /// Its name.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// The key that verifies its entries, as it stands under checkpoints.
+    #[must_use]
+    pub const fn note_key(&self) -> &NoteKey {
+        &self.0.public
+    }
+
+    /// The tree over everything that has been acknowledged in it.
+    #[must_use]
+    pub fn tree(&self) -> Arc<TreeReader> {
+        self.0.tree.load_full()
+    }
+}
+
 /// A party's audit log. Clones write the same log; the last one to be dropped waits for the writer
 /// to end, which is at most one sync, and frees the directory.
 #[derive(Debug, Clone)]
@@ -367,8 +393,10 @@ impl AuditLog {
         let waiting = Arc::clone(&self.inner.waiting);
         let turn = waiting.acquire_owned().await.map_err(|_| LogError::Unavailable)?;
         let (done, outcome) = oneshot::channel();
-        self.inner.writer.hand_in(Job { bodies, done, turn })?;
-        outcome.await.map_err(|_| LogError::Unavailable)?
+        self.inner.writer.hand_in(Job { bodies, done, turn, is_noted: noted::is_wanted() })?;
+        let Written { first, last } = outcome.await.map_err(|_| LogError::Unavailable)??;
+        noted::note(last);
+        Ok(first)
     }
 
     /// Whether the log can be written, as far as is known; readiness follows it.
@@ -419,6 +447,27 @@ impl AuditLog {
     #[must_use]
     pub fn note_key(&self) -> &NoteKey {
         &self.shard().public
+    }
+
+    /// The shard that is written.
+    #[must_use]
+    pub fn newest_shard(&self) -> LogShard<'_> {
+        LogShard(self.shard())
+    }
+
+    /// The shard that has `base` entries in the shards before it; `None` when it was not written since the log was opened.
+    #[must_use]
+    pub fn shard_behind(&self, base: u64) -> Option<LogShard<'_>> {
+        self.inner.shards.all().find(|shard| shard.base == base).map(LogShard)
+    }
+
+    /// The shard that a checkpoint is of, when this log has signed the checkpoint; `None` when it has not, and when the shard was not written
+    /// since the log was opened.
+    #[must_use]
+    pub fn shard_signed_in(&self, note: &CheckpointNote) -> Option<LogShard<'_>> {
+        let shard = self.shard_of(note)?;
+        note.signed_by(&shard.public).ok()?;
+        Some(LogShard(shard))
     }
 
     /// The tree over everything that has been acknowledged in the shard that is written, for proofs.

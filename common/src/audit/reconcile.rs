@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use self::{
     judge::{Finding, judge},
+    promised::Promises,
     rules::{Field, terms},
     seen::{Exchanges, Log, Reading, Seen, Shrink, kind_of, value},
 };
@@ -35,9 +36,11 @@ use super::{
 use crate::{id::RequestId, time::Timestamp};
 
 mod judge;
+mod promised;
 pub mod rules;
 mod seen;
 
+pub use promised::Promised;
 pub use rules::{Explained, Kind, Side};
 
 /// What to compare.
@@ -47,6 +50,8 @@ pub struct Wanted {
     pub hub: PathBuf,
     /// Logs of nodes, and further shards of the hub's.
     pub others: Vec<PathBuf>,
+    /// Folders of witnesses, whose receipts have to be in these logs; copied before the logs were.
+    pub witnesses: Vec<PathBuf>,
     /// Only exchanges that began at or after this time.
     pub from: Option<Timestamp>,
     /// Only exchanges that began before this time.
@@ -91,6 +96,9 @@ pub enum ReconcileError {
     /// Whoever was told of the progress said to stop.
     #[error("the comparison was stopped before its end")]
     Stopped,
+    /// Receipts can not be read.
+    #[error("the receipts of a witness can not be read")]
+    Receipts(#[from] std::io::Error),
 }
 
 /// One log that took part.
@@ -210,6 +218,9 @@ pub struct Report {
     pub not_given: BTreeMap<Party, u64>,
     /// Every difference, in the order of time.
     pub differences: Vec<Difference>,
+    /// Entries that a log has promised in a receipt, and does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promised: Vec<Promised>,
     /// Every exchange that is explained, when they are wanted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub explained: Vec<Difference>,
@@ -219,7 +230,9 @@ impl Report {
     /// Whether every exchange that was compared is in order, and every log could be read to its end.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.differences.is_empty() && self.logs.iter().all(|log| log.fault.is_none())
+        self.differences.is_empty()
+            && self.promised.is_empty()
+            && self.logs.iter().all(|log| log.fault.is_none())
     }
 }
 
@@ -243,14 +256,18 @@ pub fn reconcile_while(
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Report, ReconcileError> {
     let mut logs = open(wanted)?;
+    let mut promises = Promises::read(&logs, &wanted.witnesses)?;
     let (mut shrink, mut exchanges, mut n_read) = (Shrink::default(), Exchanges::new(), 0);
     for (place, log) in (0_u16..).zip(&mut logs) {
         let dir = log.dir.clone();
         let mut fault = None;
         let mut reading = Reading::new(log, place);
-        for item in shard::joined(&dir)? {
+        for item in shard::placed(&dir)? {
             match item {
-                Ok(entry) => reading.take(&entry, &mut shrink, &mut exchanges),
+                Ok(one) => {
+                    promises.saw((place, one.shard), &one.entry);
+                    reading.take(&one.numbered(), &mut shrink, &mut exchanges);
+                }
                 Err(VerifyError::Fault(found)) => fault = Some(found),
                 Err(error) => return Err(error.into()),
             }
@@ -266,6 +283,7 @@ pub fn reconcile_while(
         found.exchange(exchange, seen, wanted);
     }
     let Judging { mut report, fields, .. } = found;
+    report.promised = promises.broken(&wanted.witnesses, wanted.to)?;
     let values = Values::read(&logs, &fields)?;
     for (difference, (hub, node, fields)) in report.differences.iter_mut().zip(&fields) {
         difference.fields = fields
@@ -344,6 +362,7 @@ impl<'a> Judging<'a> {
             classes: BTreeMap::new(),
             not_given: BTreeMap::new(),
             differences: Vec::new(),
+            promised: Vec::new(),
             explained: Vec::new(),
         };
         Self { logs, of_log, parties: shrink.parties(), report, fields: Vec::new() }

@@ -18,8 +18,22 @@ use crate::{
 ///
 /// # Panics
 /// When one of the two can not be read or written.
-#[expect(clippy::unwrap_used, reason = "test support")]
 pub async fn rewrite(
+    from: &Path,
+    to: &Path,
+    edit: impl FnMut(Entry) -> Option<Entry>,
+) -> std::path::PathBuf {
+    #[expect(clippy::unwrap_used, reason = "test support")]
+    rewrite_with(SigningKey::generate().unwrap(), from, to, edit).await
+}
+
+/// As [`rewrite`], with this key: the log's own, of which only others' memory shows anything.
+///
+/// # Panics
+/// When one of the two can not be read or written.
+#[expect(clippy::unwrap_used, reason = "test support")]
+pub async fn rewrite_with(
+    key: SigningKey,
     from: &Path,
     to: &Path,
     mut edit: impl FnMut(Entry) -> Option<Entry>,
@@ -28,7 +42,6 @@ pub async fn rewrite(
         std::fs::read_to_string(from.join(ORIGIN_FILE)).unwrap().trim().parse().unwrap();
     let shard = origin.shard().to_owned();
     let clock = Arc::new(SettableClock::at(Timestamp::UNIX_EPOCH));
-    let key = SigningKey::generate().unwrap();
     let all: Vec<Entry> = entries(from).unwrap().map(Result::unwrap).collect();
     let test_env = all.iter().any(|entry| entry.test_env);
     let mut options = LogOptions::new(to, origin, key, clock.clone());

@@ -82,12 +82,13 @@ pub fn current(logs: &Path) -> io::Result<String> {
     Ok(newest.unwrap_or_else(|| LOG_SHARD.to_owned()))
 }
 
-/// Every shard in the folder `logs`, oldest first.
+/// Every shard in the folder `logs` that has been begun, oldest first. The folder of one may be there a little earlier, without its name.
 ///
 /// # Errors
 /// When the folder can not be read.
 pub fn every(logs: &Path) -> io::Result<Vec<PathBuf>> {
-    Ok(numbers(logs)?.into_iter().map(|number| logs.join(number.to_string())).collect())
+    let folders = numbers(logs)?.into_iter().map(|number| logs.join(number.to_string()));
+    Ok(folders.filter(|shard| shard.join(ORIGIN_FILE).is_file()).collect())
 }
 
 /// The shard before the one in `dir`, if there is one.
@@ -185,18 +186,42 @@ pub fn history(
 /// # Errors
 /// When a folder can not be read; later errors come as items.
 pub fn joined(dir: &Path) -> Result<impl Iterator<Item = Result<Entry, VerifyError>>, VerifyError> {
+    Ok(placed(dir)?.map(|one| one.map(InShard::numbered)))
+}
+
+/// An entry, and where it stands.
+pub(crate) struct InShard {
+    /// Which of the shards that are read, from 0.
+    pub(crate) shard: usize,
+    /// With its number in its shard.
+    pub(crate) entry: Entry,
+    /// How many entries were read before it.
+    number: u64,
+}
+
+impl InShard {
+    /// The entry with the number of entries that were read before it in place of its number in its shard.
+    pub(crate) fn numbered(self) -> Entry {
+        Entry { seq: self.number, ..self.entry }
+    }
+}
+
+/// As [`joined`], each entry with its place.
+pub(crate) fn placed(
+    dir: &Path,
+) -> Result<impl Iterator<Item = Result<InShard, VerifyError>>, VerifyError> {
     let failed = |source| VerifyError::Io { path: dir.to_owned(), source };
     let mut read = Vec::new();
-    for shard in within(dir).map_err(failed)? {
-        read.push(entries(&shard)?);
+    for (shard, dir) in within(dir).map_err(failed)?.iter().enumerate() {
+        read.push(entries(dir)?.map(move |entry| (shard, entry)));
     }
     let mut fails = false;
-    let all = read.into_iter().flatten().take_while(move |entry| {
+    let all = read.into_iter().flatten().take_while(move |(_, entry)| {
         let goes_on = !fails;
         fails |= entry.is_err();
         goes_on
     });
-    Ok((0..).zip(all).map(|(seq, entry)| entry.map(|entry| Entry { seq, ..entry })))
+    Ok((0..).zip(all).map(|(number, (shard, entry))| Ok(InShard { shard, entry: entry?, number })))
 }
 
 /// The newest of the shards in `dir`.
@@ -312,5 +337,11 @@ mod tests {
         log.record(first).await.unwrap();
         // The old one is as it was.
         assert_eq!(entries(&former(log.dir()).unwrap().unwrap()).unwrap().count(), 1);
+        // The folder of the one after is there before anything is in it.
+        drop(log);
+        begin(dir.path()).unwrap();
+        assert_eq!(current(dir.path()).unwrap(), "3");
+        assert_eq!(within(dir.path()).unwrap().last(), Some(&next));
+        assert_eq!(joined(dir.path()).unwrap().count(), 2);
     }
 }

@@ -50,6 +50,12 @@ impl Composer {
         self.open.take(group, &self.identity)
     }
 
+    /// The entry that was taken in last, not signed yet: its number and canonical bytes. `None` when the next write has none.
+    pub(crate) fn last(&self) -> Option<(u64, &[u8])> {
+        let (json, _) = frame::split(frame::payload_of(&self.open.frames, self.open.last?))?;
+        Some((self.open.next.seq.checked_sub(1)?, json))
+    }
+
     /// How many entries the next write has so far.
     pub(crate) const fn n_entries(&self) -> usize {
         self.open.leaves.len()

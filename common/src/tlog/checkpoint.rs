@@ -197,6 +197,17 @@ impl CheckpointNote {
         Ok(found.collect())
     }
 
+    /// Whether there is a line of this key, good or bad.
+    #[must_use]
+    pub fn has_line_of(&self, key: &NoteKey) -> bool {
+        self.lines.iter().any(|line| *line.name == *key.key_name() && line.id == key.key_id())
+    }
+
+    /// Takes out every line of this key.
+    pub fn drop_lines_of(&mut self, key: &NoteKey) {
+        self.lines.retain(|line| *line.name != *key.key_name() || line.id != key.key_id());
+    }
+
     /// The lines of known keys.
     fn verified(&self, known: &[NoteKey]) -> Result<Vec<Signature>, CheckpointError> {
         let lines: Result<Vec<Signature>, _> = self.lines.iter().map(Line::signature).collect();

@@ -124,6 +124,12 @@ impl Policy {
         })
     }
 
+    /// Whether the quorum is somebody.
+    #[must_use]
+    pub const fn asks_for_a_witness(&self) -> bool {
+        self.quorum.is_some()
+    }
+
     /// Whether the log has signed the checkpoint and the quorum has cosigned it: the cosignatures that are good.
     ///
     /// # Errors
@@ -131,6 +137,15 @@ impl Policy {
     pub fn accept(&self, note: &CheckpointNote) -> Result<Vec<Cosignature>, NotAccepted> {
         let log = self.log(&note.checkpoint().origin).ok_or(NotAccepted::UnknownLog)?;
         note.signed_by(log)?;
+        self.is_cosigned(note)
+    }
+
+    /// Whether the quorum has cosigned the checkpoint, whoever has signed it: the cosignatures that are good. For a log that judges its
+    /// own checkpoints; anybody else asks for [`accept`](Self::accept).
+    ///
+    /// # Errors
+    /// When it has not, or when a line of a known key does not verify.
+    pub fn is_cosigned(&self, note: &CheckpointNote) -> Result<Vec<Cosignature>, NotAccepted> {
         let witnesses: Vec<NoteKey> = self.witnesses().cloned().collect();
         let found = note.cosignatures(&witnesses)?;
         let Some(quorum) = self.quorum else { return Ok(found) };
@@ -221,11 +236,16 @@ impl Reading {
                 self.wrong("it is the key of a witness where a log's is due, or the reverse")
             );
         }
-        let known = self.logs.iter().chain(self.members.iter().filter_map(|m| match &m.rule {
-            Rule::Witness(key) => Some(key),
-            Rule::Group { .. } => None,
-        }));
-        if known.into_iter().any(|known| known.key() == key.key()) {
+        // The shards of one log are signed with one key, each under a name of its own.
+        let is_same_log = |log: &NoteKey| match kind {
+            KeyKind::Log => log.key_name() == key.key_name(),
+            KeyKind::Witness => log.key() == key.key(),
+        };
+        let is_witness = |member: &Member| match &member.rule {
+            Rule::Witness(witness) => witness.key() == key.key(),
+            Rule::Group { .. } => false,
+        };
+        if self.logs.iter().any(is_same_log) || self.members.iter().any(is_witness) {
             return Err(self.wrong("this key stands in the policy already"));
         }
         if self.logs.len() >= MAX_NAMES {

@@ -34,6 +34,14 @@ pub fn rate_response(answers: Vec<pb::PersonAnswer>) -> pb::RateResponse {
     pb::RateResponse { padding, ..bare }
 }
 
+/// What goes behind an answer, in its bucket: the entry in it is a little longer when there is more to tell.
+#[must_use]
+pub fn witnessing(bare: pb::Witnessing) -> pb::Witnessing {
+    let bare = pb::Witnessing { padding: Vec::new(), ..bare };
+    let padding = padding(&bare);
+    pb::Witnessing { padding, ..bare }
+}
+
 /// Zeros that fill a message up to its bucket, in a field with a number below 16.
 fn padding(bare: &impl Message) -> Vec<u8> {
     let n_bytes = bare.encoded_len();

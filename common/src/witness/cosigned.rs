@@ -8,6 +8,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -17,19 +18,48 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    audit::{
-        AuditLog, LogError, Party,
-        checkpoints::{Contradiction, compare},
-    },
-    tlog::{CheckpointNote, Hash, NoteKey, TreeReader},
+    audit::{AuditLog, LogError, Party, checkpoints::compare},
+    tlog::{CheckpointNote, Hash, NoteKey, Policy, TreeReader},
 };
 
 /// How long one witness has to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// With how many checkpoints a round tries, where witnesses have seen more by the time that they are asked.
+const MAX_CHECKPOINTS: usize = 8;
+
+/// What came of asking with one checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    /// Asking again at once would come to the same.
+    Ended,
+    /// A newer checkpoint was cosigned meanwhile.
+    Overtaken,
+}
+
+/// Who is asked to cosign.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// A party: the hub or a node.
+    Party(Party),
+    /// A witness that is no party, by the name of its key.
+    Independent(Box<str>),
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Party(party) => party.fmt(f),
+            Self::Independent(name) => f.pad(name),
+        }
+    }
+}
+
 /// What a witness is asked.
 #[derive(Debug, Clone)]
 pub struct Question {
+    /// The shard's key.
+    pub log: NoteKey,
     /// The size that it is believed to have cosigned last.
     pub old_size: u64,
     /// That the checkpoint continues it.
@@ -57,25 +87,32 @@ pub enum Answer {
 /// Reaches witnesses. Implementations verify that a key is vouched for before they give it.
 pub trait AskWitness: Send + Sync {
     /// Whom to ask.
-    fn witnesses(&self) -> Vec<Party>;
+    fn witnesses(&self) -> Vec<Asked>;
     /// Asks one.
-    fn ask(&self, witness: &Party, question: Question) -> impl Future<Output = Answer> + Send;
+    fn ask(&self, witness: &Asked, question: Question) -> impl Future<Output = Answer> + Send;
 }
 
-/// Which witnesses must have cosigned, by party.
+/// Which witnesses must have cosigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Quorum {
-    /// All of these.
+    /// All of these parties.
     All(Vec<Party>),
-    /// More than half of those that are asked.
+    /// More than half of the parties that are asked.
     Majority,
+    /// Whom the operator's policy names.
+    Policy(Box<Policy>),
 }
 
 impl Quorum {
-    fn is_met(&self, asked: usize, by: &[Party]) -> bool {
+    fn is_met(&self, asked: &[Asked], by: &[Asked], note: &CheckpointNote) -> bool {
+        let n_parties =
+            |all: &[Asked]| all.iter().filter(|one| matches!(one, Asked::Party(_))).count();
         match self {
-            Self::All(needed) => needed.iter().all(|party| by.contains(party)),
-            Self::Majority => by.len() * 2 > asked,
+            Self::All(needed) => {
+                needed.iter().all(|party| by.contains(&Asked::Party(party.clone())))
+            }
+            Self::Majority => n_parties(by) * 2 > n_parties(asked),
+            Self::Policy(policy) => policy.is_cosigned(note).is_ok(),
         }
     }
 }
@@ -86,7 +123,7 @@ pub struct Cosigned {
     log: AuditLog,
     quorum: Quorum,
     /// The size of each shard that each witness has cosigned last, as far as is known.
-    sizes: Mutex<BTreeMap<(Party, Box<str>), u64>>,
+    sizes: Mutex<BTreeMap<(Asked, Box<str>), u64>>,
     /// Through all shards.
     size: watch::Sender<u64>,
     wanted: Notify,
@@ -96,8 +133,12 @@ impl Cosigned {
     /// For a log, of which nothing is known to be witnessed yet but what was kept.
     #[must_use]
     pub fn new(log: AuditLog, quorum: Quorum) -> Self {
-        let kept = log.latest_checkpoint().map_or(0, |note| log.n_vouched(&note));
-        let size = watch::Sender::new(kept);
+        let kept = log.latest_checkpoint().filter(|note| match &quorum {
+            // What was kept before may have been kept for another quorum.
+            Quorum::Policy(policy) => policy.is_cosigned(note).is_ok(),
+            Quorum::All(_) | Quorum::Majority => true,
+        });
+        let size = watch::Sender::new(kept.map_or(0, |note| log.n_vouched(&note)));
         Self { log, quorum, sizes: Mutex::default(), size, wanted: Notify::new() }
     }
 
@@ -111,6 +152,26 @@ impl Cosigned {
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<u64> {
         self.size.subscribe()
+    }
+
+    /// The size of what a party has cosigned last of a shard, as far as is known; 0: nothing.
+    #[must_use]
+    pub fn last_of(&self, party: &Party, shard: &str) -> u64 {
+        self.sizes().get(&(Asked::Party(party.clone()), shard.into())).copied().unwrap_or(0)
+    }
+
+    /// A party has cosigned a shard when it had `size` entries.
+    pub(super) fn was_cosigned(&self, party: &Party, shard: &str, size: u64) {
+        let mut sizes = self.sizes();
+        let last = sizes.entry((Asked::Party(party.clone()), shard.into())).or_default();
+        *last = size.max(*last);
+    }
+
+    /// A party says what it has cosigned of a shard last; when that is not what this log is, the log is condemned.
+    pub(super) fn cosigned_last(&self, party: &Party, shard: &str, last: Option<&CheckpointNote>) {
+        if let Some(size) = self.continues(shard, last) {
+            self.was_cosigned(party, shard, size);
+        }
     }
 
     /// Waits until everything that is recorded now has been seen by the quorum.
@@ -138,43 +199,71 @@ impl Cosigned {
         }
     }
 
-    /// One round: one checkpoint, all witnesses.
+    /// One round: one checkpoint, all witnesses; and again with a newer one when a witness has seen more by then, as it does with each
+    /// exchange, and too few have cosigned without it.
     pub async fn round<A: AskWitness>(&self, witnesses: &A) {
-        let tree = self.log.tree();
-        let Ok(checkpoint) = self.log.sign(&tree) else { return };
+        for _ in 0..MAX_CHECKPOINTS {
+            if self.attempt(witnesses).await != Attempt::Overtaken {
+                return;
+            }
+        }
+    }
+
+    async fn attempt<A: AskWitness>(&self, witnesses: &A) -> Attempt {
+        let shard = self.log.newest_shard();
+        let tree = shard.tree();
+        let Ok(checkpoint) = self.log.sign(&tree) else { return Attempt::Ended };
         let mut note = checkpoint.clone();
         let checkpoint = Arc::new(checkpoint);
-        let parties = witnesses.witnesses();
-        let asked = parties.len();
-        let mut answers: FuturesUnordered<_> = parties
-            .into_iter()
-            .map(|party| {
+        let asked = witnesses.witnesses();
+        let mut answers: FuturesUnordered<_> = asked
+            .iter()
+            .map(|witness| {
                 let (tree, checkpoint) = (Arc::clone(&tree), Arc::clone(&checkpoint));
+                let log = shard.note_key().clone();
                 async move {
-                    let answer = self.ask(witnesses, &party, &tree, checkpoint).await;
-                    (party, answer)
+                    let answer = self.ask(witnesses, witness, (log, &tree), checkpoint).await;
+                    (witness.clone(), answer)
                 }
             })
             .collect();
         let mut by = Vec::new();
         let mut n_kept = 0;
+        let mut is_overtaken = false;
         // The quorum is believed as soon as it is met: one witness that hangs must not hold up a release.
-        while let Some((party, answer)) = answers.next().await {
+        while let Some((witness, answer)) = answers.next().await {
             match answer {
-                Some((line, key)) if note.add(&line, &key).is_ok() => by.push(party),
-                Some(_) => {
-                    tracing::warn!(%party, "a witness's cosignature does not verify");
+                Ok((line, key)) if note.add(&line, &key).is_ok() => {
+                    self.is_in_policy(&witness, &key);
+                    by.push(witness);
+                }
+                Ok(_) => {
+                    tracing::warn!(%witness, "a witness's cosignature does not verify");
                     continue;
                 }
-                None => continue,
+                Err(attempt) => {
+                    is_overtaken |= attempt == Attempt::Overtaken;
+                    continue;
+                }
             }
-            if n_kept == 0 && self.quorum.is_met(asked, &by) && self.keep(&note).await {
+            if n_kept == 0 && self.quorum.is_met(&asked, &by, &note) && self.keep(&note).await {
                 n_kept = by.len();
             }
         }
         if n_kept > 0 && by.len() > n_kept {
             // Those that came after the quorum are evidence too.
             self.keep(&note).await;
+        }
+        if is_overtaken && n_kept == 0 { Attempt::Overtaken } else { Attempt::Ended }
+    }
+
+    /// Says it to the operator when the policy names another key for a witness: its cosignatures count for nothing then.
+    fn is_in_policy(&self, witness: &Asked, key: &NoteKey) {
+        let Quorum::Policy(policy) = &self.quorum else { return };
+        let of_name = policy.witnesses().filter(|known| known.key_name() == key.key_name());
+        let of_name: Vec<&NoteKey> = of_name.collect();
+        if !of_name.is_empty() && !of_name.contains(&key) {
+            tracing::error!(%witness, %key, "the policy names another key for this witness");
         }
     }
 
@@ -197,52 +286,53 @@ impl Cosigned {
     async fn ask<A: AskWitness>(
         &self,
         witnesses: &A,
-        party: &Party,
-        tree: &TreeReader,
+        witness: &Asked,
+        (log, tree): (NoteKey, &TreeReader),
         checkpoint: Arc<CheckpointNote>,
-    ) -> Option<(Vec<u8>, NoteKey)> {
-        let about = (party.clone(), checkpoint.checkpoint().origin.clone());
+    ) -> Result<(Vec<u8>, NoteKey), Attempt> {
+        let shard = checkpoint.checkpoint().origin.clone();
+        let about = (witness.clone(), shard.clone());
         let mut old_size = self.sizes().get(&about).copied().unwrap_or(0);
         // Twice is enough: the second time its own words are the start.
         for _ in 0..2 {
             let size = tree.head().size;
-            let proof = tree.prove_consistency(old_size, size).ok()?;
-            let question = Question { old_size, proof, checkpoint: Arc::clone(&checkpoint) };
-            let asking = witnesses.ask(party, question);
+            if old_size > size {
+                return Err(Attempt::Overtaken);
+            }
+            let proof = tree.prove_consistency(old_size, size).map_err(|_| Attempt::Ended)?;
+            let (log, checkpoint) = (log.clone(), Arc::clone(&checkpoint));
+            let question = Question { log, old_size, proof, checkpoint };
+            let asking = witnesses.ask(witness, question);
             let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await;
             match answer.unwrap_or(Answer::Failed("deadline")) {
                 Answer::Cosigned { line, key } => {
                     self.sizes().insert(about, size);
-                    return Some((line, key));
+                    return Ok((line, key));
                 }
                 Answer::Last(last) => {
-                    old_size = self.continues(tree, last.as_deref())?;
+                    old_size = self.continues(&shard, last.as_deref()).ok_or(Attempt::Ended)?;
                     self.sizes().insert(about.clone(), old_size);
                 }
                 Answer::Failed(code) => {
-                    tracing::warn!(%party, code, "a witness did not cosign; it is asked again");
-                    return None;
+                    tracing::warn!(%witness, code, "a witness did not cosign; it is asked again");
+                    return Err(Attempt::Ended);
                 }
             }
         }
-        None
+        // Both times something was cosigned in between.
+        Err(Attempt::Overtaken)
     }
 
-    /// The size of what a witness cosigned last, when this log begins with it.
-    fn continues(&self, tree: &TreeReader, last: Option<&CheckpointNote>) -> Option<u64> {
-        let Some(last) = last else { return Some(0) };
+    /// The size of what a witness cosigned last of a shard, when the shard begins with it.
+    fn continues(&self, shard: &str, last: Option<&CheckpointNote>) -> Option<u64> {
+        let Some(last) = last.filter(|last| *last.checkpoint().origin == *shard) else {
+            // Of nothing; what is said of another shard answers another question.
+            return last.is_none().then_some(0);
+        };
         // What somebody else signed says nothing about this log.
-        last.signed_by(self.log.note_key()).ok()?;
-        match compare(last, tree) {
+        let signed = self.log.shard_signed_in(last)?;
+        match compare(last, &signed.tree()) {
             Ok(Ok(())) => Some(last.checkpoint().head.size),
-            // Another round of ours may have come further than the tree of this one.
-            Ok(Err(Contradiction::RolledBack { .. })) => {
-                let now = self.log.tree();
-                if let Ok(Err(contradiction)) = compare(last, &now) {
-                    self.log.condemn(contradiction);
-                }
-                None
-            }
             Ok(Err(contradiction)) => {
                 self.log.condemn(contradiction);
                 None
@@ -251,7 +341,7 @@ impl Cosigned {
         }
     }
 
-    fn sizes(&self) -> MutexGuard<'_, BTreeMap<(Party, Box<str>), u64>> {
+    fn sizes(&self) -> MutexGuard<'_, BTreeMap<(Asked, Box<str>), u64>> {
         self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

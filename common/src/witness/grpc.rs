@@ -10,20 +10,25 @@ use brag_proto::v1::{
     witness_service_client::WitnessServiceClient,
     witness_service_server::{WitnessService, WitnessServiceServer},
 };
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
 
 use super::{
     NotCosigned, Witness,
-    cosigned::{ANSWER_WITHIN, Answer, AskWitness, Question},
+    cosigned::{ANSWER_WITHIN, Answer, AskWitness, Asked, Question},
     keys::{LogKeys, NotVouched},
 };
 use crate::{
     audit::Party,
+    config::IndependentWitness,
     keys::VerifyingKey,
     peer::{TrustDomain, VerifiedPeer},
     status::{PeerFacing, code_of, to_status},
     time::Timestamp,
-    tls::{peer_of, with_deadline},
+    tlog::NoteKey,
+    tls::{ClientTls, connect, peer_of, with_deadline},
     wire::{MAX_MESSAGE_BYTES, WireError, witness as wire},
 };
 
@@ -48,6 +53,9 @@ pub enum Refused {
     /// Not cosigned.
     #[error("{0}")]
     NotCosigned(NotCosigned),
+    /// A request of an exchange does not show its caller's log.
+    #[error("the request does not say how far the caller's log has come")]
+    NotWitnessing,
     /// Something that can not fail did.
     #[error("the checkpoint could not be looked at")]
     Internal,
@@ -63,6 +71,8 @@ impl PeerFacing for Refused {
             Self::NotCosigned(NotCosigned::Conflict { .. }) => "checkpoint_conflict",
             Self::NotCosigned(NotCosigned::Inconsistent { .. }) => "checkpoint_inconsistent",
             Self::NotCosigned(NotCosigned::AnotherKey) => "log_key_changed",
+            Self::NotCosigned(NotCosigned::NoEntry(_)) => "entry_not_in_log",
+            Self::NotWitnessing => "not_witnessed",
             Self::NotCosigned(NotCosigned::TooMany) => "too_many_logs",
             Self::NotCosigned(NotCosigned::Io(_)) => "witness_unavailable",
             Self::Internal => "internal",
@@ -79,7 +89,8 @@ impl PeerFacing for Refused {
             Self::Wire(error) => error.grpc(),
             Self::NotWitnessed { .. } | Self::NotVouched(_) => Code::PermissionDenied,
             Self::NotCosigned(NotCosigned::Io(_)) => Code::Unavailable,
-            Self::NotCosigned(_) => Code::FailedPrecondition,
+            // Of an exchange, it may be tried again once the log is in order: nothing was looked at.
+            Self::NotCosigned(_) | Self::NotWitnessing => Code::Aborted,
             Self::Internal => Code::Internal,
         }
     }
@@ -93,8 +104,11 @@ pub trait WitnessHost: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// Whose names count.
     fn trust_domain(&self) -> &TrustDomain;
-    /// This program's own keys, as it states them now; `None` when it does not have the key to state them with.
+    /// This program's own keys, as it states them now; `None` when it does not have the key to state them with, and for a witness
+    /// that is no party: who asks it knows its key.
     fn own_keys(&self) -> Option<LogKeys>;
+    /// As [`own_keys`](Self::own_keys), with the key of this shard of the program's log.
+    fn own_keys_with(&self, log: &NoteKey) -> Option<LogKeys>;
     /// The party on the line, whose log is witnessed here; otherwise the code with which it is refused.
     ///
     /// # Errors
@@ -104,6 +118,8 @@ pub trait WitnessHost: fmt::Debug + Send + Sync + 'static {
     fn statement_key(&self, party: &Party) -> Option<VerifyingKey>;
     /// Somebody's log was refused because it does not continue what it was: for information governance.
     fn inconsistent(&self, party: &Party) -> impl Future<Output = ()> + Send;
+    /// How a call ended, for whoever counts them.
+    fn ended(&self, _code: &'static str) {}
 }
 
 /// The service of a program.
@@ -154,8 +170,11 @@ impl<H: WitnessHost> Handler<H> {
                 return Err(Refused::NotCosigned(other));
             }
         };
-        let keys = host.own_keys().ok_or(Refused::Internal)?;
-        Ok(pb::AddCheckpointResponse { keys: Some((&keys).into()), outcome: Some(outcome) })
+        let keys = host.own_keys();
+        Ok(pb::AddCheckpointResponse {
+            keys: keys.as_ref().map(Into::into),
+            outcome: Some(outcome),
+        })
     }
 }
 
@@ -165,7 +184,16 @@ impl<H: WitnessHost> WitnessService for Handler<H> {
         &self,
         request: Request<pb::AddCheckpointRequest>,
     ) -> Result<Response<pb::AddCheckpointResponse>, Status> {
-        self.add(request).await.map(Response::new).map_err(|refused| to_status(&refused))
+        use pb::add_checkpoint_response::Outcome;
+        let answer = self.add(request).await;
+        self.0.ended(match &answer {
+            Ok(answer) => match answer.outcome {
+                Some(Outcome::Cosignature(_)) => "ok",
+                Some(Outcome::Last(_)) | None => "not_cosigned",
+            },
+            Err(refused) => refused.code(),
+        });
+        answer.map(Response::new).map_err(|refused| to_status(&refused))
     }
 }
 
@@ -173,25 +201,56 @@ impl<H: WitnessHost> WitnessService for Handler<H> {
 #[derive(Debug)]
 pub struct Peers<H> {
     host: Arc<H>,
-    channels: BTreeMap<Party, Channel>,
+    channels: BTreeMap<Asked, Reached>,
+}
+
+/// How a witness is reached.
+#[derive(Debug)]
+struct Reached {
+    /// Only it answers there.
+    channel: Channel,
+    /// Its key, when it is no party; a party states its own.
+    key: Option<NoteKey>,
 }
 
 impl<H: WitnessHost> Peers<H> {
-    /// Witnesses by party, each with a channel that only it answers on.
+    /// Parties, each with a channel that only it answers on, and none else yet.
     #[must_use]
-    pub const fn new(host: Arc<H>, channels: BTreeMap<Party, Channel>) -> Self {
-        Self { host, channels }
+    pub fn new(host: Arc<H>, channels: impl IntoIterator<Item = (Party, Channel)>) -> Self {
+        let channels = channels
+            .into_iter()
+            .map(|(party, channel)| (Asked::Party(party), Reached { channel, key: None }));
+        Self { host, channels: channels.collect() }
     }
 
-    async fn call(&self, witness: &Party, question: Question) -> Result<Answer, &'static str> {
-        let channel = self.channels.get(witness).ok_or("not_a_witness")?;
+    /// Asks these too, which are no parties.
+    ///
+    /// # Errors
+    /// When an endpoint is not a URI.
+    pub fn and(
+        mut self,
+        witnesses: &[IndependentWitness],
+        tls: &Arc<ClientTls>,
+    ) -> Result<Self, tonic::transport::Error> {
+        for witness in witnesses {
+            let endpoint = Endpoint::from_shared(witness.endpoint.clone())?;
+            let channel = connect(&endpoint, witness.tls.clone(), Arc::clone(tls));
+            let name = Asked::Independent(witness.key.0.key_name().into());
+            let key = Some(witness.key.0.clone());
+            self.channels.insert(name, Reached { channel, key });
+        }
+        Ok(self)
+    }
+
+    async fn call(&self, witness: &Asked, question: Question) -> Result<Answer, &'static str> {
+        let Reached { channel, key } = self.channels.get(witness).ok_or("not_a_witness")?;
         let mut client = WitnessServiceClient::new(channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let request = pb::AddCheckpointRequest {
-            keys: Some((&self.host.own_keys().ok_or("no_statement_key")?).into()),
+            keys: Some((&self.host.own_keys_with(&question.log).ok_or("no_statement_key")?).into()),
             old_size: question.old_size,
-            proof: question.proof.iter().map(|hash| hash.as_bytes().to_vec()).collect(),
+            proof: wire::from_proof(&question.proof),
             checkpoint: question.checkpoint.to_bytes().map_err(|_| "checkpoint_too_long")?,
         };
         let answer = client.add_checkpoint(with_deadline(request, ANSWER_WITHIN)).await;
@@ -205,15 +264,15 @@ impl<H: WitnessHost> Peers<H> {
         use pb::add_checkpoint_response::Outcome;
         match answer.outcome.ok_or("empty_answer")? {
             Outcome::Cosignature(line) => {
-                let keys: LogKeys =
-                    answer.keys.ok_or("no_keys")?.try_into().map_err(|_| "malformed_keys")?;
-                let key = self.host.statement_key(witness).ok_or("not_a_party")?;
-                keys.verify(self.host.trust_domain(), witness, &key)
-                    .map_err(|_| "keys_not_vouched")?;
-                if !wire::is_line_of(&line, &keys.witness) {
+                let key = match (witness, key) {
+                    (Asked::Party(party), _) => self.stated(party, answer.keys)?,
+                    (Asked::Independent(_), Some(key)) => key.clone(),
+                    (Asked::Independent(_), None) => return Err("no_keys"),
+                };
+                if !wire::is_line_of(&line, &key) {
                     return Err("line_of_another_key");
                 }
-                Ok(Answer::Cosigned { line, key: keys.witness })
+                Ok(Answer::Cosigned { line, key })
             }
             Outcome::Last(bytes) if bytes.is_empty() => Ok(Answer::Last(None)),
             Outcome::Last(bytes) => {
@@ -224,12 +283,22 @@ impl<H: WitnessHost> Peers<H> {
     }
 }
 
+impl<H: WitnessHost> Peers<H> {
+    /// The witness key that a party states.
+    fn stated(&self, party: &Party, keys: Option<pb::LogKeys>) -> Result<NoteKey, &'static str> {
+        let keys: LogKeys = keys.ok_or("no_keys")?.try_into().map_err(|_| "malformed_keys")?;
+        let key = self.host.statement_key(party).ok_or("not_a_party")?;
+        keys.verify(self.host.trust_domain(), party, &key).map_err(|_| "keys_not_vouched")?;
+        Ok(keys.witness)
+    }
+}
+
 impl<H: WitnessHost> AskWitness for Peers<H> {
-    fn witnesses(&self) -> Vec<Party> {
+    fn witnesses(&self) -> Vec<Asked> {
         self.channels.keys().cloned().collect()
     }
 
-    async fn ask(&self, witness: &Party, question: Question) -> Answer {
+    async fn ask(&self, witness: &Asked, question: Question) -> Answer {
         self.call(witness, question).await.unwrap_or_else(Answer::Failed)
     }
 }

@@ -51,7 +51,7 @@ fn cosigns_a_log_as_it_grows_and_remembers_over_a_restart() {
         let line = add(&witness, &tree, old, size).unwrap();
         let found = note(&tree, size).add(&line, witness.public()).unwrap();
         assert_eq!(found.at, now());
-        assert_eq!(witness.kept(&log()).unwrap().unwrap().checkpoint().head.size, size);
+        assert_eq!(witness.kept(&log()).unwrap().checkpoint().head.size, size);
     }
 }
 
@@ -91,7 +91,7 @@ fn never_goes_back_and_says_where_it_is() {
     assert!(matches!(back, Err(NotCosigned::Inconsistent { .. })));
     let unproven = witness.add(&log(), 10, &[Hash::of_leaf(b"x")], note(&tree, 20), now());
     assert!(matches!(unproven, Err(NotCosigned::Inconsistent { .. })));
-    assert_eq!(witness.kept(&log()).unwrap().unwrap().checkpoint().head.size, 10);
+    assert_eq!(witness.kept(&log()).unwrap().checkpoint().head.size, 10);
 }
 
 #[test]
@@ -117,11 +117,92 @@ fn a_memory_that_somebody_else_wrote_is_none() {
     let witness = open(dir.path());
     let tree = history("a", 20);
     add(&witness, &tree, 0, 10).unwrap();
-    let path = dir.path().join(file_name("example/CSC/1"));
-    fs::write(&path, note(&tree, 3).to_bytes().unwrap()).unwrap();
-    assert!(matches!(add(&witness, &tree, 3, 20), Err(NotCosigned::Io(_))));
-    fs::write(&path, b"nothing").unwrap();
-    assert!(matches!(add(&witness, &tree, 0, 20), Err(NotCosigned::Io(_))));
+    drop(witness);
+    let path = dir.path().join("seen/00000000.log");
+    let good = fs::read(&path).unwrap();
+    let open = || {
+        let public = NoteKey::new("example/hub/witness", KeyKind::Witness, key(2).verifying_key());
+        Witness::open(dir.path().to_owned(), public.unwrap(), key(2))
+    };
+    // A line that names this witness, and is not its own.
+    let mut forged = note(&tree, 3);
+    let other = NoteKey::new("example/hub/witness", KeyKind::Witness, key(2).verifying_key());
+    let line = note(&tree, 5).cosign(&other.unwrap(), now(), &key(2)).unwrap();
+    let text = [forged.to_bytes().unwrap(), line, b"\n".to_vec()].concat();
+    forged = CheckpointNote::parse(&text).unwrap();
+    let mut frame = Vec::new();
+    crate::audit::frame::append(&mut frame, &forged.to_bytes().unwrap());
+    fs::write(&path, [good.clone(), frame].concat()).unwrap();
+    assert!(open().unwrap_err().to_string().contains("not one that this witness cosigned"));
+    let mut changed = good.clone();
+    changed[20] ^= 1;
+    for (wrong, what) in
+        [(changed, "damaged"), ([good.clone(), b"nothing, and more".to_vec()].concat(), "damaged")]
+    {
+        fs::write(&path, wrong).unwrap();
+        assert!(open().unwrap_err().to_string().contains(what));
+    }
+    // A write that never finished is none.
+    fs::write(&path, [&good[..], &good[..100]].concat()).unwrap();
+    let witness = open().unwrap();
+    assert_eq!(witness.kept(&log()).unwrap().checkpoint().head.size, 10);
+    assert_eq!(fs::read(&path).unwrap(), good);
+}
+
+/// An entry of an exchange at `index` in the history that begins with `first`, under a checkpoint of `size`.
+fn receipt(tree: &TreeReader, first: &str, index: u64, old_size: u64, size: u64) -> Shown {
+    let entry = ShownEntry {
+        exchange: RequestId::from_random([9; 16]),
+        json: format!("{first} {index}").into_bytes(),
+        index,
+        proof: tree.prove_inclusion(index, size).unwrap(),
+    };
+    let proof = tree.prove_consistency(old_size, size).unwrap();
+    Shown { old_size, proof, note: note(tree, size), entry: Some(entry) }
+}
+
+#[test]
+fn a_receipt_whose_entry_is_not_in_its_log_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let witness = open(dir.path());
+    let (tree, other) = (history("{a", 20), history("{b", 20));
+    add(&witness, &tree, 0, 10).unwrap();
+    let mut wrong = receipt(&tree, "{a", 14, 10, 15);
+    wrong.entry.as_mut().unwrap().json = b"{a 13".to_vec();
+    let refused = witness.look(&log(), wrong, now());
+    assert!(matches!(refused, Err(NotCosigned::NoEntry(_))));
+    let elsewhere = witness.look(&log(), receipt(&other, "{b", 14, 10, 15), now());
+    assert!(matches!(elsewhere, Err(NotCosigned::Inconsistent { .. })));
+    assert_eq!(witness.kept(&log()).unwrap().checkpoint().head.size, 10);
+}
+
+#[test]
+fn receipts_that_overtake_each_other_are_believed_and_one_of_them_is_cosigned() {
+    let dir = tempfile::tempdir().unwrap();
+    let witness = open(dir.path());
+    let (tree, other) = (history("{a", 20), history("{b", 20));
+    add(&witness, &tree, 0, 10).unwrap();
+    let look = |shown| witness.look(&log(), shown, now());
+    let later = look(receipt(&tree, "{a", 14, 10, 15)).unwrap();
+    assert!(later.line.is_some());
+    for size in [12, 18] {
+        let overtaken = look(receipt(&tree, "{a", 11, 10, size)).unwrap();
+        assert!(overtaken.line.is_none());
+    }
+    assert_eq!(witness.kept(&log()).unwrap().checkpoint().head.size, 15);
+    // Another history is refused from any place that was cosigned, and so is another root of the same size.
+    for (size, old_size) in [(15, 10), (17, 10), (17, 15)] {
+        let fork = look(receipt(&other, "{b", 14, old_size, size));
+        assert!(matches!(fork, Err(NotCosigned::Inconsistent { .. })), "{size}");
+    }
+    drop(witness);
+    let mut receipts = Vec::new();
+    receipt::read(dir.path(), &mut |receipt| receipts.push(receipt)).unwrap();
+    let sizes: Vec<u64> =
+        receipts.iter().map(|one| one.proof.checkpoint.checkpoint().head.size).collect();
+    assert_eq!(sizes, [15, 12, 18]);
+    // What was only believed is no memory, though it was written last.
+    assert_eq!(open(dir.path()).kept(&log()).unwrap().checkpoint().head.size, 15);
 }
 
 #[test]

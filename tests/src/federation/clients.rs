@@ -1,9 +1,13 @@
 //! Who calls: any certificate, the staff, and the test in the hub's or a node's own name.
 
-use std::{net::SocketAddr, sync::atomic::Ordering};
+use std::{
+    net::SocketAddr,
+    sync::{Weak, atomic::Ordering},
+};
 
 use brag_common::{
-    id::StaffName,
+    audit::Party,
+    id::{AgencyId, StaffName},
     peer::PeerName,
     testing::TestCert,
     tls::{ClientTls, connect},
@@ -13,11 +17,16 @@ use brag_common::{
         desk_service_client::DeskServiceClient, hub_service_client::HubServiceClient,
         node_service_client::NodeServiceClient,
     },
+    wire::witness::MAX_EXCHANGE_BYTES,
+    witness::grpc::WitnessHost as _,
 };
 use tonic::transport::{Channel, Endpoint};
 
 use super::{Federation, id};
-use crate::partnership::{AUDITOR, COORDINATOR, Partnership};
+use crate::{
+    partnership::{AUDITOR, COORDINATOR, Partnership},
+    shown::{Shown, witnessing},
+};
 
 /// A client of the co-ordinator's calls.
 pub type Coordinator = CoordinatorServiceClient<Channel>;
@@ -26,9 +35,9 @@ pub type Desk = DeskServiceClient<Channel>;
 /// A client of the auditors' calls.
 pub type Auditor = AuditServiceClient<Channel>;
 /// A client of the calls that the hub makes.
-pub type NodeClient = NodeServiceClient<Channel>;
+pub type NodeClient = NodeServiceClient<Shown>;
 /// A client of the calls that nodes make.
-pub type HubClient = HubServiceClient<Channel>;
+pub type HubClient = HubServiceClient<Shown>;
 
 impl Federation {
     /// A channel to `server` at `address` for whoever holds `certificate`, over TLS.
@@ -146,13 +155,30 @@ impl Federation {
     #[must_use]
     pub fn as_hub(&self, agency: &str) -> NodeClient {
         self.one_sided();
-        NodeServiceClient::new(self.to_node(&self.partnership.ca().hub(), agency))
+        let channel = self.to_node(&self.partnership.ca().hub(), agency);
+        let folder = self.partnership.hub_folder();
+        let domain = self.partnership.ca().trust_domain();
+        let mut shown = witnessing(domain, &Party::Hub, &folder);
+        // A hub that runs knows which of its keys the agreement names now.
+        if let Some(keys) = self.inside_hub.upgrade().and_then(|hub| hub.own_keys()) {
+            shown.keys = Some((&keys).into());
+        }
+        let shown = Shown::showing(channel, shown);
+        NodeServiceClient::new(shown).max_decoding_message_size(MAX_EXCHANGE_BYTES)
     }
 
     /// A node's own calls to the hub, made by the test with the agency's real certificate.
     #[must_use]
     pub fn as_node(&self, agency: &str) -> HubClient {
         self.one_sided();
-        HubServiceClient::new(self.to_hub(&self.partnership.ca().agency(&id(agency))))
+        let channel = self.to_hub(&self.partnership.ca().agency(&id(agency)));
+        let folder = self.partnership.node_folder(&id(agency));
+        let domain = self.partnership.ca().trust_domain();
+        let mut shown = witnessing(domain, &Party::Agency(id(agency)), &folder);
+        let node = self.inside.get(&id::<AgencyId>(agency)).and_then(Weak::upgrade);
+        if let Some(keys) = node.and_then(|node| node.own_keys()) {
+            shown.keys = Some((&keys).into());
+        }
+        HubServiceClient::new(Shown::showing(channel, shown))
     }
 }

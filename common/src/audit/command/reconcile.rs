@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::{DONE, FAILED, NOT_VERIFIED, progress};
 use crate::{
-    audit::reconcile::{Counts, Difference, EntryNumber, Report, Side, Wanted, reconcile},
+    audit::reconcile::{
+        Counts, Difference, EntryNumber, Promised, Report, Side, Wanted, reconcile,
+    },
     time::Timestamp,
 };
 
@@ -20,6 +22,9 @@ pub struct ReconcileArgs {
     /// Logs of nodes; exchanges with agencies whose log is not given are left out
     #[arg(required = true, value_name = "NODE_DIR")]
     pub nodes: Vec<PathBuf>,
+    /// Hold the logs also against the receipts that this witness holds: the folder `data/witness` of a party, copied before the logs were
+    #[arg(long, value_name = "DIR")]
+    pub witness: Vec<PathBuf>,
     /// Only exchanges that began at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub from: Option<Timestamp>,
@@ -50,6 +55,7 @@ pub(super) fn run(args: &ReconcileArgs, out: &mut dyn Write) -> anyhow::Result<u
     let wanted = Wanted {
         hub: args.hub.clone(),
         others: args.nodes.clone(),
+        witnesses: args.witness.clone(),
         from: args.from,
         to: args.to,
         list_explained: args.explained,
@@ -93,6 +99,14 @@ fn print(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
     }
     if !(report.explained.is_empty() && report.differences.is_empty()) {
         writeln!(out)?;
+    }
+    for Promised { origin, seq, exchange, witness, entry } in &report.promised {
+        let (witness, entry) = (witness.display(), entry.as_deref().unwrap_or("not kept"));
+        writeln!(
+            out,
+            "{origin}: NOT IN THE LOG, which has signed that it is: entry {seq} of exchange {exchange}\n  \
+             receipt in {witness}; the entry: {entry}"
+        )?;
     }
     for log in &report.logs {
         let (entries, local, origin) = (log.entries, log.local, &log.origin);

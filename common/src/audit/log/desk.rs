@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::LogError;
+use super::{LogError, NotedEntry};
 use crate::audit::{
     entry::Body,
     writer::{Composer, Write},
@@ -26,9 +26,19 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(in crate::audit) struct Job {
     pub(in crate::audit) bodies: Vec<Body>,
-    pub(in crate::audit) done: oneshot::Sender<Result<Placed, LogError>>,
+    pub(in crate::audit) done: oneshot::Sender<Result<Written, LogError>>,
     /// One of the bounded places in the queue, freed with the job.
     pub(in crate::audit) turn: OwnedSemaphorePermit,
+    /// Whether the caller wants its last entry as it was written.
+    pub(in crate::audit) is_noted: bool,
+}
+
+/// What became of a job.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::audit) struct Written {
+    pub(in crate::audit) first: Placed,
+    /// The job's last entry, where it is noted.
+    pub(in crate::audit) last: Option<NotedEntry>,
 }
 
 /// Where the first of a job's entries stands.
@@ -43,15 +53,15 @@ pub(in crate::audit) struct Placed {
 /// Somebody whose entries have their place.
 #[derive(Debug)]
 pub(in crate::audit) struct Waiting {
-    first: Placed,
-    done: oneshot::Sender<Result<Placed, LogError>>,
+    written: Written,
+    done: oneshot::Sender<Result<Written, LogError>>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Waiting {
     pub(super) fn finish(self, outcome: Result<(), LogError>) {
         // A caller that stopped waiting wants no answer.
-        let _ = self.done.send(outcome.map(|()| self.first));
+        let _ = self.done.send(outcome.map(|()| self.written));
     }
 }
 
@@ -236,8 +246,11 @@ impl Heap {
                 return Err(why);
             }
         };
-        let first = Placed { seq, base: self.base };
-        self.waiting.push(Waiting { first, done: job.done, _turn: job.turn });
+        let base = self.base;
+        let last = self.composer.last().filter(|_| job.is_noted);
+        let last = last.map(|(seq, json)| NotedEntry { base, seq, json: json.into() });
+        let written = Written { first: Placed { seq, base }, last };
+        self.waiting.push(Waiting { written, done: job.done, _turn: job.turn });
         if self.composer.n_entries() >= self.many {
             self.seal();
         }

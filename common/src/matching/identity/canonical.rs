@@ -246,8 +246,7 @@ mod tests {
     fn refuses_another_spelling_of_an_identity() {
         let spelt = |count: &str, given: &str, birth: &str, postcode: &str| {
             let mut bytes = MAGIC.to_vec();
-            for text in
-                [count, "current", given, "Lee", birth, "", "0", "1", "", postcode, "", ""]
+            for text in [count, "current", given, "Lee", birth, "", "0", "1", "", postcode, "", ""]
             {
                 bytes.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
                 bytes.extend_from_slice(text.as_bytes());

@@ -37,6 +37,17 @@ fn refuses_what_it_does_not_know_with_its_line() {
 }
 
 #[test]
+fn the_shards_of_one_log_stand_in_it_under_one_key_and_no_witness_does() {
+    let shard = |n: u8| named(&format!("example/CSC/{n}"), KeyKind::Log, 7);
+    let as_witness = named("w", KeyKind::Witness, 7);
+    assert_eq!(line_of(&format!("log {}\nwitness w {as_witness}\nquorum w\n", shard(1))), 2);
+    assert_eq!(line_of(&format!("witness w {as_witness}\nlog {}\nquorum w\n", shard(1))), 2);
+    let both: Policy =
+        format!("log {}\nlog {}\nquorum none\n", shard(1), shard(2)).parse().unwrap();
+    assert_eq!(both.log("example/CSC/2"), Some(&shard(2)));
+}
+
+#[test]
 fn groups_within_groups_ask_for_so_many_of_their_members() {
     let mut text = format!("log {} https://example.org/\n", log());
     for n in 1..=5 {

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     audit::{
         LogOptions,
+        checkpoints::Contradiction,
         fixtures::{clock, draft, key, origin},
     },
     keys::SigningKey,
@@ -47,18 +48,19 @@ impl Bench {
 }
 
 impl AskWitness for Bench {
-    fn witnesses(&self) -> Vec<Party> {
-        self.witnesses.keys().cloned().collect()
+    fn witnesses(&self) -> Vec<Asked> {
+        self.witnesses.keys().cloned().map(Asked::Party).collect()
     }
 
-    async fn ask(&self, party: &Party, question: Question) -> Answer {
+    async fn ask(&self, asked: &Asked, question: Question) -> Answer {
+        let Asked::Party(party) = asked else { panic!("nobody else is on the bench") };
         *self.n_asked.lock().unwrap() += 1;
         if self.silent.lock().unwrap().contains(party) {
             return Answer::Failed("unreachable");
         }
         let witness = &self.witnesses[party];
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
-        let Question { old_size, proof, checkpoint } = question;
+        let Question { log: _, old_size, proof, checkpoint } = question;
         match witness.add(&self.log, old_size, &proof, (*checkpoint).clone(), now) {
             Ok(line) => Answer::Cosigned { line, key: witness.public().clone() },
             Err(NotCosigned::Conflict { kept }) => Answer::Last(kept),
@@ -95,6 +97,27 @@ async fn a_quorum_that_is_not_met_covers_nothing_and_is_asked_again() {
     assert_eq!(cosigned.everything(Duration::ZERO).await, Ok(()));
     record(&log, 1).await;
     assert_eq!(cosigned.everything(Duration::ZERO).await, Err(LogError::Unavailable));
+}
+
+#[tokio::test]
+async fn a_policy_of_the_operator_is_the_quorum_and_what_was_kept_for_another_counts_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    record(&log, 2).await;
+    let bench = Bench::new(&log, &["hub", "CSC", "POL"]);
+    let key = |party: &str| bench.witnesses[&party.parse::<Party>().unwrap()].public().clone();
+    bench.silence(&["POL"]);
+    Cosigned::new(log.clone(), Quorum::Majority).round(&bench).await;
+    let policy = Policy::of(log.note_key(), &[key("hub"), key("POL")], 2).unwrap();
+    let cosigned = Cosigned::new(log.clone(), Quorum::Policy(Box::new(policy.clone())));
+    assert_eq!(cosigned.size(), 0);
+    cosigned.round(&bench).await;
+    assert_eq!(cosigned.everything(Duration::ZERO).await, Err(LogError::Unavailable));
+    bench.silence(&["CSC"]);
+    cosigned.round(&bench).await;
+    assert_eq!(cosigned.everything(Duration::ZERO).await, Ok(()));
+    drop((cosigned, log));
+    assert_eq!(Cosigned::new(open(dir.path()), Quorum::Policy(Box::new(policy))).size(), 2);
 }
 
 #[tokio::test]
@@ -187,4 +210,63 @@ async fn what_waits_is_covered_as_soon_as_the_quorum_answers() {
         covered = cosigned.everything(Duration::from_secs(60)) => assert_eq!(covered, Ok(())),
     }
     assert_eq!(cosigned.size(), 3);
+}
+
+/// A witness that has seen more than the checkpoint it is asked about, as with each exchange, `n_times`.
+struct Overtaking {
+    bench: Bench,
+    log: AuditLog,
+    n_times: Mutex<u64>,
+}
+
+impl AskWitness for Overtaking {
+    fn witnesses(&self) -> Vec<Asked> {
+        self.bench.witnesses()
+    }
+
+    async fn ask(&self, asked: &Asked, question: Question) -> Answer {
+        let overtakes = {
+            let mut left = self.n_times.lock().unwrap();
+            let overtakes = *left > 0;
+            *left = left.saturating_sub(1);
+            overtakes
+        };
+        if overtakes {
+            record(&self.log, 1).await;
+            let Asked::Party(party) = asked else { panic!("nobody else is on the bench") };
+            let witness = &self.bench.witnesses[party];
+            let tree = self.log.tree();
+            let old_size =
+                witness.kept(&self.bench.log).map_or(0, |kept| kept.checkpoint().head.size);
+            let proof = tree.prove_consistency(old_size, tree.head().size).unwrap();
+            let note = self.log.sign(&tree).unwrap();
+            witness
+                .add(
+                    &self.bench.log,
+                    old_size,
+                    &proof,
+                    note,
+                    "2027-01-01T00:00:00Z".parse().unwrap(),
+                )
+                .unwrap();
+        }
+        self.bench.ask(asked, question).await
+    }
+}
+
+#[tokio::test]
+async fn a_witness_that_has_seen_more_meanwhile_is_asked_with_a_newer_checkpoint_but_not_for_ever()
+{
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    record(&log, 1).await;
+    let bench = Bench::new(&log, &["hub"]);
+    let overtaking = Overtaking { bench, log: log.clone(), n_times: Mutex::new(3) };
+    let cosigned = Cosigned::new(log.clone(), Quorum::Majority);
+    cosigned.round(&overtaking).await;
+    assert_eq!((cosigned.size(), log.n_entries()), (4, 4));
+    *overtaking.n_times.lock().unwrap() = u64::MAX;
+    cosigned.round(&overtaking).await;
+    assert!(log.is_available());
+    assert_eq!(cosigned.size(), 4);
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use anyhow::Context as _;
 use brag_common::{
     agreement::SignedAgreement,
+    audit::Party,
     enquiry::{Envelope, SLOT_TAGS, SLOTS_STEP, ScreenQuery},
     id::RequestId,
     matching::{
@@ -21,12 +22,13 @@ use brag_common::{
 };
 use brag_hub::store::shapes::EpochRecord;
 use rand_core::OsRng;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{Agency, Sample, Screened, Screens, Stage};
 use crate::{
     people::{Invented, Noise, Random},
     processes::Fleet,
+    shown::Shown,
 };
 
 /// How many of the first screenings do not count: connections and caches.
@@ -35,7 +37,7 @@ const WARM_UP: usize = 10;
 /// An agency as the hub sees it.
 struct Asked<'a> {
     agency: &'a Agency,
-    client: NodeServiceClient<Channel>,
+    client: NodeServiceClient<Shown>,
     secret: EpochSecret,
     epoch: u32,
 }
@@ -63,7 +65,8 @@ pub(super) async fn run(
         let channel = connect(&endpoint, domain.agency(agency.id.clone()), tls);
         let seed = SecretBytes::new(key.seed);
         let secret = EpochSecret::derive(&seed, &agency.id, Epoch(u64::from(key.epoch)))?;
-        let client = NodeServiceClient::new(channel);
+        let shown = Shown::new(channel, domain, &Party::Hub, &partnership.hub_folder());
+        let client = NodeServiceClient::new(shown);
         asked.push(Asked { agency, client, secret, epoch: key.epoch });
     }
     let envelope = || -> anyhow::Result<Envelope> {

@@ -8,11 +8,12 @@ use crate::{
         command::{self, LogCommand, VerifyArgs},
         entry::Entry,
         fixtures::{draft, key},
-        log::LogError,
+        log::{LogError, noting},
         storage::FaultSwitch,
         verify_dir,
     },
     time::{SettableClock, SignedDuration},
+    tlog::Hash,
 };
 
 fn origin(shard: &str) -> Origin {
@@ -302,4 +303,31 @@ async fn a_condemned_log_does_not_become_another_by_a_turn() {
     clock.advance(SignedDuration::from_secs(1));
     assert_eq!(log.record(draft(1)).await, Err(LogError::Unavailable));
     assert_eq!(log.origin().shard(), "1");
+}
+
+#[tokio::test]
+async fn what_a_call_recorded_is_found_in_its_own_shard_whichever_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock("2027-12-31T00:00:00Z");
+    let log = AuditLog::open(options(dir.path(), &clock)).unwrap();
+    let mut noted = noting(log.record(draft(0))).await.1;
+    witnessed(&log);
+    clock.advance(SignedDuration::from_hours(48));
+    noted.extend(noting(log.record_all(vec![draft(1), draft(2)])).await.1);
+    follows(&log, "2").await;
+    noted.extend(noting(log.record(draft(3))).await.1);
+    assert_eq!(
+        noted.iter().map(|one| (one.base, one.seq)).collect::<Vec<_>>(),
+        [(0, 0), (0, 2), (4, 1)]
+    );
+    for one in &noted {
+        let shard = log.shard_behind(one.base).unwrap();
+        let head = shard.tree().head();
+        let proof = shard.tree().prove_inclusion(one.seq, head.size).unwrap();
+        head.check_inclusion(one.seq, Hash::of_leaf(&one.json), &proof).unwrap();
+        assert_eq!(Entry::decode(&one.json).unwrap().seq, one.seq);
+    }
+    assert!(log.shard_behind(3).is_none());
+    let (_, none) = noting(async {}).await;
+    assert_eq!(none, []);
 }
