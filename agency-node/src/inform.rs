@@ -8,7 +8,7 @@ use std::{
 };
 
 use brag_common::{
-    agreement::Agreement,
+    agreement::{Agreement, clock::in_words},
     audit::entry::{Action, EntryDraft, Party},
     durable::StoreError,
     id::{AgencyId, EnquiryRef, StaffName},
@@ -127,19 +127,19 @@ pub async fn list(
 /// News in a sentence, for people: agencies by the names that the agreement gives them.
 #[must_use]
 pub fn sentence(agreement: &Agreement, enquiry: &EnquiryRef, news: &News) -> String {
-    let (at, about) = (news.at(), news.about());
+    let (at, about) = (in_words(news.at()), news.about());
     let words = || about.replace('_', " ");
     let agency = || {
         let party = about.parse::<AgencyId>().ok().and_then(|id| agreement.party(&id));
         party.map_or_else(|| about.to_owned(), |party| party.name().to_owned())
     };
     let said = match news.kind() {
-        NewsKind::Closed => format!("closed {at}, outcome: {}", words()),
+        NewsKind::Closed => format!("closed on {at}, outcome: {}", words()),
         NewsKind::LeadNamed => format!("{} leads since {at}", agency()),
         NewsKind::LateRating => {
-            format!("{} answered at {at}, after the round had closed", agency())
+            format!("{} answered on {at}, after the round had closed", agency())
         }
-        NewsKind::ClockBreached => format!("the clock `{}` ran out at {at}", words()),
+        NewsKind::ClockBreached => format!("the clock “{}” ran out on {at}", words()),
         NewsKind::ActionPlanned => {
             let person = news.person().map(|person| format!(" about {person}"));
             let person = person.unwrap_or_default();

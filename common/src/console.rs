@@ -226,7 +226,7 @@ fn router(inner: &Arc<Inner>, pages: Router) -> Router {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-in/service", get(service_sign_in::begin))
-        .route(service_sign_in::CALLBACK, get(service_sign_in::callback))
+        .route("/sign-in/service/callback", get(service_sign_in::callback))
         .route("/sign-in/set-up", get(sign_in::show_set_up).post(sign_in::set_up))
         .route("/assets/{version}/{name}", get(assets::serve))
         .merge(behind)

@@ -187,7 +187,7 @@ async fn news_are_told_once_and_an_agency_that_knows_nobody_keeps_the_reference_
     assert_eq!(
         item.text,
         format!(
-            "Enquiry {}: closed 2027-02-09T09:00:00Z, outcome: no further action.",
+            "Enquiry {}: closed on 9 Feb 2027, 09:00, outcome: no further action.",
             scene.enquiry.name
         )
     );
@@ -239,7 +239,7 @@ async fn an_agency_that_was_away_while_the_hub_started_again_is_told_everything_
     last_first.reverse();
     assert_eq!(last_first, in_order);
     let leads = &items[5].text;
-    assert!(leads.contains("Children's Social Care leads since 2027-02-09T09:00:01Z"), "{leads}");
+    assert!(leads.contains("Children's Social Care leads since 9 Feb 2027, 09:00"), "{leads}");
     let action = &items[2];
     assert_eq!((action.about.as_str(), action.person.as_str()), ("A-2", person.as_str()));
     scene.until_nothing_waits().await;

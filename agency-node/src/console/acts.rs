@@ -25,13 +25,12 @@ use super::{
 use crate::look::{self, Extent};
 
 pub(super) fn routes() -> Router<Arc<Calls>> {
-    let person = "/people/{enquiry}/{person}";
     Router::new()
-        .route(&format!("{person}/decline"), get(show_decline).post(decline))
-        .route(&format!("{person}/withdraw"), get(show_withdraw).post(withdraw))
-        .route(&format!("{person}/challenge"), get(show_challenge).post(challenge))
-        .route(&format!("{person}/challenges/{{challenge}}"), get(show_answer).post(answer))
-        .route(&format!("{person}/conflict"), get(show_conflict).post(conflict))
+        .route("/people/{enquiry}/{person}/decline", get(show_decline).post(decline))
+        .route("/people/{enquiry}/{person}/withdraw", get(show_withdraw).post(withdraw))
+        .route("/people/{enquiry}/{person}/challenge", get(show_challenge).post(challenge))
+        .route("/people/{enquiry}/{person}/challenges/{challenge}", get(show_answer).post(answer))
+        .route("/people/{enquiry}/{person}/conflict", get(show_conflict).post(conflict))
 }
 
 /// Back to the page of a person.

@@ -25,11 +25,10 @@ use super::{
 use crate::look::Extent;
 
 pub(super) fn routes() -> Router<Arc<Calls>> {
-    let consent = "/people/{enquiry}/{person}/consent";
     Router::new()
-        .route(consent, get(show))
-        .route(&format!("{consent}/record"), get(show_record).post(record))
-        .route(&format!("{consent}/withdraw"), get(show_withdraw).post(withdraw))
+        .route("/people/{enquiry}/{person}/consent", get(show))
+        .route("/people/{enquiry}/{person}/consent/record", get(show_record).post(record))
+        .route("/people/{enquiry}/{person}/consent/withdraw", get(show_withdraw).post(withdraw))
 }
 
 #[derive(Template)]

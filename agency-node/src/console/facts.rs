@@ -29,12 +29,11 @@ use super::{
 use crate::look::{self, Extent};
 
 pub(super) fn routes() -> Router<Arc<Calls>> {
-    let person = "/people/{enquiry}/{person}";
     Router::new()
-        .route(&format!("{person}/link"), get(show_link).post(link))
-        .route(&format!("{person}/role"), get(show_role).post(role))
-        .route(&format!("{person}/threshold"), get(show_threshold).post(threshold))
-        .route(&format!("{person}/action"), get(show_action).post(action))
+        .route("/people/{enquiry}/{person}/link", get(show_link).post(link))
+        .route("/people/{enquiry}/{person}/role", get(show_role).post(role))
+        .route("/people/{enquiry}/{person}/threshold", get(show_threshold).post(threshold))
+        .route("/people/{enquiry}/{person}/action", get(show_action).post(action))
 }
 
 fn form(head: &Head, what: &str, heading: &str, text: &str, fields: Vec<Field>) -> Form {
@@ -157,7 +156,9 @@ async fn role(
 }
 
 /// The threshold that an agency of this kind is asked for; the service has the rule itself.
-const fn threshold_of(kind: Option<PartyType>) -> Option<(pb::AssertionKind, &'static str)> {
+pub(super) const fn threshold_of(
+    kind: Option<PartyType>,
+) -> Option<(pb::AssertionKind, &'static str)> {
     match kind {
         Some(PartyType::ChildrensSocialCare) => {
             Some((pb::AssertionKind::Section47, "Section 47 of the Children Act 1989 is met"))

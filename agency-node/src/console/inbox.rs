@@ -66,12 +66,14 @@ struct Notice {
 }
 
 fn item(item: pb::InboxItem, terms: &Terms) -> Item {
-    let texts = item.obligation_texts.into_iter();
+    // The text has the time in words; its code is told without.
+    let codes = item.obligations.iter().map(|word| word.split('=').next().unwrap_or(word));
+    let codes: Vec<String> = codes.map(str::to_owned).collect();
     Item {
         category: terms.category(&item.category),
         holder: terms.agency(&item.holder),
         ends: Due::by(item.expires_at_unix_ms, terms.now()),
-        obligations: item.obligations.into_iter().zip(texts).collect(),
+        obligations: codes.into_iter().zip(item.obligation_texts).collect(),
         closed: closed_words(&item.closed),
         closed_at: when(item.closed_at_unix_ms),
         release: item.release,

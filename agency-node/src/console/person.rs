@@ -26,6 +26,7 @@ use brag_common::{
 use super::{
     Calls, Here,
     due::Due,
+    facts::threshold_of,
     form::{Choice, Field, Filled, Kind, Wrong, fill, refused, wrong},
     terms::{Terms, capital},
 };
@@ -119,6 +120,8 @@ struct PersonPage {
     actions: Vec<String>,
     /// Whether there is a record that a rating could rest on.
     may_rate: bool,
+    /// Whether the agreement lets an agency of this kind state a threshold.
+    may_state: bool,
     fields: Vec<Field>,
     errors: Vec<Wrong>,
 }
@@ -170,6 +173,7 @@ fn view(
         challenges: challenges.collect(),
         actions: seen.actions.clone(),
         may_rate: seen.known.opened.is_some() || linked(seen).next().is_some(),
+        may_state: threshold_of(terms.own_kind()).is_some(),
         fields,
         errors,
         head,

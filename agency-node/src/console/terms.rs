@@ -43,7 +43,7 @@ impl Terms {
     pub(super) fn category(&self, code: &str) -> String {
         let parsed = code.parse::<CategoryCode>().ok();
         let agreement = self.0.agreement.agreement();
-        let title = parsed.and_then(|code| agreement.category(code)).map(|c| c.title.clone());
+        let title = parsed.and_then(|code| agreement.category_title(code));
         title.map_or_else(|| code.to_owned(), |title| format!("{title} ({code})"))
     }
 

@@ -32,6 +32,13 @@ pub fn united_kingdom() -> Option<TimeZone> {
     TimeZone::posix(UNITED_KINGDOM).ok()
 }
 
+/// A time as people in the United Kingdom read it, for example `28 Nov 2026, 14:05`.
+#[must_use]
+pub fn in_words(at: Timestamp) -> String {
+    let zone = united_kingdom().unwrap_or(TimeZone::UTC);
+    at.to_zoned(zone).strftime("%-d %b %Y, %H:%M").to_string()
+}
+
 /// The hours that a clock which runs in working hours counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkingHours {

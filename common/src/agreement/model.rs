@@ -26,6 +26,19 @@ use crate::{
 /// informants, privileged or court-restricted material, equality monitoring.
 pub const NEVER_CARRIED: [u8; 9] = [36, 43, 52, 60, 61, 63, 64, 65, 70];
 
+/// What they are called: no agreement has them in its catalogue. In the order of [`NEVER_CARRIED`].
+const NEVER_TITLES: [&str; 9] = [
+    "Full record or clinical notes",
+    "Refuge, safe or protected address",
+    "Counselling or therapy notes",
+    "Immigration status",
+    "Sexual health",
+    "Live intelligence",
+    "Identity of an informant",
+    "Privileged or court-restricted material",
+    "Equality monitoring",
+];
+
 /// An information sharing agreement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agreement {
@@ -323,6 +336,17 @@ impl Agreement {
     #[must_use]
     pub fn category(&self, code: CategoryCode) -> Option<&Category> {
         if self.never_carries(code) { None } else { self.categories.get(&code) }
+    }
+
+    /// What people call a category, of the catalogue or one that the code itself keeps out; absent when it is neither.
+    #[must_use]
+    pub fn category_title(&self, code: CategoryCode) -> Option<&str> {
+        let fixed = NEVER_CARRIED.into_iter().zip(NEVER_TITLES);
+        let fixed = fixed.into_iter().find(|(number, _)| CategoryCode::new(*number) == Some(code));
+        match fixed {
+            Some((_, title)) => Some(title),
+            None => self.categories.get(&code).map(|known| &*known.title),
+        }
     }
 
     /// Whether the exchange never carries this category: fixed in code, or listed as never.

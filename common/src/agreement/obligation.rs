@@ -1,6 +1,6 @@
 //! Obligations in the words that the person reads who is about to open detail.
 
-use super::decision::Obligation;
+use super::{clock::in_words, decision::Obligation};
 use crate::time::Timestamp;
 
 impl Obligation {
@@ -33,8 +33,9 @@ impl Obligation {
                 "Use it for safeguarding in this enquiry only: for no other decision about the person."
             }
             Self::DeleteAfter(end) => {
+                let end = in_words(end);
                 return format!(
-                    "The view ends at {end}. Delete by then every note and copy that you have made of it."
+                    "The view ends on {end}. Delete by then every note and copy that you have made of it."
                 );
             }
             Self::DoNotTellSubject => {
@@ -84,6 +85,6 @@ mod tests {
         for obligation in all() {
             assert_eq!(Obligation::from_word(&obligation.to_string()), Some(obligation));
         }
-        assert!(all()[2].text().contains("2027-02-16T09:00:00Z"));
+        assert!(all()[2].text().contains("16 Feb 2027, 09:00"));
     }
 }

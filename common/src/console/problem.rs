@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     extract::Request,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -138,12 +138,14 @@ struct ProblemPage {
     signed_out: bool,
 }
 
-/// What the framework refuses by itself, in a line of plain text: a form that it can not read, most often.
-fn of_framework(response: &Response) -> Option<Problem> {
+/// What the framework refuses by itself, in a line of plain text: a form that it can not read, most often. Whoever only asked for a
+/// page gave an address at which none can be.
+fn of_framework(method: &Method, response: &Response) -> Option<Problem> {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     match response.status() {
         StatusCode::NOT_FOUND if plain => Some(Problem::NotFound),
+        status if plain && status.is_client_error() && method.is_safe() => Some(Problem::NotFound),
         StatusCode::PAYLOAD_TOO_LARGE if plain => Some(Problem::TooLarge),
         status if plain && status.is_client_error() => Some(Problem::Refused {
             code: String::new(),
@@ -156,17 +158,27 @@ fn of_framework(response: &Response) -> Option<Problem> {
     }
 }
 
+/// A service names a field that can not be read. Whoever only asks for a page has filled in none: it is of the address, so that
+/// there is nothing there.
+fn at_address(method: &Method, problem: Problem) -> Problem {
+    match problem {
+        Problem::Refused { code, .. } if method.is_safe() && code == "invalid_message" => {
+            Problem::NotFound
+        }
+        other => other,
+    }
+}
+
 /// Makes a page of a problem.
 pub(super) async fn render(request: Request, next: Next) -> Response {
     let here = request.extensions().get::<Here>().cloned();
     let current = request.extensions().get::<Current>().cloned();
+    let method = request.method().clone();
     let response = next.run(request).await;
     let of_ours = response.extensions().get::<Problem>().cloned();
-    let (Some(problem), Some(Here(inner))) = (of_ours.or_else(|| of_framework(&response)), here)
-    else {
-        return response;
-    };
-    let problem = &problem;
+    let problem = of_ours.or_else(|| of_framework(&method, &response));
+    let (Some(problem), Some(Here(inner))) = (problem, here) else { return response };
+    let problem = &at_address(&method, problem);
     let mut frame = Frame::new(&inner, problem.heading());
     if let Some(current) = current {
         frame.places = inner.host.places(&current.roles);

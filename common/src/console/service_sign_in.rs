@@ -38,7 +38,7 @@ use super::{
 use crate::{id::StaffName, time::SharedClock};
 
 /// Where the service sends people back to, below the console's origin.
-pub(super) const CALLBACK: &str = "/sign-in/service/callback";
+const CALLBACK: &str = "/sign-in/service/callback";
 
 /// The sign-in service of a console.
 pub(crate) struct ServiceSignIn {

@@ -1,8 +1,6 @@
 //! How values look on pages: colours, times, words.
 
-use jiff::tz::TimeZone;
-
-use crate::{agreement::clock::united_kingdom, rating::Colour, time::Timestamp};
+use crate::{agreement::clock::in_words, rating::Colour, time::Timestamp};
 
 /// A colour as it is shown: never by colour alone, but with a sign, a letter and its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +48,7 @@ impl ColourTag {
 #[must_use]
 pub fn when(unix_ms: i64) -> String {
     match Timestamp::from_millisecond(unix_ms) {
-        Ok(at) if unix_ms != 0 => {
-            let zone = united_kingdom().unwrap_or(TimeZone::UTC);
-            at.to_zoned(zone).strftime("%-d %b %Y, %H:%M").to_string()
-        }
+        Ok(at) if unix_ms != 0 => in_words(at),
         Ok(_) | Err(_) => String::new(),
     }
 }

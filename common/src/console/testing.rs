@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use axum::{Form, Router, response::Response, routing::get};
+use axum::{Form, Router, extract::Path as Place, response::Response, routing::get};
 use futures::future::BoxFuture;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -35,8 +35,10 @@ use crate::{
     id::StaffName,
     peer::TrustDomain,
     secret::SecretBytes,
+    status::to_status,
     testing::TestCa,
     time::{Clock as _, SettableClock, SharedClock, SignedDuration, Timestamp},
+    wire::WireError,
 };
 
 /// The origin of the console, as browsers type it.
@@ -273,6 +275,8 @@ fn pages() -> Router {
         .route("/not-allowed", get(async || Problem::NotAllowed("not yours".to_owned())))
         .route("/unavailable", get(async || Problem::Unavailable("the log is away".to_owned())))
         .route("/failed", get(async || Problem::Failed))
+        .route("/things/{number}", get(async |number: Place<u64>| format!("thing {}", number.0)))
+        .route("/misnamed", get(async || Problem::from(to_status(&WireError::Missing("thing")))))
 }
 
 /// The code that an authenticator app shows at `now` for a key, as the page for setting up writes it.

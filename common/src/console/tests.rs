@@ -378,6 +378,9 @@ async fn problems_are_pages_that_say_what_to_do() {
         ("/refused", 422, "Why &#60;b&#62;"),
         ("/unavailable", 503, "The log is away."),
         ("/failed", 500, "Something went wrong"),
+        // No number, and no reference as its service reads them.
+        ("/things/seven", 404, "There is nothing at this address"),
+        ("/misnamed", 404, "There is nothing at this address"),
     ] {
         let got = browser.get(&url(path)).await;
         assert_eq!(got.status, status, "{path}");

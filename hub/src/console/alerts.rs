@@ -154,7 +154,9 @@ async fn read(visit: &Visit, calls: &Calls, number: u64) -> Result<Line, Problem
     let wanted = pb::ListAlertsRequest { open_only: false, from: number, limit: 1 };
     let listed = calls.auditors.list_alerts(visit.request(wanted)).await?.into_inner();
     let line = listed.alerts.into_iter().find(|line| line.number == number);
-    line.map(|line| Line::of(line, visit.name().as_str())).ok_or(Problem::NotFound)
+    let mut line = line.ok_or(Problem::NotFound)?;
+    line.category = calls.terms.category_title(&line.category);
+    Ok(Line::of(line, visit.name().as_str()))
 }
 
 fn note_field(sent: &Sent) -> Field {

@@ -43,12 +43,11 @@ impl Decided {
             pb::Decision::Deny => ("Refused", "govuk-tag--red"),
             pb::Decision::Unspecified => ("No decision", "govuk-tag--grey"),
         };
-        let title = terms.category(&view.category).map(|known| known.title);
         Self {
             address: format!("/enquiries/{}/releases/{}", show.enquiry, view.release),
             holder: view.holder.clone(),
             whom: whom(show, &view.person),
-            category: title.unwrap_or_else(|| view.category.clone()),
+            category: terms.category_title(&view.category),
             recipient: view.recipient.clone(),
             asked: when(view.asked_at_unix_ms),
             decision,

@@ -82,6 +82,13 @@ impl Terms {
         Class::ALL.iter().map(|class| (class_words(*class), of(class))).collect()
     }
 
+    /// A category by its code and title; the code alone when nobody knows it.
+    pub(super) fn category_title(&self, code: &str) -> String {
+        let parsed = code.parse::<CategoryCode>().ok();
+        let title = parsed.and_then(|code| self.0.agreement.agreement().category_title(code));
+        title.map_or_else(|| code.to_owned(), |title| format!("{code} – {title}"))
+    }
+
     /// A category in words: its title, its class, and what its request must state besides. `None`: it is in no catalogue.
     pub(super) fn category(&self, code: &str) -> Option<CategoryWords> {
         let code: CategoryCode = code.parse().ok()?;

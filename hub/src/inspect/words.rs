@@ -102,7 +102,7 @@ fn more(entry: &Entry, agreement: &Agreement) -> Vec<(&'static str, String)> {
     add(
         "Category",
         entry.category.map(|code| {
-            let title = agreement.category(code).map(|category| format!(" ({})", category.title));
+            let title = agreement.category_title(code).map(|title| format!(" ({title})"));
             format!("{code}{}", title.unwrap_or_default())
         }),
     );

@@ -204,8 +204,8 @@ impl Making<'_> {
 
     fn category(&self, code: &str) -> String {
         let category = code.parse::<CategoryCode>().ok();
-        let category = category.and_then(|code| self.agreement.category(code));
-        category.map_or_else(|| code.to_owned(), |category| format!("{code} {}", category.title))
+        let title = category.and_then(|code| self.agreement.category_title(code));
+        title.map_or_else(|| code.to_owned(), |title| format!("{code} {title}"))
     }
 
     fn agreed(&mut self, about: &About) -> Vec<[String; 5]> {
