@@ -6,8 +6,9 @@ const OF_A_KIND = 6
 
 const LINKS = () => Array.from(document.querySelectorAll('a[href]'), (link) => link.href).filter((href) => !href.includes('#'))
 
-// Follows every link from the first page on. Gives how many pages there were, and of how many kinds.
-const crawl = async ({ desk, way, observer, go }, { from = '/' }) => {
+// Follows every link from a page on, or those to addresses that begin with `below`. Gives how many pages there were, and of how many
+// kinds.
+const crawl = async ({ desk, way, observer, go }, { from = '/', below = '/' }) => {
   const kinds = new Map()
   const waiting = [from]
   const seen = new Set(waiting)
@@ -29,7 +30,7 @@ const crawl = async ({ desk, way, observer, go }, { from = '/' }) => {
     for (const href of await visit.page.evaluate(LINKS)) {
       const url = new URL(href)
       const next = url.pathname + url.search
-      if (url.origin !== desk.site || seen.has(next)) continue
+      if (url.origin !== desk.site || seen.has(next) || !next.startsWith(below)) continue
       seen.add(next)
       waiting.push(next)
     }

@@ -11,6 +11,13 @@ export const WAYS = {
   'zoom of 400 %': { viewport: { width: 320, height: 256 } },
 }
 
+// A4 between the margins of the style: 180 mm at 96 px to the inch. Nobody works a page like that; what is for paper is looked at.
+const PAPER = 'paper'
+const SCREENS = { ...WAYS, [PAPER]: { viewport: { width: 680, height: 960 } } }
+
+// Those who print what they look at.
+const PRINTS = /^hub\.(auditor|governance)/
+
 const WITHIN = 20_000
 
 export class Desk {
@@ -22,11 +29,14 @@ export class Desk {
   #key = null
   #lastStep = 0
 
-  constructor({ browser, observer, who, site }) {
+  // `of` says of which program the site is, `elsewhere` where one may be sent to sign in.
+  constructor({ browser, observer, who, site, of, elsewhere }) {
     this.#browser = browser
     this.#observer = observer
     this.who = who
     this.site = site
+    this.of = of
+    this.elsewhere = elsewhere
     this.now = 0
     this.#password = `three or four words of ${who}`
   }
@@ -42,15 +52,33 @@ export class Desk {
   async #visit(way) {
     let known = this.#contexts.get(way)
     if (!known) {
-      const context = await this.#browser.newContext({ ...WAYS[way], ignoreHTTPSErrors: true, locale: 'en-GB', baseURL: this.site })
+      const context = await this.#browser.newContext({ ...SCREENS[way], ignoreHTTPSErrors: true, locale: 'en-GB', baseURL: this.site })
       context.setDefaultTimeout(WITHIN)
-      await this.#observer.watch(context, this.site)
+      await this.#observer.watch(context, { site: this.site, of: this.of, elsewhere: this.elsewhere, way })
       known = { context, page: await context.newPage() }
       this.#contexts.set(way, known)
     }
     await known.context.clearCookies()
     await known.context.addCookies(this.#cookies)
     return new Visit(this, known, way, this.#observer)
+  }
+
+  // Somebody at whatever page they are, in a way.
+  at(way) {
+    return this.#visit(way)
+  }
+
+  // The page that somebody has before them, as it is in all the other ways in which one of its kind was not looked at yet. The
+  // page itself stays as it is.
+  async lookInEveryWay(page) {
+    const ways = Object.keys(SCREENS).filter((way) => way !== PAPER || PRINTS.test(this.who))
+    for (const way of this.#observer.waysLeft(page, ways)) {
+      const { page: other } = await this.#visit(way)
+      await other.goto(page.url())
+      if (way === PAPER) await this.#observer.printed(other)
+      else await this.#observer.look(other, { axe: way === 'narrow screen' })
+    }
+    this.last = page
   }
 
   async keep(context) {
@@ -127,6 +155,7 @@ export class Visit {
 
   async look() {
     await this.observer.look(this.page, { axe: this.way === 'pointer' })
+    if (this.way === 'pointer') await this.desk.lookInEveryWay(this.page)
   }
 
   async #settled() {

@@ -13,12 +13,18 @@ import * as crawl from './crawl.mjs'
 import * as governance from './governance.mjs'
 import * as hub from './hub.mjs'
 import * as node from './node.mjs'
+import * as rest from './rest.mjs'
+import * as service from './service.mjs'
 
-const ACTS = { ...hub.acts, ...node.acts, ...governance.acts, ...crawl.acts }
+const ACTS = { ...hub.acts, ...node.acts, ...governance.acts, ...rest.acts, ...crawl.acts, ...service.acts }
 
 const browser = await chromium.launch({
   executablePath: process.env.BRAG_CHROMIUM ?? found('chromium'),
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-extensions'],
+  args: [
+    '--no-sandbox', '--disable-dev-shm-usage', '--disable-extensions',
+    // Names that are only a test's, and where they are.
+    ...(process.env.BRAG_HOSTS ? [`--host-resolver-rules=MAP ${process.env.BRAG_HOSTS}`] : []),
+  ],
 })
 const observer = new Observer()
 const desks = new Map()
@@ -26,9 +32,10 @@ const desks = new Map()
 const done = {}
 
 const desk = (message) => {
-  const { who, site } = message
+  const { who, site, elsewhere } = message
+  const of = site === message.hub_site ? 'hub' : 'node'
   const name = `${who} ${site}`
-  if (!desks.has(name)) desks.set(name, new Desk({ browser, observer, who, site }))
+  if (!desks.has(name)) desks.set(name, new Desk({ browser, observer, who, site, of, elsewhere }))
   const found = desks.get(name)
   found.now = message.now
   return found
@@ -42,7 +49,13 @@ const nextWay = (act) => {
 
 const answer = async (message) => {
   if (message.act === 'tell') {
-    return { faults: observer.faults, states: [...observer.states].sort(), answers: observer.answers, done, figures: observer.figures }
+    await observer.settled()
+    const { faults, answers, figures, downloads } = observer
+    const of = (program) => ({
+      answered: [...observer.answered[program]],
+      pages: Object.fromEntries(Array.from(observer.pages[program], ([path, ways]) => [path, [...ways]])),
+    })
+    return { faults, states: [...observer.states].sort(), answers, done, figures, downloads, hub: of('hub'), node: of('node') }
   }
   const at = desk(message)
   if (message.act === 'set up') {

@@ -12,6 +12,7 @@ const review = async ({ go, observer }, { enquiry, month }) => {
   const entries = await page.locator('main table tbody tr').count()
   const exchange = page.locator('main a[href^="/log/exchanges/"]').first()
   await visit.follow(exchange)
+  const at = new URL(page.url()).pathname
   const sides = await page.locator('main table').count()
   await visit.follow(page.locator('main a[href^="/log/entries/"]:not([href$="/proof"]):not([href$="/json"])').first())
 
@@ -38,7 +39,7 @@ const review = async ({ go, observer }, { enquiry, month }) => {
   await visit.press('Make the report')
   await visit.done()
   const figures = await page.locator('.app-report table, .app-report li').count()
-  return { entries, sides, verdict, alerts, handled: alerts - left, figures }
+  return { entries, exchange: at, sides, verdict, alerts, handled: alerts - left, figures }
 }
 
 export const acts = { 'review an enquiry': review }

@@ -14,7 +14,7 @@ const fillMoment = async (visit, name, unixMs) => {
   await visit.hand.fill(field(visit, `${name}-time`), `${of('hour')}:${of('minute')}`)
 }
 
-const fillPerson = async (visit, person) => {
+export const fillPerson = async (visit, person) => {
   const { hand } = visit
   await hand.fill(field(visit, 'label'), person.label)
   await hand.fill(field(visit, 'given'), person.given)

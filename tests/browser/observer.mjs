@@ -1,5 +1,7 @@
 // What must be so on every page, in every state, and of every answer, whatever anybody does there. Whoever drives the pages
 // does not look for any of it; it is found here, and told at the end.
+import { readFileSync } from 'node:fs'
+
 import { axeSource } from './modules.mjs'
 
 const AXE_TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
@@ -12,10 +14,27 @@ export const pattern = (path) =>
     .map((part) => (/^(?=.*\d)[\w.-]{6,}$|^[0-9a-f-]{16,}$|^\d+$/i.test(part) ? '…' : /^[A-Z]{3}$/.test(part) ? '…' : part))
     .join('/')
 
+// The cells of a table as RFC 4180 writes them.
+export const cells = (csv) =>
+  Array.from(csv.matchAll(/(?:^|,|\r?\n)(?:"((?:[^"]|"")*)"|([^",\r\n]*))/g), ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain)
+
+// A header of answers that a test gives in the place of the console.
+export const OF_THE_TEST = 'x-of-the-test'
+
 // What hostile text would leave behind if it could: see hostile.toml.
 const MARKERS = ['executed', 'ran']
 
-const LOOK = (markers) => {
+const RUN = (markers) => {
+  const faults = []
+  for (const marker of markers) {
+    // An element with this id would stand under this name, too.
+    if (typeof window[marker] === 'number') faults.push('hostile text was executed')
+    if (document.querySelector(`[id="${marker}"], [name="${marker}"]`)) faults.push('hostile text became markup')
+  }
+  return faults
+}
+
+const LOOK = () => {
   const faults = []
   const root = document.scrollingElement
   if (root.scrollWidth > root.clientWidth) {
@@ -34,25 +53,49 @@ const LOOK = (markers) => {
   for (const link of wrong?.querySelectorAll('a[href^="#"]') ?? []) {
     if (!document.getElementById(link.hash.slice(1))) faults.push(`an error links to nothing: ${link.hash}`)
   }
-  for (const marker of markers) {
-    // An element with this id would stand under this name, too.
-    if (typeof window[marker] === 'number') faults.push('hostile text was executed')
-    if (document.querySelector(`[id="${marker}"], [name="${marker}"]`)) faults.push('hostile text became markup')
-  }
+  const written = document.querySelector('main')?.innerText.match(/\d{4}-\d\d-\d\dT\d\d:\d\d\S*/)
+  if (written) faults.push(`a time stands there as programs write it: ${written[0]}`)
   const ids = Array.from(document.querySelectorAll('[id]'), (element) => element.id)
   const twice = ids.filter((id, n) => ids.indexOf(id) !== n)
   if (twice.length) faults.push(`ids stand twice: ${twice.slice(0, 3)}`)
   return faults
 }
 
+// What a printed page may not have: what is for a screen alone, and parts that go over the edge of the paper.
+const PRINTED = () => {
+  const faults = []
+  const root = document.scrollingElement
+  if (root.scrollWidth > root.clientWidth) faults.push(`what is printed is ${root.scrollWidth} px wide on paper of ${root.clientWidth}`)
+  for (const name of ['nav', 'form', '.govuk-back-link', '.govuk-skip-link', '.app-no-print']) {
+    const shown = Array.from(document.querySelectorAll(name)).find((element) => element.getClientRects().length > 0)
+    if (shown) faults.push(`${name} is printed: ${shown.outerHTML.slice(0, 120)}`)
+  }
+  for (const part of document.querySelectorAll('main [role=region], main table, main pre, main svg')) {
+    if (part.scrollWidth > part.clientWidth + 1 || part.getBoundingClientRect().right > root.clientWidth + 1) {
+      faults.push(`the paper cuts off ${part.outerHTML.slice(0, 160)}`)
+    }
+  }
+  return faults
+}
+
 // Addresses hold references and places in lists, never anything of people.
 const KNOWN_IN_ADDRESSES = new Set(['next', 'person', 'agency', 'action', 'holder', 'from', 'to', 'page', 'after', 'before', 'kind', 'party', 'enquiry', 'figure', 'show'])
+
+// What an organisation's own sign-in service answers with, by way of the browser.
+const KNOWN_OF_A_SERVICE = new Set(['code', 'state', 'iss', 'error', 'error_description'])
 
 export class Observer {
   faults = []
   states = new Set()
   answers = 0
   figures = {}
+  downloads = []
+  // Every address of a console that gave an answer, and of those that are pages, how each was looked at.
+  answered = { hub: new Set(), node: new Set() }
+  pages = { hub: new Map(), node: new Map() }
+  #kinds = new Map()
+  #documents = new WeakMap()
+  #looking = []
 
   fault(text) {
     if (!this.faults.includes(text)) this.faults.push(text)
@@ -62,12 +105,19 @@ export class Observer {
     (this.figures[what] ??= []).push(number)
   }
 
-  // Everything that comes and goes in a browser context that may only know one site.
-  async watch(context, site) {
+  // Everything that comes and goes in a browser context that may only know one site, of a kind of program; and `elsewhere`, where
+  // people are sent to sign in.
+  async watch(context, { site, of = 'node', way = 'pointer', elsewhere = null }) {
     context.on('request', (request) => {
-      if (new URL(request.url()).origin !== site) this.fault(`a request left the console: ${request.url()}`)
+      const { origin } = new URL(request.url())
+      if (origin !== site && origin !== elsewhere) this.fault(`a request left the console: ${request.url()}`)
     })
-    context.on('response', (response) => this.#answer(response).catch((error) => this.fault(`an answer can not be looked at: ${error}`)))
+    context.on('response', (response) => {
+      if (new URL(response.url()).origin !== site || response.headers()[OF_THE_TEST]) return
+      this.#went(response, of, way)
+      this.#answer(response).catch((error) => this.fault(`an answer can not be looked at: ${error}`))
+    })
+    context.on('page', (page) => page.on('download', (download) => this.#looking.push(this.#saved(download))))
     context.on('dialog', (dialog) => {
       this.fault(`a dialog opened: ${dialog.message()}`)
       dialog.dismiss()
@@ -80,6 +130,75 @@ export class Observer {
       const known = ended || /Failed to load resource: the server responded with a status of/.test(message.text())
       if (message.type() === 'error' && !known) this.fault(`on a page: ${message.text()}`)
     })
+  }
+
+  // Which address this was, and whether it was a page.
+  #went(response, of, way) {
+    const request = response.request()
+    const { pathname } = new URL(response.url())
+    const isDocument = request.isNavigationRequest() && request.frame().parentFrame() === null
+    const is = (name, value) => (response.headers()[name] ?? '').startsWith(value)
+    const isPage = isDocument && request.method() === 'GET' && response.status() === 200
+      && is('content-type', 'text/html') && !is('content-disposition', 'attachment')
+    if (isDocument) this.#documents.set(request.frame().page(), isPage ? { of, pathname } : null)
+    if (request.method() === 'GET' && response.status() < 400) this.answered[of].add(pathname)
+    if (!isPage) return
+    if (!this.pages[of].has(pathname)) this.pages[of].set(pathname, new Set())
+    this.pages[of].get(pathname).add(way)
+    const kind = `${of} ${pattern(pathname)}`
+    if (!this.#kinds.has(kind)) this.#kinds.set(kind, new Set())
+    this.#kinds.get(kind).add(way)
+  }
+
+  // The ways in which a page of this kind has not been looked at, of these; none where it is what came of a form.
+  waysLeft(page, ways) {
+    const at = this.#documents.get(page)
+    if (!at) return []
+    const done = this.#kinds.get(`${at.of} ${pattern(at.pathname)}`)
+    return ways.filter((way) => !done.has(way))
+  }
+
+  // A file that was taken away: no cell of a table begins as a formula does, and no page brings a script or runs one.
+  async #saved(download) {
+    const name = download.suggestedFilename()
+    try {
+      const text = readFileSync(await download.path(), 'utf8')
+      this.downloads.push({ name, text })
+      if (name.endsWith('.csv')) {
+        const bad = cells(text).find((cell) => /^\s*[=+\-@\t\r＝＋－＠]/.test(cell))
+        if (bad !== undefined) this.fault(`${name}: a cell begins as a formula does: ${bad.slice(0, 80)}`)
+      } else if (name.endsWith('.json')) {
+        JSON.parse(text)
+      } else if (name.endsWith('.html')) {
+        await this.#opened(name, text, download.page().context().browser())
+      }
+    } catch (error) {
+      this.fault(`${name} can not be looked at: ${error}`)
+    }
+  }
+
+  // A page that was taken away is opened in a browser that lets everything run.
+  async #opened(name, text, browser) {
+    const context = await browser.newContext()
+    context.on('request', (request) => {
+      if (!request.url().startsWith('about:')) this.fault(`${name}: it asks for ${request.url().slice(0, 80)}`)
+    })
+    const page = await context.newPage()
+    await page.setContent(text, { waitUntil: 'load' })
+    for (const fault of await page.evaluate(RUN, MARKERS)) this.fault(`${name}: ${fault}`)
+    await context.close()
+  }
+
+  // Until everything has been looked at that was taken away.
+  async settled() {
+    await Promise.all(this.#looking)
+  }
+
+  // How a page would be on paper: A4 between its margins. It is left as it was printed.
+  async printed(page) {
+    const at = pattern(new URL(page.url()).pathname)
+    await page.emulateMedia({ media: 'print' })
+    for (const fault of await page.evaluate(PRINTED)) this.fault(`${at} on paper: ${fault}`)
   }
 
   async #answer(response) {
@@ -117,11 +236,14 @@ export class Observer {
     const isSaved = one('content-disposition').startsWith('attachment')
     wants(isSaved || response.status() >= 300 && response.status() < 400 || /^(text\/html; ?charset=utf-8|text\/css|text\/javascript|image\/svg\+xml|text\/event-stream)/.test(type), `its type is ${type}`)
     wants(response.status() !== 500, 'something failed')
-    const told = [...url.searchParams].find(([name, value]) => !KNOWN_IN_ADDRESSES.has(name) || !/^[\w./ :-]*$/.test(value))
+    const isKnown = (name) => KNOWN_IN_ADDRESSES.has(name) || (url.pathname === '/sign-in/service/callback' && KNOWN_OF_A_SERVICE.has(name))
+    const told = [...url.searchParams].find(([name, value]) => !isKnown(name) || !/^[\w./ :-]*$/.test(value))
     wants(!told, `there is something in its address: ${told?.[0]}`)
     for (const cookie of headers.filter((one) => one.name.toLowerCase() === 'set-cookie')) {
       for (const line of cookie.value.split('\n')) {
-        wants(/^__Host-/.test(line) && /; Secure/.test(line) && /; HttpOnly/.test(line) && /; SameSite=Strict/.test(line) && /; Path=\//.test(line) && !/; Domain/i.test(line), `a cookie is set badly: ${line.split('=')[0]}`)
+        // Whoever comes back from a sign-in service comes from another site; what they left with goes back with them.
+        const site = line.startsWith('__Host-sign-in=') ? 'Lax' : 'Strict'
+        wants(/^__Host-/.test(line) && /; Secure/.test(line) && /; HttpOnly/.test(line) && line.includes(`; SameSite=${site}`) && /; Path=\//.test(line) && !/; Domain/i.test(line), `a cookie is set badly: ${line.split('=')[0]}`)
       }
     }
   }
@@ -140,17 +262,23 @@ export class Observer {
     }))
     const state = [path, facts.heading, ...['forms', 'wrong', 'notice', 'details', 'empty'].filter((name) => facts[name])].join(' ')
     const width = page.viewportSize().width
-    for (const fault of await page.evaluate(LOOK, MARKERS)) this.fault(`${state} at ${width} px: ${fault}`)
-    if (!axe || this.states.has(state)) return
-    this.states.add(state)
-    await this.#axe(page, state)
+    await this.#faults(page, `${state} at ${width} px`)
+    const known = width < 400 ? `${state}, narrow` : state
+    if (!axe || this.states.has(known)) return
+    this.states.add(known)
+    await this.#axe(page, known)
     if (facts.details) {
       const closed = await page.$$('main details:not([open])')
       for (const one of closed) await one.evaluate((element) => element.setAttribute('open', ''))
-      await this.#axe(page, `${state}, opened`)
-      for (const fault of await page.evaluate(LOOK, MARKERS)) this.fault(`${state}, opened, at ${width} px: ${fault}`)
+      await this.#axe(page, `${known}, opened`)
+      await this.#faults(page, `${state}, opened, at ${width} px`)
       for (const one of closed) await one.evaluate((element) => element.removeAttribute('open')).catch(() => {})
     }
+  }
+
+  async #faults(page, state) {
+    const found = [...(await page.evaluate(LOOK)), ...(await page.evaluate(RUN, MARKERS))]
+    for (const fault of found) this.fault(`${state}: ${fault}`)
   }
 
   async #axe(page, state) {

@@ -7,6 +7,7 @@ import { Desk } from './desks.mjs'
 import { chromium } from './modules.mjs'
 import { Observer } from './observer.mjs'
 import { found } from './programs.mjs'
+import { acts } from './rest.mjs'
 
 const [play, out] = process.argv.slice(2)
 mkdirSync(out, { recursive: true })
@@ -25,8 +26,15 @@ const invite = (program, who) => {
 
 const browser = await chromium.launch({ executablePath: found('chromium'), args: ['--no-sandbox', '--disable-dev-shm-usage'] })
 const observer = new Observer()
+// Nothing is looked for here but pictures.
+observer.waysLeft = () => []
+// The enquiry that was played, once a co-ordinator has opened it.
+let enquiry = ''
 
-// A desk, and what to do there: an address, then texts of links to follow, then the picture's name.
+// Who asks what is held about them: the first of the people of S1.
+const ASKED_BY = { given: 'Nadia', family: 'Brookes', born: '1992-09-25', sex: 'female', nhs: '999 000 0018' }
+
+// A desk, and what to do there: the picture's name, an address, then links to follow; or, for what is no address, an act.
 const PLACES = [
   ['hub', 'hub.coordinator', [
     ['hub-enquiries', '/enquiries?show=all'],
@@ -45,8 +53,14 @@ const PLACES = [
     ['hub-alert', '/alerts', 'main tbody a'],
     ['hub-reports', '/reports'],
     ['hub-access', '/access'],
+    ['hub-access-draft', (at) => acts['begin subject access'](at, { person: ASKED_BY, analyses_of: '' })],
   ]],
-  ['hub', 'hub.governance1', [['hub-records', '/records']]],
+  ['hub', 'hub.governance1', [
+    ['hub-records', (at) => acts['ask for erasure'](at, { enquiry, reason: 'Opened by mistake.' })],
+  ]],
+  ['hub', 'hub.governance2', [
+    ['hub-records-waiting', '/records'],
+  ]],
   ['CSC', 'csc.assessor', [
     ['node-worklist', '/worklist'],
     ['node-people', '/people'],
@@ -55,16 +69,26 @@ const PLACES = [
     ['node-item', '/inbox', 'main tbody a'],
     ['node-news', '/news'],
   ]],
+  ['CSC', 'csc.operator', [
+    ['node-health', '/operator/health'],
+    ['node-configuration', '/operator/configuration'],
+    ['node-records', '/operator/records'],
+    ['node-connections', '/operator/connections'],
+  ]],
 ]
 
 for (const [program, who, pictures] of PLACES) {
   const site = `https://${JSON.parse(readFileSync(join(play, 'captured', `${program}.ready`), 'utf8')).console}`
-  const desk = new Desk({ browser, observer, who, site })
+  const desk = new Desk({ browser, observer, who, site, of: program === 'hub' ? 'hub' : 'node' })
   desk.now = now()
   await desk.setUp(invite(program, who))
-  for (const [name, address, ...links] of pictures) {
-    const visit = await desk.go(address)
+  for (const [name, what, ...links] of pictures) {
+    let visit
+    const go = async (path) => (visit = await desk.go(path))
+    if (typeof what === 'string') await go(what)
+    else await what({ observer, go })
     for (const link of links) await visit.follow(visit.page.locator(link).first())
+    enquiry ||= new URL(visit.page.url()).pathname.match(/^\/enquiries\/([^/]+)$/)?.[1]
     await visit.page.screenshot({ path: join(out, `${name}.png`) })
   }
   await desk.close()

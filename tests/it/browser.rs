@@ -1,123 +1,37 @@
 //! The consoles in a browser: scenarios that people play on pages, with every check of the player unchanged; and what must be so
 //! on every page, whoever works it and however. Nobody is shut out, nothing foreign runs, nothing leaves.
 //!
-//! What is looked at on each page, in each state and of each answer is said in `browser/observer.mjs`.
+//! What is looked at on each page, in each state and of each answer is said in `browser/observer.mjs`; each kind of page is looked at
+//! in every way in which pages are worked. [`plays`] are the plays, and [`routes`] finds out that no page was left out.
 
-use std::{path::Path, sync::Arc};
+mod plays;
+mod routes;
 
-use brag_tests::{
-    browser::Browser,
-    partnership,
-    player::{self, Consoles, KillHub, Narrator, Options, Played},
-    scenario::Scenario,
-};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
 
 /// How pages are worked, by the words of the driver.
 const WAYS: [&str; 5] = ["pointer", "no script", "keyboard", "narrow screen", "zoom of 400 %"];
-
-/// A play in which some people use consoles.
-struct Play {
-    browser: Arc<Browser>,
-    scenario: Scenario,
-    narrator: Narrator,
-    played: Played,
-    _folder: tempfile::TempDir,
-}
-
-impl Play {
-    async fn of_file(file: &str, of: &[&str], only: &[&'static str]) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(file);
-        Self::of(&path, &std::fs::read_to_string(&path).unwrap(), of, only).await
-    }
-
-    /// Plays a scenario in which the people of these programs do these acts, or every act, on pages.
-    async fn of(path: &Path, text: &str, of: &[&str], only: &[&'static str]) -> Self {
-        let agencies = partnership::sample_parties().unwrap();
-        let scenario = Scenario::parse(path, text, &agencies).unwrap();
-        // Pictures of pages on which something went wrong.
-        let shots = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/browser/shots");
-        let browser = Arc::new(Browser::start(shots).unwrap());
-        let consoles = Consoles {
-            browser: Arc::clone(&browser),
-            of: of.iter().map(|name| (*name).to_owned()).collect(),
-            only: only.iter().copied().collect(),
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options {
-            folder: folder.path().join("play"),
-            n_people: 60,
-            kill_hub: KillHub::AsWritten,
-            consoles: Some(consoles),
-        };
-        let (narrator, never) = (Narrator::default(), CancellationToken::new());
-        let played = player::play(&scenario, options, &narrator, &never).await;
-        let played = played.unwrap_or_else(|error| panic!("{error:#}"));
-        Self { browser, scenario, narrator, played, _folder: folder }
-    }
-
-    /// One more act, after the play.
-    async fn act(&self, program: &str, who: &str, act: &str, what: Value) -> Value {
-        let done = self.played.on_page((program, who), act, what).await;
-        done.unwrap_or_else(|error| panic!("{error:#}"))
-    }
-
-    /// Ends it: everything came out as it is written, and nothing was found on any page. What the driver tells.
-    async fn end(mut self) -> Value {
-        let told = self.browser.act(json!({ "act": "tell" })).await.unwrap();
-        self.browser.close().await.unwrap();
-        self.played.stop(&self.narrator).await.unwrap();
-        self.played.look_back(&self.scenario, &self.narrator).await.unwrap();
-        let faults = told["faults"].as_array().unwrap();
-        let faults: Vec<&str> = faults.iter().map(|fault| fault.as_str().unwrap()).collect();
-        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-        let report = player::text(&self.played.report, brag_hub::render::Paint::Plain);
-        assert!(self.played.report.passed, "{report}");
-        told
-    }
-}
 
 /// How often an act was done in a way.
 fn n_done(told: &Value, act: &str, way: &str) -> u64 {
     told["done"][act][way].as_u64().unwrap_or_default()
 }
 
+/// What was taken away under a name that begins so.
+fn taken<'a>(told: &'a Value, name: &str) -> Vec<&'a str> {
+    let all = told["downloads"].as_array().unwrap().iter();
+    let named = all.filter(|one| one["name"].as_str().unwrap().starts_with(name));
+    named.map(|one| one["text"].as_str().unwrap()).collect()
+}
+
 /// From opening to close: co-ordinators, and the people of two agencies, do everything on pages; the other agencies use commands.
 /// Then information governance reviews it, everybody follows every link, and everything that can be wrong is.
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_is_played_from_opening_to_close_on_the_pages_of_the_hub_and_two_nodes() {
-    let play = Play::of_file("s1.toml", &["hub", "CSC", "DAS"], &[]).await;
-    let review =
-        json!({ "enquiry": play.played.report.enquiry, "month": "2027-02", "way": "pointer" });
-    let reviewed = play.act("hub", "hub.auditor", "review an enquiry", review).await;
-    assert!(reviewed["entries"].as_u64().unwrap() > 20, "{reviewed}");
-    assert_eq!(reviewed["handled"], 1, "{reviewed}");
-    assert!(reviewed["figures"].as_u64().unwrap() > 0, "{reviewed}");
-    for (program, who) in [
-        ("hub", "hub.coordinator"),
-        ("hub", "hub.auditor"),
-        ("hub", "hub.governance1"),
-        ("CSC", "csc.assessor"),
-        ("CSC", "csc.approver1"),
-    ] {
-        let seen = play.act(program, who, "crawl", json!({ "way": "pointer" })).await;
-        assert!(seen["pages"].as_u64().unwrap() > 0, "{who}: {seen}");
-    }
-    for way in ["narrow screen", "zoom of 400 %"] {
-        for (program, who) in
-            [("hub", "hub.coordinator"), ("hub", "hub.auditor"), ("CSC", "csc.assessor")]
-        {
-            play.act(program, who, "crawl", json!({ "way": way })).await;
-        }
-    }
-    for (program, who) in [("hub", "hub.coordinator"), ("CSC", "csc.assessor")] {
-        play.act(program, who, "look at what is wrong", json!({ "way": "pointer" })).await;
-    }
-    let told = play.end().await;
+    let told = plays::s1().await;
     for way in WAYS {
         for act in ["rate", "ask for detail", "open detail"] {
-            assert!(n_done(&told, act, way) > 0, "nobody tried to {act} with {way}");
+            assert!(n_done(told, act, way) > 0, "nobody tried to {act} with {way}");
         }
     }
     let renewed = told["figures"].as_object().unwrap();
@@ -132,41 +46,93 @@ async fn s1_is_played_from_opening_to_close_on_the_pages_of_the_hub_and_two_node
 /// The withdrawal of a person's agreement: recorded, taken back, and acknowledged by both recipients on pages.
 #[tokio::test(flavor = "multi_thread")]
 async fn s5_takes_agreement_back_on_the_pages_of_those_who_recorded_and_received_it() {
-    let acts = ["record consent", "withdraw consent", "acknowledge", "open detail"];
-    let play = Play::of_file("s5.toml", &["DAS", "HLT", "CSC", "EHT"], &acts).await;
-    let told = play.end().await;
-    for act in acts {
-        assert!(WAYS.iter().any(|way| n_done(&told, act, way) > 0), "nobody tried to {act}");
+    let told = plays::s5().await;
+    for act in plays::CONSENT_ACTS {
+        assert!(WAYS.iter().any(|way| n_done(told, act, way) > 0), "nobody tried to {act}");
     }
 }
 
 /// Markup, script, formulae, marks that turn writing round, letters under hundreds of marks and words without an end, in every text
-/// that people of other agencies can write: they are shown as what they are, run nowhere and break no page.
+/// that people of other agencies can write or bring in a table: they are shown as what they are, run nowhere and break no page.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_texts_run_nowhere_and_break_no_page() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/hostile.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let marks = |on: &str, n: usize| format!("{on}{}", "\u{0301}\u{0323}\u{0489}".repeat(n / 3));
-    let text = text
-        .replace("OTHERMARKS", &marks("o", 120))
-        .replace("FEWMARKS", &marks("e", 120))
-        .replace("MARKS", &marks("a", 600))
-        .replace("LINEWORD", &"v".repeat(400))
-        .replace("NAMEWORD", &"w".repeat(190))
-        .replace("WORD", &"w".repeat(1000))
-        .replace("TURNED", "\u{202e}");
-    let everybody =
-        ["open detail", "rate", "ask for detail", "plan an action", "record a meeting", "open"];
-    let play = Play::of(&path, &text, &["hub", "CSC"], &everybody).await;
-    for way in ["pointer", "narrow screen"] {
-        for (program, who) in [
-            ("hub", "hub.coordinator"),
-            ("hub", "hub.auditor"),
-            ("CSC", "csc.assessor"),
-            ("POL", "pol.assessor"),
-        ] {
-            play.act(program, who, "crawl", json!({ "way": way })).await;
+    plays::hostile().await;
+}
+
+/// Whoever takes something away from a page gets no formula in any cell and no script in any document, and what was written stands
+/// there as it was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_away_holds_no_formula_and_no_script_and_every_text_as_it_was_written() {
+    // That no cell begins as a formula does, and nothing runs, is looked at as each file comes.
+    let told = plays::hostile().await;
+    let entries = taken(told, "entries.csv");
+    assert!(!entries.is_empty() && entries.iter().all(|text| text.lines().count() > 2));
+    for text in taken(told, "") {
+        for marker in plays::MARKERS {
+            assert!(!text.contains(marker), "detail was taken away");
         }
     }
-    play.end().await;
+    let [page, text, json] = ["html", "txt", "json"].map(|end| {
+        let all = told["downloads"].as_array().unwrap().iter();
+        let name = |one: &&Value| {
+            let name = one["name"].as_str().unwrap();
+            name.starts_with("subject-access-") && name.ends_with(end)
+        };
+        all.clone().find(name).unwrap_or_else(|| panic!("no {end}"))["text"].as_str().unwrap()
+    });
+    let of_police = "<details open ontoggle=ran=1><u id=ran>not text</u>";
+    assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(of_police), "{text}");
+    assert!(
+        serde_json::from_str::<Value>(json).unwrap().to_string().contains("<u id=ran>not text")
+    );
+    assert!(
+        !page.contains(of_police) && page.contains("&lt;u id=ran&gt;")
+            || page.contains("&#60;u id=ran&#62;"),
+        "{page}"
+    );
+    for kind in ["dpia", "performance", "nfa-audit", "re-audit", "article-30", "policy"] {
+        assert!(!taken(told, kind).is_empty(), "no {kind} was taken away");
+    }
+}
+
+/// On the way to an organisation's own sign-in service and back, pages of ours are as any others.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_for_signing_in_with_a_service_are_for_everybody() {
+    let told = plays::service().await;
+    for act in ["sign in with a service", "be refused by a service"] {
+        assert!(n_done(told, act, "pointer") > 0, "{act}");
+    }
+}
+
+/// A report and both sides of an exchange, printed as a browser does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_and_an_exchange_are_printed_with_their_headings() {
+    let told = plays::s1().await;
+    let printed = told["printed"].as_array().unwrap();
+    assert_eq!(printed.len(), 2, "{printed:?}");
+    for one in printed {
+        let heading = one["heading"].as_str().unwrap();
+        assert!(one["paper"].as_str().is_some_and(|kind| kind.starts_with("%PDF-")), "{one}");
+        assert!(one["bytes"].as_u64().unwrap() > 10_000, "{one}");
+        let outline = one["outline"].as_array().unwrap();
+        assert!(!heading.is_empty() && outline.iter().any(|text| text == heading), "{one}");
+    }
+}
+
+/// Every address that a browser can ask either console for was gone to in some play, and every page among them was looked at by
+/// pointer, by keyboard, without script, on a narrow screen and at 400 %. Where it was not, the route is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_of_either_console_is_left_out() {
+    let (mut hub, mut node) = (routes::Seen::new(), routes::Seen::new());
+    for told in [plays::s1().await, plays::s5().await, plays::hostile().await] {
+        routes::add(&mut hub, &told["hub"]);
+        routes::add(&mut node, &told["node"]);
+    }
+    // The console of this one has pages of its own besides.
+    let mut service = routes::Seen::new();
+    routes::add(&mut service, &plays::service().await["node"]);
+    service.retain(|path, _| path.starts_with("/sign-in") || path.starts_with("/assets/"));
+    node.extend(service);
+    let missing = routes::missing(&hub, &node, &WAYS);
+    assert!(missing.is_empty(), "{} are left out:\n{}", missing.len(), missing.join("\n"));
 }

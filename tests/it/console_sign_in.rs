@@ -20,7 +20,7 @@ const SECRET: &str = "a secret: of + the/console%";
 const STAFF: [&str; 2] = ["j.okafor", "s.patel"];
 
 /// The sign-in service.
-struct Service {
+pub(crate) struct Service {
     child: Child,
     port: u16,
 }
@@ -58,7 +58,7 @@ impl Service {
         Self { child, port }
     }
 
-    fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         format!("https://localhost:{}", self.port)
     }
 
@@ -67,7 +67,7 @@ impl Service {
         assert_eq!(got.status, 200, "{path}: {}", got.body);
     }
 
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.child.kill().await.unwrap();
     }
 }
@@ -86,6 +86,16 @@ fn table(service: &Service, client: &str, more: &str) -> String {
          label = \"Exampleshire\"\n{more}\n",
         service.issuer()
     )
+}
+
+/// A console that sends people to its sign-in service, and the service.
+pub(crate) async fn served() -> (Stage, Service) {
+    let mut stage = Stage::new(SystemClock.now(), &STAFF, "");
+    let service = Service::start(&stage).await;
+    keep_secret(&stage, SECRET);
+    stage.add_config(&format!("\n{}", table(&service, "console", WITH_SECRET)));
+    stage.start().await;
+    (stage, service)
 }
 
 const WITH_SECRET: &str = "client_secret_file = \"client.secret\"";

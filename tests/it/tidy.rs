@@ -283,7 +283,7 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// Every file below a folder, but what is built and what the version control keeps.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -140,6 +140,12 @@ impl Partnership {
         format!("{}.governance{n}", agency.as_str().to_lowercase())
     }
 
+    /// The operator of an agency's node.
+    #[must_use]
+    pub fn operator(agency: &AgencyId) -> String {
+        format!("{}.operator", agency.as_str().to_lowercase())
+    }
+
     /// The auditor of an agency.
     #[must_use]
     pub fn auditor(agency: &AgencyId) -> String {
@@ -161,6 +167,7 @@ impl Partnership {
         let (assessor, one, two) =
             (Self::assessor(agency), Self::approver(agency, 1), Self::approver(agency, 2));
         let (deputy, auditor) = (Self::deputy(agency), Self::auditor(agency));
+        let operator = Self::operator(agency);
         let (governance, governance_too) =
             (Self::governance(agency, 1), Self::governance(agency, 2));
         let text = format!(
@@ -208,6 +215,9 @@ roles = ["governance"]
 [[staff]]
 name = "{auditor}"
 roles = ["auditor"]
+[[staff]]
+name = "{operator}"
+roles = ["operator"]
 "#
         );
         write(&folder.join("agency-node.toml"), &text)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use brag_common::program::LOG_SHARD;
+use brag_common::{program::LOG_SHARD, wire::pb};
 use brag_hub::render::Paint;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ pub(crate) use self::stage::share_known;
 use self::{
     acts::{Play, Scene},
     hands::Desks,
-    people::People,
+    people::{People, asked},
     stage::{Addresses, HUB, Stage},
 };
 pub use self::{
@@ -163,6 +163,19 @@ impl Played {
     ) -> anyhow::Result<Value> {
         let desks = self.desks.as_ref().context("nobody uses consoles in this play")?;
         Ok(desks.act((&self.stage, &self.fleet), (program, who), act, what).await?)
+    }
+
+    /// The reference of somebody in the enquiry, by their label.
+    ///
+    /// # Errors
+    /// When the hub does not answer, or nobody has this label.
+    pub async fn reference(&self, label: &str) -> anyhow::Result<String> {
+        let clock = self.stage.hand.clock();
+        let people = People::new(&self.stage.partnership, self.addresses.clone(), clock);
+        let request = pb::ShowRequest { enquiry: self.report.enquiry.clone() };
+        let shown = people.coordinator()?.show(asked(request)).await?.into_inner();
+        let known = shown.people.into_iter().find(|person| person.label == label);
+        Ok(known.with_context(|| format!("nobody is labelled {label}"))?.person)
     }
 
     /// Stops every process.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 mod at;
 mod check;
+mod csv;
 mod does;
 mod events;
 mod expect;
@@ -71,6 +72,9 @@ pub struct Scenario {
     /// Who has whom on record.
     #[serde(default)]
     pub record: Vec<Record>,
+    /// Agencies that import what they have as CSV; the others do so as JSON Lines.
+    #[serde(default)]
+    pub csv: Vec<toml::Spanned<AgencyId>>,
     /// What agencies hold.
     #[serde(default)]
     pub holding: Vec<Holding>,

@@ -105,7 +105,8 @@ impl Stage {
             let (population, files, work) = (&population, &files, &work);
             async move {
                 let csv = files.join(format!("{agency}.csv"));
-                let records = files.join(format!("{agency}.jsonl"));
+                let layout = if scenario.has_csv(agency) { "csv" } else { "jsonl" };
+                let records = files.join(format!("{agency}.of-scenario.{layout}"));
                 let out = BufWriter::new(File::create(&csv)?);
                 population.write_csv(agency, share_known(agency), &Noise::TYPICAL, out)?;
                 let assessor = Partnership::assessor(agency);

@@ -123,6 +123,7 @@ impl Found<'_> {
     }
 
     fn records(&mut self) {
+        self.scenario.csv.iter().for_each(|agency| self.agency(agency));
         let mut ids = BTreeSet::new();
         for record in &self.scenario.record {
             self.agency(&record.agency);

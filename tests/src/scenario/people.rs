@@ -7,12 +7,14 @@ use brag_common::{
     matching::identity::{
         Address, BirthDate, Identifier, IdentifierKind, Identity, IdentityParts, Name, NameKind,
     },
+    rating::Colour,
     time::Timestamp,
 };
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
+use toml::Spanned;
 
-use super::{Part, Person, Record, Scenario};
+use super::{Holding, Part, Person, Rating, Record, Scenario, csv};
 
 /// Days after their last birthday that people with an age have: any number that keeps the age for a while.
 const DAYS_SINCE_BIRTHDAY: i32 = 137;
@@ -81,7 +83,7 @@ impl Person {
 }
 
 impl Scenario {
-    /// Writes what an agency has on its records of this scenario, in the JSON Lines layout of the import: people, what
+    /// Writes what an agency has on its records of this scenario, in a layout of the import: people, what
     /// is held about them, standing ratings. Gives the number of people.
     ///
     /// # Errors
@@ -93,14 +95,35 @@ impl Scenario {
         start: Timestamp,
         mut out: impl Write,
     ) -> io::Result<usize> {
-        let mut n_people = 0;
-        for record in self.record.iter().filter(|record| record.agency.get_ref() == agency) {
-            n_people += 1;
-            writeln!(out, "{}", self.person_row(record, start))?;
+        let records = self.record.iter().filter(|record| record.agency.get_ref() == agency);
+        let people: Vec<Value> = records.map(|record| self.person_row(record, start)).collect();
+        let entries = self.entry_rows(agency);
+        let ratings = self.rating_rows(agency, assessor, start);
+        let is_csv = self.has_csv(agency);
+        if is_csv {
+            writeln!(out, "{}", csv::header())?;
         }
+        for row in people.iter().chain(&entries).chain(&ratings) {
+            if is_csv {
+                writeln!(out, "{}", csv::row(row))?;
+            } else {
+                writeln!(out, "{row}")?;
+            }
+        }
+        out.flush()?;
+        Ok(people.len())
+    }
+
+    /// Whether what an agency has is written as CSV; else as JSON Lines.
+    #[must_use]
+    pub fn has_csv(&self, agency: &AgencyId) -> bool {
+        self.csv.iter().any(|of| of.get_ref() == agency)
+    }
+
+    fn entry_rows(&self, agency: &AgencyId) -> Vec<Value> {
         let held = self.holding.iter().filter(|holding| holding.agency.get_ref() == agency);
-        for (n, holding) in (1..).zip(held) {
-            let row = json!({
+        let row = |(n, holding): (u32, &Holding)| {
+            json!({
                 "record": "entry",
                 "id": self.record_id(agency, holding.person.get_ref()),
                 "entry": format!("E{n}"),
@@ -108,29 +131,32 @@ impl Scenario {
                 "text": holding.payload(),
                 "flags": holding.flags,
                 "handling_code": holding.handling_code,
-            });
-            writeln!(out, "{row}")?;
-        }
+            })
+        };
+        (1..).zip(held).map(row).collect()
+    }
+
+    fn rating_rows(&self, agency: &AgencyId, assessor: &str, start: Timestamp) -> Vec<Value> {
         let standing = self
             .rating
             .iter()
             .filter(|rating| rating.agency.get_ref() == agency && rating.at.is_before_start());
-        for rating in standing {
-            for (person, colour) in &rating.colours {
-                let row = json!({
+        let of = |rating: &Rating| {
+            let rated_at = rating.at.after(start).to_string();
+            let row = |(person, colour): (&Spanned<String>, &Colour)| {
+                json!({
                     "record": "rating",
                     "id": self.record_id(agency, person.get_ref()),
                     "colour": colour.word(),
                     "analysis": rating.analysis,
                     "tags": rating.topics,
                     "rated_by": assessor,
-                    "rated_at": rating.at.after(start).to_string(),
-                });
-                writeln!(out, "{row}")?;
-            }
-        }
-        out.flush()?;
-        Ok(n_people)
+                    "rated_at": rated_at,
+                })
+            };
+            rating.colours.iter().map(row).collect::<Vec<_>>()
+        };
+        standing.flat_map(of).collect()
     }
 
     fn person_row(&self, record: &Record, start: Timestamp) -> Value {
