@@ -1,5 +1,4 @@
 // Signing in with an organisation's own service, as far as pages of ours are seen on the way there and back.
-import { WAYS } from './desks.mjs'
 import { OF_THE_TEST } from './observer.mjs'
 
 // There and back as `login`, or as somebody who changes their mind; the page to which it leads is looked at.
@@ -21,26 +20,23 @@ const thereAndBack = async (visit, { login, elsewhere }) => {
   await visit.look()
 }
 
-// Signs in with the service, in every way.
-const signIn = async ({ desk }, { login, elsewhere }) => {
-  for (const way of Object.keys(WAYS)) {
-    const visit = await desk.at(way)
-    const { page, context, hand } = visit
-    // What follows by itself is nothing here, so that the page before it stays.
-    await context.route((url) => url.pathname === '/thing', (route) => route.fulfill({ status: 204, headers: { [OF_THE_TEST]: way } }))
-    await thereAndBack(visit, { login, elsewhere })
-    await Promise.all([page.waitForRequest((request) => new URL(request.url()).pathname === '/thing'), hand.press(page.locator('#go-on'))])
-  }
+// Signs in with the service.
+const signIn = async ({ desk, way }, { login, elsewhere }) => {
+  const visit = await desk.at(way)
+  const { page, context, hand } = visit
+  // What follows by itself is nothing here, so that the page before it stays.
+  await context.route((url) => url.pathname === '/thing', (route) => route.fulfill({ status: 204, headers: { [OF_THE_TEST]: way } }))
+  await thereAndBack(visit, { login, elsewhere })
+  const goesOn = (request) => new URL(request.url()).pathname === '/thing'
+  await Promise.all([page.waitForRequest(goesOn), hand.press(page.locator('#go-on'))])
 }
 
-// Those who are not let in, in every way: who is not on the staff, and who changes their mind.
-const refused = async ({ desk, observer }, { elsewhere }) => {
-  for (const way of Object.keys(WAYS)) {
-    for (const login of ['m.stranger', '']) {
-      const visit = await desk.at(way)
-      await thereAndBack(visit, { login, elsewhere })
-      if (!(await visit.refusal())) observer.fault(`${way}: ${login || 'nobody'} is let in`)
-    }
+// Those who are not let in: who is not on the staff, and who changes their mind.
+const refused = async ({ desk, way, observer }, { elsewhere }) => {
+  for (const login of ['m.stranger', '']) {
+    const visit = await desk.at(way)
+    await thereAndBack(visit, { login, elsewhere })
+    if (!(await visit.refusal())) observer.fault(`${way}: ${login || 'nobody'} is let in`)
   }
 }
 

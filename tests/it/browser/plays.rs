@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use brag_common::console::testing::ORIGIN;
+use brag_common::{
+    console::testing::ORIGIN,
+    time::{Clock as _, SystemClock},
+};
 use brag_tests::{
     browser::Browser,
     partnership::{self, AUDITOR, AUDITOR_COLLEAGUES, COORDINATOR, HUB_GOVERNANCE},
@@ -284,13 +287,16 @@ pub(super) async fn service() -> &'static Value {
         let host = ORIGIN.strip_prefix("https://").unwrap();
         let hosts = format!("{host}:443 {}", stage.address());
         let browser = Browser::start_with(shots(), &hosts).unwrap();
-        let now = stage.now().as_millisecond();
-        for act in ["sign in with a service", "be refused by a service"] {
-            let what = json!({
-                "act": act, "who": "j.okafor", "site": ORIGIN, "now": now, "login": "j.okafor",
-                "elsewhere": service.issuer(), "way": "pointer",
-            });
-            browser.act(what).await.unwrap_or_else(|error| panic!("{error:#}"));
+        for way in super::WAYS {
+            for act in ["sign in with a service", "be refused by a service"] {
+                // The service has the machine's clock.
+                stage.advance(SystemClock.now().duration_since(stage.now()));
+                let what = json!({
+                    "act": act, "who": "j.okafor", "site": ORIGIN, "now": stage.now().as_millisecond(),
+                    "login": "j.okafor", "elsewhere": service.issuer(), "way": way,
+                });
+                browser.act(what).await.unwrap_or_else(|error| panic!("{error:#}"));
+            }
         }
         let told = told_by(&browser).await;
         stage.stop().await;
