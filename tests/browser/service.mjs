@@ -1,13 +1,19 @@
 // Signing in with an organisation's own service, as far as pages of ours are seen on the way there and back.
 import { OF_THE_TEST } from './observer.mjs'
 
+// The page from which one is sent there.
+const leave = async ({ desk, way }) => {
+  const visit = await desk.at(way)
+  await visit.context.clearCookies()
+  await visit.page.goto('/sign-in?next=/thing')
+  await visit.look()
+}
+
 // There and back as `login`, or as somebody who changes their mind; the page to which it leads is looked at.
 const thereAndBack = async (visit, { login, elsewhere }) => {
   const { page, context, hand } = visit
   await context.clearCookies()
   await page.goto('/sign-in?next=/thing')
-  await visit.look()
-  await context.clearCookies()
   await Promise.all([page.waitForURL((url) => url.origin === elsewhere), hand.press(page.locator('#sign-in-service'))])
   // It is not our page, so that it is not for us how it is worked.
   await page.evaluate((login) => {
@@ -27,17 +33,17 @@ const signIn = async ({ desk, way }, { login, elsewhere }) => {
   // What follows by itself is nothing here, so that the page before it stays.
   await context.route((url) => url.pathname === '/thing', (route) => route.fulfill({ status: 204, headers: { [OF_THE_TEST]: way } }))
   await thereAndBack(visit, { login, elsewhere })
+  const refusal = await visit.refusal()
+  if (refusal) throw new Error(`${way}: ${refusal.words}`)
   const goesOn = (request) => new URL(request.url()).pathname === '/thing'
   await Promise.all([page.waitForRequest(goesOn), hand.press(page.locator('#go-on'))])
 }
 
-// Those who are not let in: who is not on the staff, and who changes their mind.
-const refused = async ({ desk, way, observer }, { elsewhere }) => {
-  for (const login of ['m.stranger', '']) {
-    const visit = await desk.at(way)
-    await thereAndBack(visit, { login, elsewhere })
-    if (!(await visit.refusal())) observer.fault(`${way}: ${login || 'nobody'} is let in`)
-  }
+// Those who are not let in: who is not on the staff, or changes their mind.
+const refused = async ({ desk, way, observer }, { login, elsewhere }) => {
+  const visit = await desk.at(way)
+  await thereAndBack(visit, { login, elsewhere })
+  if (!(await visit.refusal())) observer.fault(`${way}: ${login || 'nobody'} is let in`)
 }
 
-export const acts = { 'sign in with a service': signIn, 'be refused by a service': refused }
+export const acts = { 'leave for a service': leave, 'sign in with a service': signIn, 'be refused by a service': refused }

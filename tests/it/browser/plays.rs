@@ -288,12 +288,17 @@ pub(super) async fn service() -> &'static Value {
         let hosts = format!("{host}:443 {}", stage.address());
         let browser = Browser::start_with(shots(), &hosts).unwrap();
         for way in super::WAYS {
-            for act in ["sign in with a service", "be refused by a service"] {
+            for (act, login) in [
+                ("leave for a service", ""),
+                ("sign in with a service", "j.okafor"),
+                ("be refused by a service", "m.stranger"),
+                ("be refused by a service", ""),
+            ] {
                 // The service has the machine's clock.
                 stage.advance(SystemClock.now().duration_since(stage.now()));
                 let what = json!({
                     "act": act, "who": "j.okafor", "site": ORIGIN, "now": stage.now().as_millisecond(),
-                    "login": "j.okafor", "elsewhere": service.issuer(), "way": way,
+                    "login": login, "elsewhere": service.issuer(), "way": way,
                 });
                 browser.act(what).await.unwrap_or_else(|error| panic!("{error:#}"));
             }
