@@ -18,7 +18,8 @@ const SCREENS = { ...WAYS, [PAPER]: { viewport: { width: 680, height: 960 } } }
 // Those who print what they look at.
 const PRINTS = /^hub\.(auditor|governance)/
 
-const WITHIN = 20_000
+// How long a page may take, on a loaded machine.
+const WITHIN = 60_000
 
 export class Desk {
   #browser
