@@ -109,6 +109,8 @@ struct PersonPage {
     head: Head,
     purpose: String,
     due: Due,
+    /// Whether an answer is still to be given.
+    is_awaited: bool,
     standing: &'static str,
     domestic_abuse: bool,
     links: Vec<String>,
@@ -163,6 +165,7 @@ fn view(
         frame: visit.frame(title),
         purpose: spoken(&seen.about.purpose),
         due: Due::by(seen.about.answer_by.as_millisecond(), terms.now()),
+        is_awaited: matches!(seen.known.standing, Standing::ToRate | Standing::IdentityReview),
         standing: standing_words(seen.known.standing),
         domestic_abuse: seen.about.domestic_abuse,
         links: link_lines(seen),
