@@ -53,8 +53,11 @@ const LOOK = () => {
   for (const link of wrong?.querySelectorAll('a[href^="#"]') ?? []) {
     if (!document.getElementById(link.hash.slice(1))) faults.push(`an error links to nothing: ${link.hash}`)
   }
-  const written = document.querySelector('main')?.innerText.match(/\d{4}-\d\d-\d\dT\d\d:\d\d\S*/)
-  if (written) faults.push(`a time stands there as programs write it: ${written[0]}`)
+  // What is shown as it stands in the log is for programs.
+  const texts = Array.from(document.querySelectorAll('main'), (main) => main.cloneNode(true))
+  for (const text of texts) text.querySelectorAll('pre, code').forEach((part) => part.remove())
+  const written = texts.map((text) => text.textContent.match(/\d{4}-\d\d-\d\dT\d\d:\d\d\S*/)).find(Boolean)
+  if (written) faults.push(`a time stands there as programs write it: ${written[0].slice(0, 40)}`)
   const ids = Array.from(document.querySelectorAll('[id]'), (element) => element.id)
   const twice = ids.filter((id, n) => ids.indexOf(id) !== n)
   if (twice.length) faults.push(`ids stand twice: ${twice.slice(0, 3)}`)
@@ -66,7 +69,7 @@ const PRINTED = () => {
   const faults = []
   const root = document.scrollingElement
   if (root.scrollWidth > root.clientWidth) faults.push(`what is printed is ${root.scrollWidth} px wide on paper of ${root.clientWidth}`)
-  for (const name of ['nav', 'form', '.govuk-back-link', '.govuk-skip-link', '.app-no-print']) {
+  for (const name of ['nav', '.govuk-back-link', '.govuk-skip-link', '.app-no-print']) {
     const shown = Array.from(document.querySelectorAll(name)).find((element) => element.getClientRects().length > 0)
     if (shown) faults.push(`${name} is printed: ${shown.outerHTML.slice(0, 120)}`)
   }
@@ -127,7 +130,8 @@ export class Observer {
       // That an answer was no success is told of the answer itself.
       // A part that is renewed by itself is not let out of the console when the session is over.
       const ended = /net::ERR_FAILED/.test(message.text()) && /\/(matrix|part)$/.test(message.location().url)
-      const known = ended || /Failed to load resource: the server responded with a status of/.test(message.text())
+      const over = /MIME type \("text\/html"\)/.test(message.text()) && /\/events$/.test(message.location().url)
+      const known = ended || over || /Failed to load resource: the server responded with a status of/.test(message.text())
       if (message.type() === 'error' && !known) this.fault(`on a page: ${message.text()}`)
     })
   }
