@@ -41,6 +41,7 @@ pub mod statement;
 pub mod status;
 pub mod store_key;
 pub mod stored;
+mod symmetric;
 pub mod telemetry;
 mod text_form;
 pub mod time;

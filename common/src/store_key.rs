@@ -8,22 +8,18 @@
 //! what then opens it is still the data key that the former file holds.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
-};
 use zeroize::Zeroizing;
 
 use crate::{
     durable::dirs,
     keyfile::{self, KeyFileError, KeyKind},
-    secret::{SecretBytes, random_bytes},
+    secret::SecretBytes,
+    symmetric::{NotSealed, SymmetricKey},
 };
 
 /// The wrapped data key, in the data folder: one line.
@@ -123,37 +119,24 @@ pub fn rotate(data: &Path, key_file: &Path) -> Result<Rotated, StoreKeyError> {
     Ok(Rotated { path, former, former_is_data_key })
 }
 
-fn sealing(key: &SecretBytes<32>) -> Result<LessSafeKey, StoreKeyError> {
-    let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()), WRAP);
-    let key = UnboundKey::new(&AES_256_GCM, derived.as_ref());
-    key.map(LessSafeKey::new).map_err(|_| StoreKeyError::NotMade)
+impl From<NotSealed> for StoreKeyError {
+    fn from(_: NotSealed) -> Self {
+        Self::NotMade
+    }
 }
 
 fn wrap_key(key: &SecretBytes<32>, data_key: &SecretBytes<32>) -> Result<String, StoreKeyError> {
-    let nonce: [u8; NONCE_LEN] = random_bytes().map_err(|_| StoreKeyError::NotMade)?;
-    let mut sealed = data_key.expose().to_vec();
-    sealing(key)?
-        .seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(LABEL.as_bytes()),
-            &mut sealed,
-        )
-        .map_err(|_| StoreKeyError::NotMade)?;
-    let mut line = format!("{LABEL} ");
-    let bytes = [&nonce[..], &sealed].concat();
-    writeln!(line, "{}", BASE64_STANDARD.encode(bytes)).map_err(|_| StoreKeyError::NotMade)?;
-    Ok(line)
+    let wrapping = SymmetricKey::derive(key, WRAP)?;
+    let sealed = wrapping.seal(LABEL.as_bytes(), data_key.expose())?;
+    Ok(format!("{LABEL} {}\n", BASE64_STANDARD.encode(sealed)))
 }
 
 fn unwrap_key(key: &SecretBytes<32>, line: &str) -> Option<SecretBytes<32>> {
     let encoded = line.strip_suffix('\n')?.strip_prefix(LABEL)?.strip_prefix(' ')?;
-    let bytes = BASE64_STANDARD.decode(encoded).ok()?;
-    let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
-    let mut sealed = Zeroizing::new(sealed.to_vec());
-    let nonce = Nonce::assume_unique_for_key(*nonce);
-    let opened = sealing(key).ok()?;
-    let opened = opened.open_in_place(nonce, Aad::from(LABEL.as_bytes()), &mut sealed).ok()?;
-    <[u8; 32]>::try_from(&*opened).ok().map(SecretBytes::new)
+    let sealed = BASE64_STANDARD.decode(encoded).ok()?;
+    let opened = SymmetricKey::derive(key, WRAP).ok()?.open(LABEL.as_bytes(), &sealed)?;
+    let data_key = Zeroizing::new(<[u8; 32]>::try_from(opened.as_slice()).ok()?);
+    Some(SecretBytes::new(*data_key))
 }
 
 /// Replaces the wrapped key, whole or not at all.
@@ -220,5 +203,17 @@ mod tests {
         let rotated = rotate(&data, &key).unwrap();
         assert!(rotated.former_is_data_key);
         assert_eq!(open(&data, &key).unwrap().expose(), &[7; 32]);
+    }
+
+    /// A line as data folders have it since the first version: the data key `[9; 32]` under the key file `[7; 32]`.
+    const WRITTEN_BEFORE: &str = "brag-wrapped-store-key-v1 uUxP6oLHWmfFaXUShPemkFG0o48E1EGOYblej3CDwrpZFGhHLWxJRiKs709tdCEMrXJ039DC/VGTuFyl\n";
+
+    #[test]
+    fn a_key_that_an_earlier_version_wrapped_opens_under_its_key_file_alone() {
+        let (_folder, data, key) = folder();
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join(FILE), WRITTEN_BEFORE).unwrap();
+        assert!(unwrap_key(&SecretBytes::new([8; 32]), WRITTEN_BEFORE).is_none());
+        assert_eq!(open(&data, &key).unwrap().expose(), &[9; 32]);
     }
 }

@@ -21,13 +21,8 @@ use argon2::{
     password_hash::{PasswordHash, SaltString},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
-};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
 use super::{FOLDER, one_time::OneTimeSecret};
 use crate::{
@@ -35,6 +30,7 @@ use crate::{
     durable::dirs,
     id::{RequestId, StaffName},
     secret::{NoRandomness, SecretBytes, random_bytes},
+    symmetric::{NotSealed, SymmetricKey},
     time::Timestamp,
 };
 
@@ -76,6 +72,12 @@ pub enum AccountError {
 
 impl From<NoRandomness> for AccountError {
     fn from(_: NoRandomness) -> Self {
+        Self::NotMade
+    }
+}
+
+impl From<NotSealed> for AccountError {
+    fn from(_: NotSealed) -> Self {
         Self::NotMade
     }
 }
@@ -124,7 +126,7 @@ pub(super) struct Opened {
 /// The accounts of a program.
 pub struct Accounts {
     folder: PathBuf,
-    seal: LessSafeKey,
+    seal: SymmetricKey,
     /// A password hash that nobody's password has: an unknown name takes as long as a known one.
     decoy: OnceLock<String>,
 }
@@ -141,9 +143,7 @@ impl Accounts {
     /// # Errors
     /// When the folder can not be made.
     pub fn open(data: &Path, store_key: &SecretBytes<32>) -> Result<Self, AccountError> {
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, store_key.expose()), SEAL);
-        let key = UnboundKey::new(&AES_256_GCM, derived.as_ref());
-        let seal = key.map(LessSafeKey::new).map_err(|_| AccountError::NotMade)?;
+        let seal = SymmetricKey::derive(store_key, SEAL)?;
         let folder = folder(data)?;
         Ok(Self { folder, seal, decoy: OnceLock::new() })
     }
@@ -200,27 +200,15 @@ impl Accounts {
         Ok(account.serial)
     }
 
+    /// The name is what it is sealed as: no account's secret is another's.
     fn seal(&self, name: &StaffName, secret: &OneTimeSecret) -> Result<String, AccountError> {
-        let nonce: [u8; NONCE_LEN] = random_bytes()?;
-        let mut sealed = secret.expose().to_vec();
-        self.seal
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(name.as_str().as_bytes()),
-                &mut sealed,
-            )
-            .map_err(|_| AccountError::NotMade)?;
-        Ok(BASE64_STANDARD.encode([&nonce[..], &sealed].concat()))
+        let sealed = self.seal.seal(name.as_str().as_bytes(), secret.expose())?;
+        Ok(BASE64_STANDARD.encode(sealed))
     }
 
     fn unseal(&self, name: &StaffName, sealed: &str) -> Option<OneTimeSecret> {
-        let bytes = Zeroizing::new(BASE64_STANDARD.decode(sealed).ok()?);
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
-        let mut sealed = Zeroizing::new(sealed.to_vec());
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let aad = Aad::from(name.as_str().as_bytes());
-        let opened = self.seal.open_in_place(nonce, aad, &mut sealed).ok()?;
-        OneTimeSecret::from_bytes(opened)
+        let sealed = BASE64_STANDARD.decode(sealed).ok()?;
+        OneTimeSecret::from_bytes(&self.seal.open(name.as_str().as_bytes(), &sealed)?)
     }
 }
 
@@ -399,5 +387,17 @@ mod tests {
         assert!(other.check(Some(&name), "correct horse battery").is_none());
         fs::copy(&path, data.path().join("console/accounts/b.json")).unwrap();
         assert!(accounts.check(Some(&"b".parse().unwrap()), "correct horse battery").is_none());
+    }
+
+    /// As the files of accounts have it since the first version, for `a.person` under the store key `[7; 32]`.
+    const WRITTEN_BEFORE: &str = "eGTHecVLP/51i+KWvn1OfyUnXSHObLa4eAd0jOsMYUDza0/iH2+SFsAUpuiY2rlH";
+    const SECRET: [u8; 20] =
+        [124, 141, 43, 78, 53, 110, 50, 181, 2, 92, 31, 127, 74, 137, 72, 116, 11, 98, 147, 129];
+
+    #[test]
+    fn a_secret_that_an_earlier_version_sealed_opens_for_its_name_alone() {
+        let (_data, accounts, name) = ground();
+        assert!(accounts.unseal(&"b.person".parse().unwrap(), WRITTEN_BEFORE).is_none());
+        assert_eq!(accounts.unseal(&name, WRITTEN_BEFORE).unwrap().expose(), &SECRET);
     }
 }

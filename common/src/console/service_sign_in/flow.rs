@@ -10,13 +10,13 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
     secret::{NoRandomness, random_bytes},
+    symmetric::SymmetricKey,
     time::Timestamp,
 };
 
@@ -56,14 +56,13 @@ impl Flow {
 
 /// Seals and opens them, and remembers which are done.
 pub(super) struct Flows {
-    seal: LessSafeKey,
+    seal: SymmetricKey,
     used: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Flows {
     pub(super) fn new() -> Result<Self, NoRandomness> {
-        let key = UnboundKey::new(&AES_256_GCM, &random_bytes::<32>()?);
-        let seal = key.map(LessSafeKey::new).map_err(|_| NoRandomness)?;
+        let seal = SymmetricKey::random().map_err(|_| NoRandomness)?;
         Ok(Self { seal, used: Mutex::default() })
     }
 
@@ -77,23 +76,17 @@ impl Flows {
             next: next.to_owned(),
             until: now.checked_add(WITHIN).map_err(|_| NoRandomness)?,
         };
-        let nonce: [u8; NONCE_LEN] = random_bytes()?;
-        let mut sealed = serde_json::to_vec(&flow).map_err(|_| NoRandomness)?;
-        let unique = Nonce::assume_unique_for_key(nonce);
-        self.seal
-            .seal_in_place_append_tag(unique, Aad::empty(), &mut sealed)
-            .map_err(|_| NoRandomness)?;
-        Ok((flow, BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())))
+        let text = serde_json::to_vec(&flow).map_err(|_| NoRandomness)?;
+        // The key seals nothing else, so that what it is needs no name.
+        let sealed = self.seal.seal(b"", &text).map_err(|_| NoRandomness)?;
+        Ok((flow, BASE64_URL_SAFE_NO_PAD.encode(sealed)))
     }
 
     /// The one of a cookie; `None`: it is not ours, or it is too late.
     pub(super) fn open(&self, cookie: &str, now: Timestamp) -> Option<Flow> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cookie).ok()?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
-        let mut sealed = sealed.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.seal.open_in_place(nonce, Aad::empty(), &mut sealed).ok()?;
-        let flow: Flow = serde_json::from_slice(opened).ok()?;
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(cookie).ok()?;
+        let opened = self.seal.open(b"", &sealed)?;
+        let flow: Flow = serde_json::from_slice(&opened).ok()?;
         (now < flow.until).then_some(flow)
     }
 
