@@ -5,10 +5,10 @@
 
 mod acts;
 mod approval;
+mod ask;
 mod consent;
 mod due;
 mod facts;
-mod form;
 mod identity;
 mod inbox;
 mod moment;

@@ -17,6 +17,7 @@ pub mod accounts;
 mod assets;
 pub mod command;
 mod config;
+mod form;
 mod guard;
 mod headers;
 mod one_time;
@@ -51,6 +52,7 @@ use self::{
 };
 pub use self::{
     config::{ConsoleConfig, SignInServiceConfig},
+    form::{Choice, Form, MAX_FIELDS, Wrong, form_page},
     page::{Frame, Link, page},
     problem::Problem,
     serve::{ConsoleError, Serving},

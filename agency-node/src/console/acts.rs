@@ -10,7 +10,7 @@ use axum::{
 };
 use brag_common::{
     console::{
-        Problem, Visit,
+        Choice, Form, Problem, Visit,
         shown::{spoken, when},
     },
     wire::pb::{self, desk_service_server::DeskService as _},
@@ -18,7 +18,7 @@ use brag_common::{
 
 use super::{
     Calls, Here,
-    form::{Back, Choice, Field, Filled, Form, Wrong, wrong},
+    ask::{Ask, Back, Field, refuse},
     person::{At, Head, address, look},
     terms::Terms,
 };
@@ -54,12 +54,12 @@ const REASONS: [(&str, &str); 4] = [
 ];
 
 /// Open to whoever is linked to the family: nobody is looked at.
-fn decline_form((enquiry, person): &(String, String)) -> Form {
+fn ask_decline((enquiry, person): &(String, String)) -> Ask {
     let here = address(enquiry, person);
     let choices = REASONS.map(|(word, text)| {
         Choice::new(word, text).hint(format!("The hub is told: {}", spoken(word).to_lowercase()))
     });
-    Form {
+    Ask {
         heading: "Decline to rate".to_owned(),
         about: format!("Person {person}"),
         text: vec!["Declining is not Blue, and nobody reads it as Blue. The co-ordinator sees that your agency declined, and why in one word.".to_owned()],
@@ -72,19 +72,19 @@ fn decline_form((enquiry, person): &(String, String)) -> Form {
 }
 
 async fn show_decline(visit: Visit, Path(at): At) -> Response {
-    decline_form(&at).show(&visit)
+    ask_decline(&at).show(&visit)
 }
 
 async fn decline(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let reason = filled.one("decline").to_owned();
+    let reason = form.trimmed("decline").to_owned();
     if reason.is_empty() {
-        let errors = vec![Wrong::at("decline", "Choose why your agency can not judge")];
-        return Ok(decline_form(&at).refused(&visit, &filled, errors));
+        form.wrong("decline", "Choose why your agency can not judge");
+        return Ok(ask_decline(&at).filled(&visit, form));
     }
     let request = pb::GiveRatingRequest {
         enquiry: at.0.clone(),
@@ -96,13 +96,13 @@ async fn decline(
         Ok(_) => Ok(visit
             .done("/worklist", "Your agency has declined to rate this person. The hub is told.")),
         Err(status) => {
-            let errors = wrong(status, &[("decline_reason", "decline")])?;
-            Ok(decline_form(&at).refused(&visit, &filled, errors))
+            refuse(&mut form, status, &[("decline_reason", "decline")])?;
+            Ok(ask_decline(&at).filled(&visit, form))
         }
     }
 }
 
-fn withdraw_form(seen: &look::Person) -> Form {
+fn ask_withdrawal(seen: &look::Person) -> Ask {
     let head = Head::of(seen);
     let now = seen.rating.as_ref().map_or_else(
         || "Your agency gives this person no rating now.".to_owned(),
@@ -114,7 +114,7 @@ fn withdraw_form(seen: &look::Person) -> Form {
             )
         },
     );
-    Form {
+    Ask {
         heading: "Withdraw your agency's rating".to_owned(),
         about: about(&head),
         text: vec![now, "Both the rating and its withdrawal stay on record. An earlier rating of yours counts again; otherwise the person waits for a rating. To replace a rating, rate again instead.".to_owned()],
@@ -138,28 +138,28 @@ async fn show_withdraw(
     Path(at): At,
 ) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(withdraw_form(&seen).show(&visit))
+    Ok(ask_withdrawal(&seen).show(&visit))
 }
 
 async fn withdraw(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let request = pb::WithdrawRatingRequest {
         enquiry: at.0.clone(),
         person: at.1.clone(),
-        reason: filled.one("reason").to_owned(),
+        reason: form.trimmed("reason").to_owned(),
     };
     match calls.desk.withdraw_rating(visit.request(request)).await {
         Ok(_) => {
             Ok(visit.done(&address(&at.0, &at.1), "The rating is withdrawn. The hub is told."))
         }
         Err(status) => {
-            let errors = wrong(status, &[("reason_missing", "reason")])?;
+            refuse(&mut form, status, &[("reason_missing", "reason")])?;
             let seen = look(&visit, &calls, &at, Extent::Person).await?;
-            Ok(withdraw_form(&seen).refused(&visit, &filled, errors))
+            Ok(ask_withdrawal(&seen).filled(&visit, form))
         }
     }
 }
@@ -174,10 +174,10 @@ fn told_field(label: &str, head: &Head, terms: &Terms) -> Field {
     Field::checked("reason", label, format!("{}/check", head.address)).hint(hint)
 }
 
-fn challenge_form(seen: &look::Person, terms: &Terms) -> Form {
+fn ask_challenge(seen: &look::Person, terms: &Terms) -> Ask {
     let head = Head::of(seen);
     let agencies = terms.others().into_iter().map(|(id, name)| Choice::new(id, name)).collect();
-    Form {
+    Ask {
         heading: "Challenge another agency's rating".to_owned(),
         about: about(&head),
         text: vec!["It changes nothing by itself: only the agency that gave a rating changes it. Your reason is signed and goes to the hub and to that agency, whose assessor answers.".to_owned()],
@@ -198,41 +198,41 @@ async fn show_challenge(
     Path(at): At,
 ) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(challenge_form(&seen, &calls.terms).show(&visit))
+    Ok(ask_challenge(&seen, &calls.terms).show(&visit))
 }
 
 async fn challenge(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let agency = filled.one("agency").to_owned();
-    let errors = if agency.is_empty() {
-        vec![Wrong::at("agency", "Choose the agency whose rating it is")]
+    let agency = form.trimmed("agency").to_owned();
+    if agency.is_empty() {
+        form.wrong("agency", "Choose the agency whose rating it is");
     } else {
         let request = pb::ChallengeRatingRequest {
             enquiry: at.0.clone(),
             person: at.1.clone(),
             agency,
-            reason: filled.one("reason").to_owned(),
+            reason: form.trimmed("reason").to_owned(),
         };
         match calls.desk.challenge_rating(visit.request(request)).await {
             Ok(_) => {
                 let notice = "Your challenge is signed and on its way. The agency's answer shows at the co-ordinator.";
                 return Ok(visit.done(&address(&at.0, &at.1), notice));
             }
-            Err(status) => wrong(status, &[("reason_not_accepted", "reason")])?,
+            Err(status) => refuse(&mut form, status, &[("reason_not_accepted", "reason")])?,
         }
-    };
+    }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(challenge_form(&seen, &calls.terms).refused(&visit, &filled, errors))
+    Ok(ask_challenge(&seen, &calls.terms).filled(&visit, form))
 }
 
 /// A challenge, as it stands in an address.
 type AtChallenge = Path<(String, String, String)>;
 
-fn answer_form(seen: &look::Person, id: &str, terms: &Terms) -> Result<Form, Problem> {
+fn ask_answer(seen: &look::Person, id: &str, terms: &Terms) -> Result<Ask, Problem> {
     let head = Head::of(seen);
     let waiting = seen.challenges.iter().find(|(known, _)| known.as_str() == id);
     let (_, record) = waiting.ok_or(Problem::NotFound)?;
@@ -241,7 +241,7 @@ fn answer_form(seen: &look::Person, id: &str, terms: &Terms) -> Result<Form, Pro
         || "Your agency gives this person no rating now.".to_owned(),
         |given| format!("Your agency's rating now is {}.", spoken(given.colour.word())),
     );
-    Ok(Form {
+    Ok(Ask {
         heading: "Answer a challenge".to_owned(),
         about: about(&head),
         text: vec![
@@ -263,19 +263,19 @@ async fn show_answer(
     Path((enquiry, person, id)): AtChallenge,
 ) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &(enquiry, person), Extent::Person).await?;
-    Ok(answer_form(&seen, &id, &calls.terms)?.show(&visit))
+    Ok(ask_answer(&seen, &id, &calls.terms)?.show(&visit))
 }
 
 async fn answer(
     visit: Visit,
     State(calls): Here,
     Path((enquiry, person, id)): AtChallenge,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let request = pb::KeepRatingRequest {
         enquiry: enquiry.clone(),
         challenge: id.clone(),
-        reason: filled.one("reason").to_owned(),
+        reason: form.trimmed("reason").to_owned(),
     };
     match calls.desk.keep_rating(visit.request(request)).await {
         Ok(_) => Ok(visit.done(
@@ -283,17 +283,17 @@ async fn answer(
             "The rating stays. Your reason is signed and on its way to the hub.",
         )),
         Err(status) => {
-            let errors = wrong(status, &[("reason_not_accepted", "reason")])?;
+            refuse(&mut form, status, &[("reason_not_accepted", "reason")])?;
             let seen = look(&visit, &calls, &(enquiry, person), Extent::Person).await?;
-            Ok(answer_form(&seen, &id, &calls.terms)?.refused(&visit, &filled, errors))
+            Ok(ask_answer(&seen, &id, &calls.terms)?.filled(&visit, form))
         }
     }
 }
 
 /// Nobody is looked at: whoever is linked to the family should see nothing of it.
-fn conflict_form((enquiry, person): &(String, String)) -> Form {
+fn ask_conflict((enquiry, person): &(String, String)) -> Ask {
     let here = address(enquiry, person);
-    Form {
+    Ask {
         heading: "This enquiry concerns my own family or friends".to_owned(),
         about: format!("Enquiry {enquiry}"),
         text: vec!["From now on you do not see this enquiry, and can not rate, approve or open anything of it; a colleague does. It is recorded with your name.".to_owned()],
@@ -306,7 +306,7 @@ fn conflict_form((enquiry, person): &(String, String)) -> Form {
 }
 
 async fn show_conflict(visit: Visit, Path(at): At) -> Response {
-    conflict_form(&at).show(&visit)
+    ask_conflict(&at).show(&visit)
 }
 
 async fn conflict(

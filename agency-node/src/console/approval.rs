@@ -12,7 +12,7 @@ use axum::{
 use brag_common::{
     agreement::Outcome,
     console::{
-        Frame, Problem, Visit, page,
+        Form, Frame, Problem, Visit, form_page,
         shown::{spoken, when},
     },
     release::MAX_REDACTED_BYTES,
@@ -22,8 +22,8 @@ use brag_common::{
 use super::{
     Calls, Here,
     acts::reason_field,
+    ask::{Field, Kind, refuse as say},
     due::{Due, counted},
-    form::{Field, Filled, Kind, Wrong, fill, refused, wrong},
     person::NOT_TOLD,
     terms::{Terms, gate_words, reason_words},
 };
@@ -74,7 +74,7 @@ struct ApprovalPage {
     preview: Option<String>,
     redact: Vec<Field>,
     refuse: Vec<Field>,
-    errors: Vec<Wrong>,
+    form: Form,
 }
 
 /// A text that an approver has given in the place of what is held.
@@ -85,17 +85,13 @@ struct Redacted {
     reason: String,
 }
 
-/// What somebody has filled in so far.
-#[derive(Default)]
-struct Typed {
-    filled: Filled,
-    errors: Vec<Wrong>,
-    preview: Option<String>,
-}
-
-fn view(visit: &Visit, terms: &Terms, seen: &look::Release, typed: Typed) -> ApprovalPage {
+fn view(
+    visit: &Visit,
+    terms: &Terms,
+    seen: &look::Release,
+    (mut form, preview): (Form, Option<String>),
+) -> Response {
     let look::Release { work, review, query, name, third_party, decision, evidence, text } = seen;
-    let Typed { filled, errors, preview } = typed;
     let text = text.as_ref().map(|text| text.as_str().to_owned());
     let redaction = review.redaction.as_ref().map(|redaction| Redacted {
         name: redaction.name.to_string(),
@@ -104,13 +100,11 @@ fn view(visit: &Visit, terms: &Terms, seen: &look::Release, typed: Typed) -> App
         reason: redaction.reason.clone(),
     });
     let begin = redaction.as_ref().map(|one| one.text.clone()).or_else(|| text.clone());
-    let redact = fill(redact_fields(&begin.unwrap_or_default()), &filled, &errors);
-    let refuse = fill(vec![refuse_field()], &filled, &errors);
+    form.begin("text", begin.unwrap_or_default());
     let given = u64::try_from(review.approved_by.len()).unwrap_or(u64::MAX);
-    let title = if errors.is_empty() { "Approve a release" } else { "Error: Approve a release" };
     let approved: Vec<String> = review.approved_by.iter().map(ToString::to_string).collect();
-    ApprovalPage {
-        frame: visit.frame(title),
+    let shown = ApprovalPage {
+        frame: visit.frame(form.title("Approve a release")),
         address: address(work.as_str()),
         enquiry: review.enquiry.to_string(),
         person: query.subject.to_string(),
@@ -138,10 +132,11 @@ fn view(visit: &Visit, terms: &Terms, seen: &look::Release, typed: Typed) -> App
         text,
         redaction,
         preview,
-        redact,
-        refuse,
-        errors,
-    }
+        redact: redact_fields(),
+        refuse: vec![refuse_field()],
+        form,
+    };
+    form_page(shown.form.status(), &shown)
 }
 
 /// The grounds that the request states, in the order in which they are weighed; what it leaves out has no line.
@@ -162,9 +157,9 @@ fn basis(query: &brag_common::enquiry::ReleaseQuery) -> Vec<(&'static str, Strin
     stated.into_iter().filter_map(|(what, text)| Some((what, text?))).collect()
 }
 
-fn redact_fields(begin: &str) -> Vec<Field> {
+fn redact_fields() -> Vec<Field> {
     vec![
-        Field::area("text", "Text that goes out").rows(10).value(begin).hint(format!(
+        Field::area("text", "Text that goes out").rows(10).hint(format!(
             "Take out what may not go. Your text alone is sealed to the recipient, with the obligation that it was redacted; nothing of what is held leaves. At most {MAX_REDACTED_BYTES} bytes."
         )),
         Field { label: "Why is it redacted?".to_owned(), ..reason_field("") },
@@ -185,17 +180,12 @@ async fn show(
     Path(work): Path<String>,
 ) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &work).await?;
-    Ok(page(&view(&visit, &calls.terms, &seen, Typed::default())))
+    Ok(view(&visit, &calls.terms, &seen, (Form::default(), None)))
 }
 
-async fn again(
-    visit: &Visit,
-    calls: &Calls,
-    work: &str,
-    typed: Typed,
-) -> Result<Response, Problem> {
+async fn again(visit: &Visit, calls: &Calls, work: &str, form: Form) -> Result<Response, Problem> {
     let seen = look(visit, calls, work).await?;
-    Ok(refused(page(&view(visit, &calls.terms, &seen, typed))))
+    Ok(view(visit, &calls.terms, &seen, (form, None)))
 }
 
 /// What is said after an approval.
@@ -218,16 +208,16 @@ async fn approve(
     visit: Visit,
     State(calls): Here,
     Path(work): Path<String>,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let redaction = filled.one("redaction").to_owned();
+    let redaction = form.trimmed("redaction").to_owned();
     let request =
         pb::ApproveRequest { work: work.clone(), redaction, ..pb::ApproveRequest::default() };
     match calls.desk.approve(visit.request(request)).await {
         Ok(done) => Ok(visit.done("/worklist", approved(&done.into_inner()))),
         Err(status) => {
-            let errors = wrong(status, &[("THIRD_PARTY_DATA", "text")])?;
-            again(&visit, &calls, &work, Typed { errors, ..Typed::default() }).await
+            say(&mut form, status, &[("THIRD_PARTY_DATA", "text")])?;
+            again(&visit, &calls, &work, form).await
         }
     }
 }
@@ -237,23 +227,21 @@ async fn redact(
     visit: Visit,
     State(calls): Here,
     Path(work): Path<String>,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let text = filled.one("text").replace("\r\n", "\n");
-    let reason = filled.one("reason").to_owned();
-    let mut errors = Vec::new();
+    let text = form.trimmed("text").replace("\r\n", "\n");
+    let reason = form.trimmed("reason").to_owned();
     if text.is_empty() {
-        errors.push(Wrong::at("text", "Write the text that goes out; to let nothing go, refuse"));
+        form.wrong("text", "Write the text that goes out; to let nothing go, refuse");
     }
     if reason.is_empty() {
-        errors.push(Wrong::at("reason", "Say why it is redacted"));
+        form.wrong("reason", "Say why it is redacted");
     }
-    if errors.is_empty() && filled.one("act") != "approve" {
+    if form.is_right() && form.trimmed("act") != "approve" {
         let seen = look(&visit, &calls, &work).await?;
-        let typed = Typed { filled, errors, preview: Some(text) };
-        return Ok(page(&view(&visit, &calls.terms, &seen, typed)));
+        return Ok(view(&visit, &calls.terms, &seen, (form, Some(text))));
     }
-    if errors.is_empty() {
+    if form.is_right() {
         let request = pb::ApproveRequest {
             work: work.clone(),
             redacted_text: text,
@@ -268,29 +256,29 @@ async fn redact(
             }
             Err(status) => {
                 let fields = [("redaction_not_accepted", "text"), ("reason_missing", "reason")];
-                errors = wrong(status, &fields)?;
+                say(&mut form, status, &fields)?;
             }
         }
     }
-    again(&visit, &calls, &work, Typed { filled, errors, preview: None }).await
+    again(&visit, &calls, &work, form).await
 }
 
 async fn refuse(
     visit: Visit,
     State(calls): Here,
     Path(work): Path<String>,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let request =
-        pb::RefuseRequest { work: work.clone(), reason: filled.one("because").to_owned() };
+        pb::RefuseRequest { work: work.clone(), reason: form.trimmed("because").to_owned() };
     match calls.desk.refuse(visit.request(request)).await {
         Ok(_) => Ok(visit.done(
             "/worklist",
             "You have refused it. The hub is told that the approver at the holder refused.",
         )),
         Err(status) => {
-            let errors = wrong(status, &[("reason_missing", "because")])?;
-            again(&visit, &calls, &work, Typed { filled, errors, preview: None }).await
+            say(&mut form, status, &[("reason_missing", "because")])?;
+            again(&visit, &calls, &work, form).await
         }
     }
 }

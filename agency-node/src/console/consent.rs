@@ -10,14 +10,14 @@ use axum::{
     routing::get,
 };
 use brag_common::{
-    console::{Frame, Problem, Visit, page, shown::when},
+    console::{Choice, Form, Frame, Problem, Visit, page, shown::when},
     wire::pb::{self, ConsentAnswer, desk_service_server::DeskService as _},
 };
 
 use super::{
     Calls, Here,
     acts::about,
-    form::{Back, Choice, Field, Filled, Form, Wrong, wrong},
+    ask::{Ask, Back, Field, refuse},
     moment,
     person::{At, Head, address, look},
     terms::Terms,
@@ -115,7 +115,7 @@ fn back(head: &Head) -> Back {
     Back { address: format!("{}/consent", head.address), text: "What this person said" }
 }
 
-fn record_form(head: &Head, terms: &Terms) -> Form {
+fn ask_record(head: &Head, terms: &Terms) -> Ask {
     let list = |of: Vec<(String, String)>| {
         of.into_iter().map(|(id, name)| Choice::new(id, name)).collect()
     };
@@ -129,7 +129,7 @@ fn record_form(head: &Head, terms: &Terms) -> Form {
         Choice::new("colleague", "A colleague asked them"),
         Choice::new("nobody", "They were not asked themselves"),
     ];
-    Form {
+    Ask {
         heading: "Record what this person said".to_owned(),
         about: about(head),
         text: vec!["It is their own agreement, not the lawful basis of a request: above a threshold nobody needs it. Ask when it is safe. It is signed with your name and goes to the hub.".to_owned()],
@@ -151,7 +151,7 @@ fn record_form(head: &Head, terms: &Terms) -> Form {
 
 async fn show_record(visit: Visit, State(calls): Here, Path(at): At) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(record_form(&Head::of(&seen), &calls.terms).show(&visit))
+    Ok(ask_record(&Head::of(&seen), &calls.terms).show(&visit))
 }
 
 /// Where each refusal stands on the page.
@@ -163,82 +163,75 @@ const AT: [(&str, &str); 5] = [
     ("text_missing", "not_asked_because"),
 ];
 
-/// The call that a form stands for, or what is missing in it.
-fn to_request(
-    at: &(String, String),
-    filled: &Filled,
-) -> Result<pb::RecordConsentRequest, Vec<Wrong>> {
-    let mut errors = Vec::new();
-    let answer = match filled.one("answer") {
+/// The call that a form stands for; what is missing in it is said in the form.
+fn to_request(at: &(String, String), form: &mut Form) -> pb::RecordConsentRequest {
+    let answer = match form.trimmed("answer") {
         "agreed" => ConsentAnswer::Agreed,
         "refused" => ConsentAnswer::Refused,
         _ => {
-            errors.push(Wrong::at("answer", "Choose what they said"));
+            form.wrong("answer", "Choose what they said");
             ConsentAnswer::Unspecified
         }
     };
-    let expires_at_unix_ms = moment::of_optional_text(filled.one("expires")).unwrap_or_else(|| {
-        errors.push(Wrong::at("expires", moment::EXPECTED));
-        0
-    });
+    let expires = moment::of_optional_text(form.trimmed("expires"));
+    if expires.is_none() {
+        form.wrong("expires", moment::EXPECTED);
+    }
     let (mut asked_by, mut not_asked_because) = (String::new(), String::new());
-    match filled.one("asked") {
+    match form.trimmed("asked") {
         "me" => {}
         "colleague" => {
-            filled.one("asked_by").clone_into(&mut asked_by);
+            form.trimmed("asked_by").clone_into(&mut asked_by);
             if asked_by.is_empty() {
-                errors.push(Wrong::at("asked_by", "Write the name of the colleague who asked"));
+                form.wrong("asked_by", "Write the name of the colleague who asked");
             }
         }
         "nobody" => {
-            filled.one("not_asked_because").clone_into(&mut not_asked_because);
+            form.trimmed("not_asked_because").clone_into(&mut not_asked_because);
             if not_asked_because.is_empty() {
-                errors.push(Wrong::at("not_asked_because", "Say why they were not asked"));
+                form.wrong("not_asked_because", "Say why they were not asked");
             }
         }
-        _ => errors.push(Wrong::at("asked", "Choose who asked them")),
+        _ => form.wrong("asked", "Choose who asked them"),
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(pb::RecordConsentRequest {
+    pb::RecordConsentRequest {
         enquiry: at.0.clone(),
         person: at.1.clone(),
         answer: answer.into(),
-        categories: filled.all("category"),
-        recipients: filled.all("recipient"),
-        expires_at_unix_ms,
+        categories: form.all("category"),
+        recipients: form.all("recipient"),
+        expires_at_unix_ms: expires.unwrap_or_default(),
         asked_by,
         not_asked_because,
-    })
+    }
 }
 
 async fn record(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let errors = match to_request(&at, &filled) {
-        Err(errors) => errors,
-        Ok(request) => match calls.desk.record_consent(visit.request(request)).await {
+    let request = to_request(&at, &mut form);
+    if form.is_right() {
+        match calls.desk.record_consent(visit.request(request)).await {
             Ok(_) => {
                 let there = format!("{}/consent", address(&at.0, &at.1));
                 return Ok(
                     visit.done(&there, "What they said is recorded and on its way to the hub.")
                 );
             }
-            Err(status) => wrong(status, &AT)?,
-        },
-    };
+            Err(status) => refuse(&mut form, status, &AT)?,
+        }
+    }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(record_form(&Head::of(&seen), &calls.terms).refused(&visit, &filled, errors))
+    Ok(ask_record(&Head::of(&seen), &calls.terms).filled(&visit, form))
 }
 
-fn withdraw_form(head: &Head) -> Form {
+fn ask_withdrawal(head: &Head) -> Ask {
     let field = Field::area("reason", "What did they say?")
         .hint("At most 600 characters; you may leave it empty. It stays at your agency and is never sent.");
-    Form {
+    Ask {
         heading: "They take back what they agreed to".to_owned(),
         about: about(head),
         text: vec!["It takes back everything they had agreed to in this enquiry, whoever recorded it, at once: views that rest on it end, and their readers are told. To keep a part, record what still holds.".to_owned()],
@@ -256,19 +249,19 @@ async fn show_withdraw(
     Path(at): At,
 ) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(withdraw_form(&Head::of(&seen)).show(&visit))
+    Ok(ask_withdrawal(&Head::of(&seen)).show(&visit))
 }
 
 async fn withdraw(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let request = pb::WithdrawConsentRequest {
         enquiry: at.0.clone(),
         person: at.1.clone(),
-        reason: filled.one("reason").to_owned(),
+        reason: form.trimmed("reason").to_owned(),
     };
     match calls.desk.withdraw_consent(visit.request(request)).await {
         Ok(_) => {
@@ -279,9 +272,9 @@ async fn withdraw(
             ))
         }
         Err(status) => {
-            let errors = wrong(status, &[("text_missing", "reason")])?;
+            refuse(&mut form, status, &[("text_missing", "reason")])?;
             let seen = look(&visit, &calls, &at, Extent::Person).await?;
-            Ok(withdraw_form(&Head::of(&seen)).refused(&visit, &filled, errors))
+            Ok(ask_withdrawal(&Head::of(&seen)).filled(&visit, form))
         }
     }
 }
@@ -290,10 +283,14 @@ async fn withdraw(
 mod tests {
     use super::*;
 
-    fn filled(pairs: &[(&str, &str)]) -> Filled {
-        Filled(
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        )
+    fn form(pairs: &[(&str, &str)]) -> Form {
+        Form::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn wrong(pairs: &[(&str, &str)]) -> Vec<String> {
+        let mut form = form(pairs);
+        to_request(&at(), &mut form);
+        form.all_wrong().iter().map(|wrong| wrong.at.clone()).collect()
     }
 
     fn at() -> (String, String) {
@@ -302,22 +299,19 @@ mod tests {
 
     #[test]
     fn an_empty_form_asks_for_what_they_said_and_who_asked() {
-        let errors = to_request(&at(), &filled(&[])).unwrap_err();
-        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["answer", "asked"]);
+        assert_eq!(wrong(&[]), ["#answer", "#asked"]);
     }
 
     #[test]
     fn who_was_not_asked_needs_a_reason_and_a_colleague_a_name() {
-        for (asked, field) in [("nobody", "not_asked_because"), ("colleague", "asked_by")] {
-            let errors = to_request(&at(), &filled(&[("answer", "agreed"), ("asked", asked)]));
-            assert_eq!(errors.unwrap_err()[0].field, field);
+        for (asked, field) in [("nobody", "#not_asked_because"), ("colleague", "#asked_by")] {
+            assert_eq!(wrong(&[("answer", "agreed"), ("asked", asked)]), [field]);
         }
     }
 
     #[test]
     fn what_stands_in_a_field_of_another_answer_is_not_sent() {
-        let form = filled(&[
+        let mut form = form(&[
             ("answer", "refused"),
             ("category", "C50"),
             ("recipient", "CSC"),
@@ -326,7 +320,8 @@ mod tests {
             ("asked_by", "j.okafor"),
             ("not_asked_because", "left from before"),
         ]);
-        let request = to_request(&at(), &form).unwrap();
+        let request = to_request(&at(), &mut form);
+        assert!(form.is_right());
         assert_eq!(request.categories, ["C50", "C30"]);
         assert_eq!((request.asked_by.as_str(), request.not_asked_because.as_str()), ("", ""));
         assert_eq!(request.answer(), ConsentAnswer::Refused);

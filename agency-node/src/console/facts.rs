@@ -10,7 +10,7 @@ use axum::{
 };
 use brag_common::{
     agreement::{LinkKind, PartyType},
-    console::{Problem, Visit, shown::spoken},
+    console::{Choice, Form, Problem, Visit, shown::spoken},
     statement::PersonRole,
     wire::{
         pb::{self, desk_service_server::DeskService as _},
@@ -21,7 +21,7 @@ use brag_common::{
 use super::{
     Calls, Here,
     acts::{about, to_person},
-    form::{Choice, Field, Filled, Form, Wrong, wrong},
+    ask::{Ask, Field, refuse},
     moment,
     person::{At, Head, address, look, other_words},
     terms::Terms,
@@ -36,8 +36,8 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
         .route("/people/{enquiry}/{person}/action", get(show_action).post(action))
 }
 
-fn form(head: &Head, what: &str, heading: &str, text: &str, fields: Vec<Field>) -> Form {
-    Form {
+fn ask(head: &Head, what: &str, heading: &str, text: &str, fields: Vec<Field>) -> Ask {
+    Ask {
         heading: heading.to_owned(),
         about: about(head),
         text: vec![text.to_owned()],
@@ -65,37 +65,36 @@ const LINKS: [(LinkKind, &str); 5] = [
     (LinkKind::ContactVenue, "This person is where contact with the other takes place"),
 ];
 
-fn link_form(seen: &look::Person) -> Form {
+fn ask_link(seen: &look::Person) -> Ask {
     let kinds = LINKS.map(|(kind, text)| Choice::new(kind.word(), text));
     let fields = vec![
         Field::one("kind", "What is the link?", kinds.into()),
         Field::one("other", "To whom?", others(seen)),
     ];
     let text = "Your agency signs that it knows this to be true. It must have a record of both people. The co-ordinator's own claim of a link opens nothing; yours may.";
-    form(&Head::of(seen), "link", "Confirm a link", text, fields)
+    ask(&Head::of(seen), "link", "Confirm a link", text, fields)
 }
 
 async fn show_link(visit: Visit, State(calls): Here, Path(at): At) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(link_form(&seen).show(&visit))
+    Ok(ask_link(&seen).show(&visit))
 }
 
 async fn link(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let kind = LinkKind::from_word(filled.one("kind"));
-    let other = filled.one("other").to_owned();
-    let mut errors = Vec::new();
+    let kind = LinkKind::from_word(form.trimmed("kind"));
+    let other = form.trimmed("other").to_owned();
     if kind.is_none() {
-        errors.push(Wrong::at("kind", "Choose the link"));
+        form.wrong("kind", "Choose the link");
     }
     if other.is_empty() {
-        errors.push(Wrong::at("other", "Choose the other person"));
+        form.wrong("other", "Choose the other person");
     }
-    if let (Some(kind), true) = (kind, errors.is_empty()) {
+    if let (Some(kind), true) = (kind, form.is_right()) {
         let claimed =
             pb::ClaimedLink { from: at.1.clone(), to: other, kind: words::link_kind(kind).into() };
         let request = pb::ConfirmLinkRequest { enquiry: at.0.clone(), link: Some(claimed) };
@@ -106,34 +105,34 @@ async fn link(
                     "The link is signed and on its way to the hub.",
                 ));
             }
-            Err(status) => errors = wrong(status, &[("commitment_not_opened", "other")])?,
+            Err(status) => refuse(&mut form, status, &[("commitment_not_opened", "other")])?,
         }
     }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(link_form(&seen).refused(&visit, &filled, errors))
+    Ok(ask_link(&seen).filled(&visit, form))
 }
 
-fn role_form(seen: &look::Person) -> Form {
+fn ask_role(seen: &look::Person) -> Ask {
     let roles = PersonRole::ALL.map(|(_, word)| Choice::new(word, spoken(word)));
     let fields = vec![Field::one("role", "Which part has this person?", roles.into())];
     let text = "As your agency sees it today. Your newest statement counts; where agencies differ the co-ordinator sees that they do.";
-    form(&Head::of(seen), "role", "State this person's part", text, fields)
+    ask(&Head::of(seen), "role", "State this person's part", text, fields)
 }
 
 async fn show_role(visit: Visit, State(calls): Here, Path(at): At) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(role_form(&seen).show(&visit))
+    Ok(ask_role(&seen).show(&visit))
 }
 
 async fn role(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let chosen = PersonRole::ALL.into_iter().find(|(_, word)| *word == filled.one("role"));
-    let errors = match chosen {
-        None => vec![Wrong::at("role", "Choose the part")],
+    let chosen = PersonRole::ALL.into_iter().find(|(_, word)| *word == form.trimmed("role"));
+    match chosen {
+        None => form.wrong("role", "Choose the part"),
         Some((role, _)) => {
             let request = pb::StateRoleRequest {
                 enquiry: at.0.clone(),
@@ -147,12 +146,12 @@ async fn role(
                         "The part is signed and on its way to the hub.",
                     ));
                 }
-                Err(status) => wrong(status, &[])?,
+                Err(status) => refuse(&mut form, status, &[])?,
             }
         }
-    };
+    }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(role_form(&seen).refused(&visit, &filled, errors))
+    Ok(ask_role(&seen).filled(&visit, form))
 }
 
 /// The threshold that an agency of this kind is asked for; the service has the rule itself.
@@ -173,14 +172,13 @@ pub(super) const fn threshold_of(
     }
 }
 
-fn threshold_form(seen: &look::Person, terms: &Terms) -> Result<Form, Problem> {
+fn ask_threshold(seen: &look::Person, terms: &Terms) -> Result<Ask, Problem> {
     let Some((kind, text)) = threshold_of(terms.own_kind()) else {
         let text = "The agreement does not let your kind of agency state that a threshold is met: section 47 is children's social care's, Marac that of police, a domestic abuse service or the Marac co-ordinator, Care Act section 42 adult social care's.";
         return Err(Problem::NotAllowed(text.to_owned()));
     };
     let head = Head::of(seen);
-    let mut people =
-        vec![Choice { chosen: true, ..Choice::new(head.person.clone(), about(&head)) }];
+    let mut people = vec![Choice::new(head.person.clone(), about(&head))];
     people.extend(others(seen));
     let mut fields = vec![Field::any("people", "Whom does it concern?", people)];
     if kind == pb::AssertionKind::Marac {
@@ -194,7 +192,7 @@ fn threshold_form(seen: &look::Person, terms: &Terms) -> Result<Form, Problem> {
             Field::line("meeting", "When is the meeting?").hint("For example 2027-02-11 10:00, in United Kingdom time. Leave empty if it is not listed yet."),
         ]);
     }
-    Ok(form(
+    Ok(ask(
         &head,
         "threshold",
         text,
@@ -209,17 +207,19 @@ async fn show_threshold(
     Path(at): At,
 ) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(threshold_form(&seen, &calls.terms)?.show(&visit))
+    let mut form = Form::default();
+    form.put("people", seen.person.to_string());
+    Ok(ask_threshold(&seen, &calls.terms)?.filled(&visit, form))
 }
 
 /// A number that may be left out.
-fn number(filled: &Filled, name: &str, errors: &mut Vec<Wrong>) -> u32 {
-    let text = filled.one(name);
+fn number(form: &mut Form, name: &str) -> u32 {
+    let text = form.trimmed(name);
     if text.is_empty() {
         return 0;
     }
     text.parse().unwrap_or_else(|_| {
-        errors.push(Wrong::at(name, "Write a whole number, or leave it empty"));
+        form.wrong(name, "Write a whole number, or leave it empty");
         0
     })
 }
@@ -228,31 +228,29 @@ async fn threshold(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let mut errors = Vec::new();
-    let people = filled.all("people");
+    let people = form.all("people");
     if people.is_empty() {
-        errors.push(Wrong::at("people", "Choose whom it concerns"));
+        form.wrong("people", "Choose whom it concerns");
     }
-    let dash_ticks = number(&filled, "dash_ticks", &mut errors);
-    let reports_in_12_months = number(&filled, "reports", &mut errors);
-    let meeting = filled.one("meeting");
-    let meeting_at_unix_ms = moment::of_optional_text(meeting).unwrap_or_else(|| {
-        errors.push(Wrong::at("meeting", moment::EXPECTED));
-        0
-    });
-    if errors.is_empty() {
+    let dash_ticks = number(&mut form, "dash_ticks");
+    let reports_in_12_months = number(&mut form, "reports");
+    let meeting = moment::of_optional_text(form.trimmed("meeting"));
+    if meeting.is_none() {
+        form.wrong("meeting", moment::EXPECTED);
+    }
+    if form.is_right() {
         let kind = threshold_of(calls.terms.own_kind()).map(|(kind, _)| kind);
         let request = pb::MakeAssertionRequest {
             enquiry: at.0.clone(),
             kind: kind.unwrap_or(pb::AssertionKind::Unspecified).into(),
             people,
             dash_ticks,
-            professional_judgement: filled.has("ground", "judgement"),
+            professional_judgement: form.has("ground", "judgement"),
             reports_in_12_months,
-            repeat: filled.has("ground", "repeat"),
-            meeting_at_unix_ms,
+            repeat: form.has("ground", "repeat"),
+            meeting_at_unix_ms: meeting.unwrap_or_default(),
         };
         match calls.desk.make_assertion(visit.request(request)).await {
             Ok(_) => {
@@ -261,39 +259,40 @@ async fn threshold(
                     "The threshold is signed and on its way to the hub.",
                 ));
             }
-            Err(status) => errors = wrong(status, &[("people_missing", "people")])?,
+            Err(status) => refuse(&mut form, status, &[("people_missing", "people")])?,
         }
     }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(threshold_form(&seen, &calls.terms)?.refused(&visit, &filled, errors))
+    Ok(ask_threshold(&seen, &calls.terms)?.filled(&visit, form))
 }
 
-fn action_form(seen: &look::Person) -> Form {
+fn ask_action(seen: &look::Person) -> Ask {
     let given = match seen.actions.as_slice() {
         [] => "The hub has told your node of no action about this person.".to_owned(),
         actions => format!("The hub has told your node of: {}.", actions.join(", ")),
     };
-    let first = seen.actions.first().cloned().unwrap_or_default();
     let field =
         Field::line("action", "Its name in the plan").hint(format!("For example A-2. {given}"));
     let text = "Say that your agency takes it on. It is signed and shown to every agency that is asked for detail.";
-    form(&Head::of(seen), "action", "Accept an action of the plan", text, vec![field.value(first)])
+    ask(&Head::of(seen), "action", "Accept an action of the plan", text, vec![field])
 }
 
 async fn show_action(visit: Visit, State(calls): Here, Path(at): At) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(action_form(&seen).show(&visit))
+    let mut form = Form::default();
+    form.put("action", seen.actions.first().cloned().unwrap_or_default());
+    Ok(ask_action(&seen).filled(&visit, form))
 }
 
 async fn action(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let name = filled.one("action").to_owned();
-    let errors = if name.is_empty() {
-        vec![Wrong::at("action", "Write the action's name in the plan")]
+    let name = form.trimmed("action").to_owned();
+    if name.is_empty() {
+        form.wrong("action", "Write the action's name in the plan");
     } else {
         let request =
             pb::AcceptActionRequest { enquiry: at.0.clone(), person: at.1.clone(), action: name };
@@ -304,11 +303,11 @@ async fn action(
                     "Your agency has accepted the action. The hub is told.",
                 ));
             }
-            Err(status) => wrong(status, &[("invalid_field", "action")])?,
+            Err(status) => refuse(&mut form, status, &[("invalid_message", "action")])?,
         }
-    };
+    }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(action_form(&seen).refused(&visit, &filled, errors))
+    Ok(ask_action(&seen).filled(&visit, form))
 }
 
 #[cfg(test)]
@@ -330,11 +329,11 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_is_wrong_at_its_field_and_an_empty_one_is_nothing() {
-        let filled = Filled(vec![("reports".to_owned(), "many".to_owned())]);
-        let mut errors = Vec::new();
-        assert_eq!(number(&filled, "dash_ticks", &mut errors), 0);
-        assert_eq!(errors, []);
-        number(&filled, "reports", &mut errors);
-        assert_eq!(errors[0].field, "reports");
+        let mut form = Form::default();
+        form.put("reports", "many");
+        assert_eq!(number(&mut form, "dash_ticks"), 0);
+        assert!(form.is_right());
+        number(&mut form, "reports");
+        assert_ne!(form.error("reports"), "");
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 };
 use brag_common::{
     console::{
-        Frame, Problem, Visit, page,
+        Choice, Form, Frame, Problem, Visit, form_page,
         shown::{spoken, when},
     },
     wire::pb::{self, IdentityDecision, desk_service_server::DeskService as _},
@@ -20,8 +20,8 @@ use brag_common::{
 use super::{
     Calls, Here,
     acts::reason_field,
+    ask::{Field, refuse},
     due::Due,
-    form::{Choice, Field, Filled, Wrong, fill, refused, wrong},
     person::{At, Head, address, look},
     terms::Terms,
 };
@@ -32,7 +32,7 @@ use crate::{
 };
 
 // Askama's templates name them.
-use super::form::Kind;
+use super::ask::Kind;
 
 pub(super) fn routes() -> Router<Arc<Calls>> {
     Router::new().route("/people/{enquiry}/{person}/identity", get(show).post(decide))
@@ -53,7 +53,7 @@ struct IdentityPage {
     /// There is nothing to compare any more.
     erased: bool,
     fields: Vec<Field>,
-    errors: Vec<Wrong>,
+    form: Form,
 }
 
 /// One line of the comparison.
@@ -175,13 +175,7 @@ fn bare(value: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-fn view(
-    visit: &Visit,
-    terms: &Terms,
-    seen: &look::Person,
-    filled: &Filled,
-    errors: Vec<Wrong>,
-) -> IdentityPage {
+fn view(visit: &Visit, terms: &Terms, seen: &look::Person, form: Form) -> Response {
     let asked = seen.known.opened.as_ref().and_then(|opened| side(&opened.identity));
     let own = seen.own.as_deref().and_then(side).unwrap_or_default();
     let open = seen.known.standing == Standing::IdentityReview;
@@ -194,7 +188,6 @@ fn view(
     let choices = if open { vec![same, different] } else { vec![different] };
     let label = if open { "Is it one person?" } else { "Undo: it is not one person" };
     let fields = vec![Field::one("decision", label, choices), reason_field("Why?")];
-    let fields = if errors.is_empty() { fields } else { fill(fields, filled, &errors) };
     let decisions = seen.known.decisions.iter().rev().map(|decided| Decided {
         what: match decided.verdict {
             IdentityVerdict::Same => "The same person",
@@ -204,9 +197,8 @@ fn view(
         at: when(decided.at.as_millisecond()),
         reason: decided.reason.clone(),
     });
-    let title = if errors.is_empty() { "Compare identities" } else { "Error: Compare identities" };
-    IdentityPage {
-        frame: visit.frame(title),
+    let shown = IdentityPage {
+        frame: visit.frame(form.title("Compare identities")),
         head: Head::of(seen),
         due: Due::by(seen.about.answer_by.as_millisecond(), terms.now()),
         purpose: spoken(&seen.about.purpose),
@@ -216,43 +208,44 @@ fn view(
         open,
         erased: asked.is_none(),
         fields,
-        errors,
-    }
+        form,
+    };
+    form_page(shown.form.status(), &shown)
 }
 
 async fn show(visit: Visit, State(calls): Here, Path(at): At) -> Result<Response, Problem> {
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(page(&view(&visit, &calls.terms, &seen, &Filled::default(), Vec::new())))
+    Ok(view(&visit, &calls.terms, &seen, Form::default()))
 }
 
 async fn decide(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let decision = match filled.one("decision") {
+    let decision = match form.trimmed("decision") {
         "same" => Some(IdentityDecision::Same),
         "different" => Some(IdentityDecision::Different),
         _ => None,
     };
-    let errors = match decision {
-        None => vec![Wrong::at("decision", "Choose whether it is one person")],
+    match decision {
+        None => form.wrong("decision", "Choose whether it is one person"),
         Some(decision) => {
             let request = pb::DecideIdentityRequest {
                 enquiry: at.0.clone(),
                 person: at.1.clone(),
                 decision: decision.into(),
-                reason: filled.one("reason").to_owned(),
+                reason: form.trimmed("reason").to_owned(),
             };
             match calls.desk.decide_identity(visit.request(request)).await {
                 Ok(done) => return Ok(decided(&visit, &at, decision, &done.into_inner())),
-                Err(status) => wrong(status, &[("reason_missing", "reason")])?,
+                Err(status) => refuse(&mut form, status, &[("reason_missing", "reason")])?,
             }
         }
-    };
+    }
     let seen = look(&visit, &calls, &at, Extent::Person).await?;
-    Ok(refused(page(&view(&visit, &calls.terms, &seen, &filled, errors))))
+    Ok(view(&visit, &calls.terms, &seen, form))
 }
 
 fn decided(

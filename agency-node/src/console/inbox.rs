@@ -10,14 +10,14 @@ use axum::{
     routing::get,
 };
 use brag_common::{
-    console::{Frame, Problem, Visit, page, shown::when},
+    console::{Form, Frame, Problem, Visit, form_page, page, shown::when},
     wire::pb::{self, desk_service_server::DeskService as _},
 };
 
 use super::{
     Calls, Here,
+    ask::refuse,
     due::Due,
-    form::{Filled, Wrong, refused, wrong},
     terms::{Terms, reason_words},
 };
 
@@ -129,7 +129,12 @@ async fn list(visit: Visit, State(calls): Here) -> Result<Response, Problem> {
 struct ViewPage {
     frame: Frame,
     item: Item,
-    errors: Vec<Wrong>,
+    form: Form,
+}
+
+fn view_page(visit: &Visit, item: Item, form: Form) -> Response {
+    let frame = visit.frame(form.title("Detail released to you"));
+    form_page(form.status(), &ViewPage { frame, item, form })
 }
 
 async fn one(visit: &Visit, calls: &Calls, release: &str) -> Result<Item, Problem> {
@@ -145,7 +150,7 @@ async fn show(
     Path(release): Path<String>,
 ) -> Result<Response, Problem> {
     let item = one(&visit, &calls, &release).await?;
-    Ok(page(&ViewPage { frame: visit.frame("Detail released to you"), item, errors: Vec::new() }))
+    Ok(view_page(&visit, item, Form::default()))
 }
 
 #[derive(Template)]
@@ -161,11 +166,11 @@ async fn open(
     visit: Visit,
     State(calls): Here,
     Path(release): Path<String>,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let request = pb::OpenDetailRequest {
         release: release.clone(),
-        obligations_accepted: filled.has("accept", "yes"),
+        obligations_accepted: form.has("accept", "yes"),
     };
     match calls.desk.open_detail(visit.request(request)).await {
         Ok(opened) => {
@@ -174,18 +179,13 @@ async fn open(
             Ok(page(&OpenedPage { frame: visit.frame("Opened detail"), item, text }))
         }
         Err(status) => {
-            let errors = match wrong(status, &[("obligations_not_accepted", "accept")])? {
-                errors if errors.iter().any(|error| error.field == "accept") => {
-                    vec![Wrong::at(
-                        "accept",
-                        "Say that you have read the obligations and accept them",
-                    )]
-                }
-                errors => errors,
-            };
+            refuse(&mut form, status, &[("obligations_not_accepted", "accept")])?;
+            if !form.error("accept").is_empty() {
+                form.right("accept");
+                form.wrong("accept", "Say that you have read the obligations and accept them");
+            }
             let item = one(&visit, &calls, &release).await?;
-            let frame = visit.frame("Error: Detail released to you");
-            Ok(refused(page(&ViewPage { frame, item, errors })))
+            Ok(view_page(&visit, item, form))
         }
     }
 }
@@ -195,7 +195,12 @@ async fn open(
 struct NoticePage {
     frame: Frame,
     notice: Notice,
-    errors: Vec<Wrong>,
+    form: Form,
+}
+
+fn notice_page(visit: &Visit, notice: Notice, form: Form) -> Response {
+    let frame = visit.frame(form.title("Detail was taken back"));
+    form_page(form.status(), &NoticePage { frame, notice, form })
 }
 
 async fn one_notice(visit: &Visit, calls: &Calls, name: &str) -> Result<Notice, Problem> {
@@ -210,11 +215,7 @@ async fn show_notice(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let notice = one_notice(&visit, &calls, &name).await?;
-    Ok(page(&NoticePage {
-        frame: visit.frame("Detail was taken back"),
-        notice,
-        errors: Vec::new(),
-    }))
+    Ok(notice_page(&visit, notice, Form::default()))
 }
 
 async fn acknowledge(
@@ -226,10 +227,10 @@ async fn acknowledge(
     match calls.desk.acknowledge(visit.request(request)).await {
         Ok(_) => Ok(visit.done("/inbox", "You have acknowledged that the detail was taken back. The agency that took it back is told.")),
         Err(status) => {
-            let errors = wrong(status, &[])?;
+            let mut form = Form::default();
+            refuse(&mut form, status, &[])?;
             let notice = one_notice(&visit, &calls, &name).await?;
-            let frame = visit.frame("Error: Detail was taken back");
-            Ok(refused(page(&NoticePage { frame, notice, errors })))
+            Ok(notice_page(&visit, notice, form))
         }
     }
 }

@@ -12,7 +12,7 @@ use axum::{
 use brag_common::{
     agreement::{LinkKind, PartyType},
     console::{
-        Frame, Problem, Visit, page,
+        Choice, Form, Frame, Problem, Visit, form_page, page,
         shown::{ColourTag, spoken, when},
     },
     id::PersonRef,
@@ -25,9 +25,9 @@ use brag_common::{
 
 use super::{
     Calls, Here,
+    ask::{Field, Kind, refuse},
     due::Due,
     facts::threshold_of,
-    form::{Choice, Field, Filled, Kind, Wrong, fill, refused, wrong},
     terms::{Terms, capital},
 };
 use crate::{
@@ -125,7 +125,7 @@ struct PersonPage {
     /// Whether the agreement lets an agency of this kind state a threshold.
     may_state: bool,
     fields: Vec<Field>,
-    errors: Vec<Wrong>,
+    form: Form,
 }
 
 /// A challenge that waits for an answer.
@@ -142,27 +142,19 @@ async fn show(visit: Visit, State(calls): Here, Path(at): At) -> Result<Response
         let identity = format!("{}/identity", address(&at.0, &at.1));
         return Ok(Redirect::to(&identity).into_response());
     }
-    let fields = fields(&calls.terms, &seen);
-    Ok(page(&view(&visit, &calls.terms, &seen, fields, Vec::new())))
+    Ok(view(&visit, &calls.terms, &seen, Form::default()))
 }
 
-fn view(
-    visit: &Visit,
-    terms: &Terms,
-    seen: &look::Person,
-    fields: Vec<Field>,
-    errors: Vec<Wrong>,
-) -> PersonPage {
+fn view(visit: &Visit, terms: &Terms, seen: &look::Person, form: Form) -> Response {
     let head = Head::of(seen);
-    let title = if errors.is_empty() { "Rate a person" } else { "Error: Rate a person" };
     let challenges = seen.challenges.iter().map(|(id, record)| Challenged {
         address: format!("{}/challenges/{id}", head.address),
         by: terms.agency(record.by.as_str()),
         reason: record.reason.clone(),
         at: when(record.made_at.as_millisecond()),
     });
-    PersonPage {
-        frame: visit.frame(title),
+    let shown = PersonPage {
+        frame: visit.frame(form.title("Rate a person")),
         purpose: spoken(&seen.about.purpose),
         due: Due::by(seen.about.answer_by.as_millisecond(), terms.now()),
         is_awaited: matches!(seen.known.standing, Standing::ToRate | Standing::IdentityReview),
@@ -177,10 +169,11 @@ fn view(
         actions: seen.actions.clone(),
         may_rate: seen.known.opened.is_some() || linked(seen).next().is_some(),
         may_state: threshold_of(terms.own_kind()).is_some(),
-        fields,
-        errors,
+        fields: fields(terms, seen),
+        form,
         head,
-    }
+    };
+    form_page(shown.form.status(), &shown)
 }
 
 /// Where a person stands at this agency, in words.
@@ -301,20 +294,19 @@ async fn rate(
     visit: Visit,
     State(calls): Here,
     Path(at): At,
-    filled: Filled,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let colour = filled.one("colour").parse::<Colour>().ok();
-    let mut errors = Vec::new();
+    let colour = form.trimmed("colour").parse::<Colour>().ok();
     match colour {
-        None => errors.push(Wrong::at("colour", "Choose a colour")),
+        None => form.wrong("colour", "Choose a colour"),
         Some(colour) => {
             let rating = pb::GiveRatingRequest {
                 enquiry: at.0.clone(),
                 person: at.1.clone(),
                 colour: words::colour(colour).into(),
-                analysis: filled.one("analysis").to_owned(),
-                topics: filled.all("topic"),
-                via: filled.one("via").to_owned(),
+                analysis: form.trimmed("analysis").to_owned(),
+                topics: form.all("topic"),
+                via: form.trimmed("via").to_owned(),
                 decline_reason: String::new(),
             };
             match calls.desk.give_rating(visit.request(rating)).await {
@@ -325,20 +317,19 @@ async fn rate(
                     );
                     return Ok(visit.done(&address(&at.0, &at.1), notice));
                 }
-                Err(status) => errors = wrong(status, &AT)?,
+                Err(status) => refuse(&mut form, status, &AT)?,
             }
         }
     }
     // All that is wrong with the text, at once and each with its words: also when the colour was refused first.
-    let draft = Draft { enquiry: at.0.clone(), text: filled.one("analysis").to_owned() };
+    let draft = Draft { enquiry: at.0.clone(), text: form.trimmed("analysis").to_owned() };
     let problems = calls.desk.check_draft(visit.request(draft)).await?;
     if !problems.is_empty() {
-        errors.retain(|error| error.field != "analysis");
-        errors.extend(problems.into_iter().map(|text| Wrong::at("analysis", text)));
+        form.right("analysis");
+        problems.into_iter().for_each(|text| form.wrong("analysis", text));
     }
     let seen = look(&visit, &calls, &at, Extent::Record).await?;
-    let fields = fill(fields(&calls.terms, &seen), &filled, &errors);
-    Ok(refused(page(&view(&visit, &calls.terms, &seen, fields, errors))))
+    Ok(view(&visit, &calls.terms, &seen, form))
 }
 
 #[derive(Template)]
@@ -354,9 +345,9 @@ async fn check(
     visit: Visit,
     State(calls): Here,
     Path((enquiry, _)): At,
-    filled: Filled,
+    form: Form,
 ) -> Result<Response, Problem> {
-    let text = [filled.one("analysis"), filled.one("reason")].concat();
+    let text = [form.trimmed("analysis"), form.trimmed("reason")].concat();
     let n_chars = text.chars().count();
     let problems = calls.desk.check_draft(visit.request(Draft { enquiry, text })).await?;
     let max_chars = calls.terms.analysis_bounds().max_chars;

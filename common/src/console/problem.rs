@@ -83,6 +83,29 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// A form that can not be read.
+    pub(super) fn unreadable() -> Self {
+        Self::Refused {
+            code: String::new(),
+            text:
+                "what was sent can not be read; go back, load the page again, and send it once more"
+                    .to_owned(),
+        }
+    }
+
+    /// The code and the words of a refusal of what somebody has filled in.
+    ///
+    /// # Errors
+    /// What is none: nothing that is filled in would change it.
+    pub fn refusal(self) -> Result<(String, String), Self> {
+        match self {
+            Self::Refused { ref code, .. } => Ok((code.clone(), self.text())),
+            other => Err(other),
+        }
+    }
+}
+
 /// With a capital letter and a full stop, as errors are written without.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -147,12 +170,7 @@ fn of_framework(method: &Method, response: &Response) -> Option<Problem> {
         StatusCode::NOT_FOUND if plain => Some(Problem::NotFound),
         status if plain && status.is_client_error() && method.is_safe() => Some(Problem::NotFound),
         StatusCode::PAYLOAD_TOO_LARGE if plain => Some(Problem::TooLarge),
-        status if plain && status.is_client_error() => Some(Problem::Refused {
-            code: String::new(),
-            text:
-                "what was sent can not be read; go back, load the page again, and send it once more"
-                    .to_owned(),
-        }),
+        status if plain && status.is_client_error() => Some(Problem::unreadable()),
         status if plain && status.is_server_error() => Some(Problem::Failed),
         _ => None,
     }

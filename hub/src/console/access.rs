@@ -4,27 +4,22 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     response::Response,
     routing::get,
 };
 use brag_common::{
     audit::entry::Digest,
-    console::{Frame, Problem, Visit, page, shown::when},
+    console::{Form, Frame, Problem, Visit, form_page, shown::when},
     wire::pb::{self, DocumentForm, subject_access_service_server::SubjectAccessService as _},
 };
 
 use super::{
     Calls, Here,
-    governance::{
-        Auditor, Field, Sent, Wrong, again, file, identity, mark, person_fields, refusal,
-    },
+    governance::{Auditor, Field, file, identity, mark, person_fields, refuse},
 };
-use crate::{
-    inspect::question::FieldProblem,
-    report::{html::fragment, subject_access::requests::Shown},
-};
+use crate::report::{html::fragment, subject_access::requests::Shown};
 
 pub(super) fn routes() -> Router<Arc<Calls>> {
     Router::new()
@@ -36,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
 #[template(path = "access.html")]
 struct ListPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     requests: Vec<Line>,
     fields: Vec<Field>,
 }
@@ -45,7 +40,7 @@ struct ListPage {
 #[template(path = "access_request.html")]
 struct RequestPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     number: u64,
     draft: Option<Draft>,
     fields: Vec<Field>,
@@ -99,47 +94,44 @@ impl From<Shown> for Draft {
 }
 
 /// The fields of a new request: who it is, and whose analyses are included.
-fn ask_fields(sent: &Sent) -> Vec<Field> {
-    let mut fields = person_fields(sent);
+fn ask_fields() -> Vec<Field> {
+    let mut fields = person_fields();
     let hint = "Agencies, separated by commas, whose analyses are included although the program would leave them out. For most \
         requests none";
-    fields.push(Field::new("analyses_of", "Include analyses of (optional)", hint, sent));
+    fields.push(Field::new("analyses_of", "Include analyses of (optional)", hint));
     fields
 }
 
-async fn list_page(
-    visit: &Visit,
-    calls: &Calls,
-    sent: &Sent,
-    problems: &[FieldProblem],
-) -> Result<ListPage, Problem> {
+async fn list_page(visit: &Visit, calls: &Calls, form: Form) -> Result<Response, Problem> {
     let request = visit.request(pb::ListSubjectAccessRequest {});
     let listed = calls.access.list_subject_access(request).await?.into_inner();
-    let mut fields = ask_fields(sent);
-    let title = if problems.is_empty() { "Subject access" } else { "Error: Subject access" };
-    Ok(ListPage {
-        frame: visit.frame(title),
-        problems: mark(&mut fields, problems),
+    let shown = ListPage {
+        frame: visit.frame(form.title("Subject access")),
         requests: listed.requests.into_iter().map(Line::from).collect(),
-        fields,
-    })
+        fields: ask_fields(),
+        form,
+    };
+    Ok(form_page(shown.form.status(), &shown))
 }
 
 async fn list(Auditor(visit): Auditor, State(calls): Here) -> Result<Response, Problem> {
-    Ok(page(&list_page(&visit, &calls, &Sent::new(), &[]).await?))
+    list_page(&visit, &calls, Form::default()).await
 }
 
 async fn ask(
     Auditor(visit): Auditor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let identity = match identity(&sent) {
+    let identity = match identity(&form) {
         Ok(identity) => identity,
-        Err(problems) => return Ok(again(&list_page(&visit, &calls, &sent, &problems).await?)),
+        Err(problems) => {
+            mark(&mut form, problems);
+            return list_page(&visit, &calls, form).await;
+        }
     };
-    let named = sent.get("analyses_of").map(String::as_str).unwrap_or_default();
-    let named = named.split(',').map(str::trim).filter(|agency| !agency.is_empty());
+    let named = form.value("analyses_of").split(',').map(str::trim);
+    let named = named.filter(|agency| !agency.is_empty());
     let request = pb::AskSubjectAccessRequest {
         identity,
         analyses_of: named.map(str::to_owned).collect(),
@@ -147,38 +139,31 @@ async fn ask(
     };
     match calls.access.asked(visit.request(request)).await {
         // The draft is of this answer alone: who the person is, is not kept, so there is no address to go to.
-        Ok(shown) => Ok(page(&request_page(&visit, shown.request, Some(shown), &Sent::new(), &[]))),
+        Ok(shown) => Ok(request_page(&visit, shown.request, Some(shown), Form::default())),
         Err(status) => {
             let field = match brag_common::status::code_of(&status) {
-                Some("invalid_field") => "analyses_of",
+                Some("invalid_message") => "analyses_of",
                 Some(_) | None => "given",
             };
-            let problems = refusal(status, field)?;
-            Ok(again(&list_page(&visit, &calls, &sent, &problems).await?))
+            refuse(&mut form, field, status)?;
+            list_page(&visit, &calls, form).await
         }
     }
 }
 
-fn request_page(
-    visit: &Visit,
-    number: u64,
-    shown: Option<Shown>,
-    sent: &Sent,
-    problems: &[FieldProblem],
-) -> RequestPage {
-    let mut fields = person_fields(sent);
-    let error = if problems.is_empty() { "" } else { "Error: " };
-    RequestPage {
-        frame: visit.frame(format!("{error}Request {number}")),
-        problems: mark(&mut fields, problems),
+fn request_page(visit: &Visit, number: u64, shown: Option<Shown>, form: Form) -> Response {
+    let shown = RequestPage {
+        frame: visit.frame(form.title(&format!("Request {number}"))),
         number,
         draft: shown.map(Draft::from),
-        fields,
-    }
+        fields: person_fields(),
+        form,
+    };
+    form_page(shown.form.status(), &shown)
 }
 
 async fn show(Auditor(visit): Auditor, Path(number): Path<u64>) -> Response {
-    page(&request_page(&visit, number, None, &Sent::new(), &[]))
+    request_page(&visit, number, None, Form::default())
 }
 
 /// What is done with a request: its draft shown, approved, or the answer issued.
@@ -186,25 +171,26 @@ async fn step(
     Auditor(visit): Auditor,
     State(calls): Here,
     Path(number): Path<u64>,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let wrong =
-        |problems: &[FieldProblem]| Ok(again(&request_page(&visit, number, None, &sent, problems)));
-    let identity = match identity(&sent) {
+    let identity = match identity(&form) {
         Ok(identity) => identity,
-        Err(problems) => return wrong(&problems),
+        Err(problems) => {
+            mark(&mut form, problems);
+            return Ok(request_page(&visit, number, None, form));
+        }
     };
-    let done = match sent.get("step").map(String::as_str) {
-        Some("show") => {
+    let done = match form.value("step") {
+        "show" => {
             let form = DocumentForm::Text.into();
             let request = pb::ShowSubjectAccessRequest { request: number, identity, form };
             let shown = calls.access.shown(visit.request(request)).await;
-            shown.map(|shown| page(&request_page(&visit, number, Some(shown), &Sent::new(), &[])))
+            shown.map(|shown| request_page(&visit, number, Some(shown), Form::default()))
         }
-        Some("approve") => {
-            let read = sent.get("draft").and_then(|text| text.parse::<Digest>().ok());
-            let Some(read) = read else {
-                return wrong(&[("given", "Show the draft first, and read it".to_owned())]);
+        "approve" => {
+            let Ok(read) = form.value("draft").parse::<Digest>() else {
+                form.wrong("given", "Show the draft first, and read it");
+                return Ok(request_page(&visit, number, None, form));
             };
             let request = pb::ApproveSubjectAccessRequest {
                 request: number,
@@ -218,7 +204,7 @@ async fn step(
                 visit.done("/access", format!("Approved: {given} of {needed} approvals."))
             })
         }
-        Some(word @ ("html" | "text" | "json")) => {
+        word @ ("html" | "text" | "json") => {
             let (form, kind, ending) = match word {
                 "html" => (DocumentForm::Html, "text/html; charset=utf-8", "html"),
                 "json" => (DocumentForm::Json, "application/json", "json"),
@@ -230,10 +216,13 @@ async fn step(
             let name = format!("subject-access-{number}.{ending}");
             issued.map(|answer| file(&name, kind, answer.into_inner().document))
         }
-        Some(_) | None => return Err(Problem::NotFound),
+        _ => return Err(Problem::NotFound),
     };
     match done {
         Ok(response) => Ok(response),
-        Err(status) => wrong(&refusal(status, "given")?),
+        Err(status) => {
+            refuse(&mut form, "given", status)?;
+            Ok(request_page(&visit, number, None, form))
+        }
     }
 }

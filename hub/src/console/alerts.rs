@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     response::Response,
     routing::get,
@@ -12,7 +12,7 @@ use axum::{
 use brag_common::{
     alert::Alert,
     console::{
-        Frame, Problem, Visit, page,
+        Form, Frame, Problem, Visit, form_page, page,
         shown::{spoken, when},
     },
     wire::pb::{self, audit_service_server::AuditService as _},
@@ -20,7 +20,7 @@ use brag_common::{
 
 use super::{
     Calls, Here,
-    governance::{Auditor, Field, Sent, Wrong, again, mark, refusal},
+    governance::{Auditor, Field, refuse},
 };
 use crate::render::reason_text;
 
@@ -49,9 +49,9 @@ struct ListPage {
 #[template(path = "alert.html")]
 struct AlertPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     alert: Line,
-    note: Vec<Field>,
+    note: Field,
 }
 
 /// One alert.
@@ -159,9 +159,21 @@ async fn read(visit: &Visit, calls: &Calls, number: u64) -> Result<Line, Problem
     Ok(Line::of(line, visit.name().as_str()))
 }
 
-fn note_field(sent: &Sent) -> Field {
-    let hint = "1 to 4,000 characters. It stays in the hub's store and is in no log. Name people by their references";
-    Field::new("note", "What was found and done", hint, sent)
+const NOTE: Field = Field::new(
+    "note",
+    "What was found and done",
+    "1 to 4,000 characters. It stays in the hub's store and is in no log. Name people by their references",
+);
+
+async fn alert_page(
+    visit: &Visit,
+    calls: &Calls,
+    number: u64,
+    form: Form,
+) -> Result<Response, Problem> {
+    let alert = read(visit, calls, number).await?;
+    let frame = visit.frame(form.title(&format!("Alert {number}")));
+    Ok(form_page(form.status(), &AlertPage { frame, form, alert, note: NOTE }))
 }
 
 async fn show(
@@ -169,29 +181,23 @@ async fn show(
     State(calls): Here,
     Path(number): Path<u64>,
 ) -> Result<Response, Problem> {
-    let alert = read(&visit, &calls, number).await?;
-    let frame = visit.frame(format!("Alert {number}"));
-    let note = vec![note_field(&Sent::new())];
-    Ok(page(&AlertPage { frame, problems: Vec::new(), alert, note }))
+    alert_page(&visit, &calls, number, Form::default()).await
 }
 
 async fn handle(
     Auditor(visit): Auditor,
     State(calls): Here,
     Path(number): Path<u64>,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let field = note_field(&sent);
-    let request = pb::HandleAlertRequest { number, note: field.value.clone() };
-    let problems = match calls.auditors.handle_alert(visit.request(request)).await {
-        Ok(_) => return Ok(visit.done("/alerts", format!("Alert {number} is handled."))),
-        Err(status) => refusal(status, "note")?,
-    };
-    let alert = read(&visit, &calls, number).await?;
-    let mut note = vec![field];
-    let problems = mark(&mut note, &problems);
-    let frame = visit.frame(format!("Error: Alert {number}"));
-    Ok(again(&AlertPage { frame, problems, alert, note }))
+    let request = pb::HandleAlertRequest { number, note: form.value(NOTE.name).to_owned() };
+    match calls.auditors.handle_alert(visit.request(request)).await {
+        Ok(_) => Ok(visit.done("/alerts", format!("Alert {number} is handled."))),
+        Err(status) => {
+            refuse(&mut form, NOTE.name, status)?;
+            alert_page(&visit, &calls, number, form).await
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The words of a lawful basis, each with what it means.
 
-use brag_common::agreement::{ART6, GATEWAYS};
+use brag_common::{
+    agreement::{ART6, GATEWAYS},
+    console::Choice,
+};
 
-use super::form::Choice;
 use crate::basis_file::CONFIDENTIALITY;
 
 /// Conditions of Article 9 under which agencies share to protect: substantial public interest, vital interests, health or social care.

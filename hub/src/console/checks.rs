@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     response::{
         IntoResponse as _, Response,
@@ -15,7 +15,7 @@ use axum::{
 use brag_common::{
     audit::reconcile::{Difference, EntryNumber, Report, Side},
     console::{
-        Frame, Problem, Visit, page,
+        Form, Frame, Problem, Visit, form_page, page,
         shown::{spoken, when},
     },
     id::RequestId,
@@ -24,12 +24,9 @@ use futures::{Stream, StreamExt as _};
 
 use super::{
     Calls, Here,
-    governance::{Auditor, Sent, Wrong, again, refusal},
+    governance::{Auditor, refuse},
 };
-use crate::inspect::{
-    check::{Kind, Outcome, Standing},
-    question::FieldProblem,
-};
+use crate::inspect::check::{Kind, Outcome, Standing};
 
 /// Differences that a page shows.
 const MAX_SHOWN: usize = 200;
@@ -50,7 +47,7 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
 struct ChecksPage {
     frame: Frame,
     csrf: String,
-    problems: Vec<Wrong>,
+    form: Form,
     policy: &'static str,
     copies: String,
     /// The check that runs.
@@ -279,23 +276,15 @@ impl Different {
     }
 }
 
-async fn checks_page(
-    visit: &Visit,
-    calls: &Calls,
-    problems: &[FieldProblem],
-) -> Result<ChecksPage, Problem> {
+async fn checks_page(visit: &Visit, calls: &Calls, form: Form) -> Result<Response, Problem> {
     let check = calls.inspection.check(visit.request(())).await?;
     let running = check.as_ref().filter(|check| check.ended.is_none());
     let governance = &calls.inspection.shared().config.governance;
     let copies: Vec<String> = governance.node_logs.keys().map(ToString::to_string).collect();
-    let title = if problems.is_empty() { "Check the log" } else { "Error: Check the log" };
-    Ok(ChecksPage {
-        frame: visit.frame(title),
+    let shown = ChecksPage {
+        frame: visit.frame(form.title("Check the log")),
         csrf: visit.csrf().to_owned(),
-        problems: problems
-            .iter()
-            .map(|(field, text)| Wrong { field: (*field).to_owned(), text: text.clone() })
-            .collect(),
+        form,
         policy: match governance.policy {
             Some(_) => "The policy in the configuration says how many witnesses must have seen it.",
             None => "No policy is configured, so no quorum is asked for.",
@@ -312,11 +301,12 @@ async fn checks_page(
         },
         running: running.map(|check| check.name.to_string()),
         check: check.as_ref().map(Shown::of),
-    })
+    };
+    Ok(form_page(shown.form.status(), &shown))
 }
 
 async fn show(Auditor(visit): Auditor, State(calls): Here) -> Result<Response, Problem> {
-    Ok(page(&checks_page(&visit, &calls, &[]).await?))
+    checks_page(&visit, &calls, Form::default()).await
 }
 
 async fn show_part(Auditor(visit): Auditor, State(calls): Here) -> Result<Response, Problem> {
@@ -327,18 +317,18 @@ async fn show_part(Auditor(visit): Auditor, State(calls): Here) -> Result<Respon
 async fn begin(
     Auditor(visit): Auditor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let kind = match sent.get("kind").map(String::as_str) {
-        Some("log_verify") => Kind::Verify,
-        Some("log_reconcile") => Kind::Reconcile,
-        Some(_) | None => return Err(Problem::NotFound),
+    let kind = match form.value("kind") {
+        "log_verify" => Kind::Verify,
+        "log_reconcile" => Kind::Reconcile,
+        _ => return Err(Problem::NotFound),
     };
     match calls.inspection.begin_check(visit.request(kind)).await {
         Ok(_) => Ok(visit.done("/checks", "The check has begun.")),
         Err(status) => {
-            let problems = refusal(status, kind.word())?;
-            Ok(again(&checks_page(&visit, &calls, &problems).await?))
+            refuse(&mut form, kind.word(), status)?;
+            checks_page(&visit, &calls, form).await
         }
     }
 }

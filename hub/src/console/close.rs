@@ -10,15 +10,14 @@ use axum::{
     routing::get,
 };
 use brag_common::{
-    console::{Frame, Problem, Visit},
+    console::{Choice, Form, Frame, Problem, Visit, Wrong, form_page},
     status::code_of,
     wire::pb::{self, coordinator_service_server::CoordinatorService as _},
 };
 
 use super::{
     Calls, Here,
-    enquiry::{Head, form_page, read},
-    form::{Choice, Form, Wrong, refuse},
+    enquiry::{Head, read},
     standing::Unmet,
 };
 use crate::life::{
@@ -44,7 +43,7 @@ struct ClosePage {
 
 fn close_page(visit: &Visit, calls: &Calls, show: &pb::ShowResponse, form: Form) -> Response {
     form_page(
-        form.is_right(),
+        form.status(),
         &ClosePage {
             frame: visit.frame(form.title("Close")),
             head: Head::of(show, calls, "/close"),
@@ -97,7 +96,7 @@ async fn close(
                 let blocked = code == CLOSE_BLOCKED || code == NFA_BLOCKED;
                 let whole = status.message().to_owned();
                 if !blocked {
-                    refuse(&mut form, status.into())?;
+                    form.refuse("", status)?;
                 }
                 let shown = read(&visit, &calls, &enquiry).await?;
                 if blocked {

@@ -7,19 +7,17 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, State},
-    http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use brag_common::{
-    console::{Frame, Problem, Visit, page, shown::when},
+    console::{Choice, Form, Frame, Problem, Visit, form_page, page, shown::when},
     status::code_of,
     wire::MAX_PEOPLE,
 };
 
 use super::{
     Calls, Here,
-    form::{Choice, Form, refuse},
     summary::{self, PersonSummary},
     terms,
     written::{
@@ -50,14 +48,6 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
 
 fn base(draft: &str) -> String {
     format!("/enquiries/new/{draft}")
-}
-
-/// The status of a page with a form.
-fn of_form(form_is_right: bool, mut response: Response) -> Response {
-    if !form_is_right {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    response
 }
 
 #[derive(Template)]
@@ -102,18 +92,20 @@ fn check_page(
     form: Form,
     again: bool,
 ) -> Response {
-    let right = form.is_right();
-    let response = page(&CheckPage {
-        frame: visit.frame(form.title("Check your answers")),
-        base: base(draft),
-        again,
-        form,
-        referral: summary::referral(&calls.terms, enquiry),
-        people: enquiry.person.iter().map(PersonSummary::of).collect(),
-        links: enquiry.link.iter().map(summary::link).collect(),
-        full: enquiry.person.len() >= MAX_PEOPLE,
-    });
-    of_form(right, response)
+    let status = form.status();
+    form_page(
+        status,
+        &CheckPage {
+            frame: visit.frame(form.title("Check your answers")),
+            base: base(draft),
+            again,
+            form,
+            referral: summary::referral(&calls.terms, enquiry),
+            people: enquiry.person.iter().map(PersonSummary::of).collect(),
+            links: enquiry.link.iter().map(summary::link).collect(),
+            full: enquiry.person.len() >= MAX_PEOPLE,
+        },
+    )
 }
 
 async fn check(
@@ -164,7 +156,7 @@ async fn open(
                 true
             }
             Err(status) => {
-                refuse(&mut form, status.into())?;
+                form.refuse("", status)?;
                 again.is_some()
             }
         }
@@ -196,18 +188,20 @@ fn referral_page(visit: &Visit, calls: &Calls, draft: &str, form: Form) -> Respo
         ("72h", "3 days"),
         ("7d", "7 days"),
     ];
-    let right = form.is_right();
-    let response = page(&ReferralPage {
-        frame: visit.frame(form.title("Referral and purpose")),
-        base: base(draft),
-        form,
-        purposes: calls.terms.purposes(),
-        agencies: calls.terms.agencies(),
-        sources: calls.terms.words(Kind::Source),
-        lengths: lengths.map(|(value, text)| Choice::new(value, text)).to_vec(),
-        yes_no: vec![Choice::new("yes", "Yes"), Choice::new("no", "No, or not known")],
-    });
-    of_form(right, response)
+    let status = form.status();
+    form_page(
+        status,
+        &ReferralPage {
+            frame: visit.frame(form.title("Referral and purpose")),
+            base: base(draft),
+            form,
+            purposes: calls.terms.purposes(),
+            agencies: calls.terms.agencies(),
+            sources: calls.terms.words(Kind::Source),
+            lengths: lengths.map(|(value, text)| Choice::new(value, text)).to_vec(),
+            yes_no: vec![Choice::new("yes", "Yes"), Choice::new("no", "No, or not known")],
+        },
+    )
 }
 
 async fn referral(
@@ -289,22 +283,24 @@ fn person_page(
 ) -> Response {
     let heading = if n == "another" { "Add a person".to_owned() } else { format!("Person {n}") };
     let sexes = [("female", "Female"), ("male", "Male"), ("other", "Other")];
-    let right = form.is_right();
-    let response = page(&PersonPage {
-        frame: visit.frame(form.title(&heading)),
-        base: base(draft),
-        n: n.to_owned(),
-        heading,
-        form,
-        roles: terms::roles(),
-        colours: terms::colours(),
-        sexes: sexes.map(|(value, text)| Choice::new(value, text)).to_vec(),
-        name_kinds: terms::name_kinds(),
-        names: rows(person.names.len()),
-        identifiers: rows(person.identifiers.len()),
-        addresses: rows(person.addresses.len()),
-    });
-    of_form(right, response)
+    let status = form.status();
+    form_page(
+        status,
+        &PersonPage {
+            frame: visit.frame(form.title(&heading)),
+            base: base(draft),
+            n: n.to_owned(),
+            heading,
+            form,
+            roles: terms::roles(),
+            colours: terms::colours(),
+            sexes: sexes.map(|(value, text)| Choice::new(value, text)).to_vec(),
+            name_kinds: terms::name_kinds(),
+            names: rows(person.names.len()),
+            identifiers: rows(person.identifiers.len()),
+            addresses: rows(person.addresses.len()),
+        },
+    )
 }
 
 /// The place of a person in a draft.
@@ -470,18 +466,20 @@ struct LinksPage {
 
 fn links_page(visit: &Visit, draft: &str, enquiry: &WrittenEnquiry, form: Form) -> Response {
     let people = enquiry.person.iter().map(PersonSummary::of);
-    let right = form.is_right();
-    let response = page(&LinksPage {
-        frame: visit.frame(form.title("How they are linked")),
-        base: base(draft),
-        form,
-        links: enquiry.link.iter().map(|link| (summary::link(link), link.clone())).collect(),
-        people: people
-            .map(|one| Choice::new(&one.label, format!("{} {}", one.label, one.name)))
-            .collect(),
-        kinds: terms::link_kinds(),
-    });
-    of_form(right, response)
+    let status = form.status();
+    form_page(
+        status,
+        &LinksPage {
+            frame: visit.frame(form.title("How they are linked")),
+            base: base(draft),
+            form,
+            links: enquiry.link.iter().map(|link| (summary::link(link), link.clone())).collect(),
+            people: people
+                .map(|one| Choice::new(&one.label, format!("{} {}", one.label, one.name)))
+                .collect(),
+            kinds: terms::link_kinds(),
+        },
+    )
 }
 
 async fn links(

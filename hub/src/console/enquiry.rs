@@ -6,7 +6,6 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, State},
-    http::StatusCode,
     response::{
         IntoResponse as _, Response,
         sse::{Event, KeepAlive, Sse},
@@ -93,15 +92,6 @@ pub(super) async fn read(
 ) -> Result<pb::ShowResponse, Problem> {
     let request = visit.request(pb::ShowRequest { enquiry: enquiry.to_owned() });
     Ok(calls.coordinators.show(request).await?.into_inner())
-}
-
-/// A page with a form: in order, or to be put right.
-pub(super) fn form_page(is_right: bool, template: &impl Template) -> Response {
-    let mut response = page(template);
-    if !is_right {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    response
 }
 
 #[derive(Template)]

@@ -1,14 +1,12 @@
 //! What the pages of information governance share: who may see them, the fields of their forms, and files that are taken away.
 
-use std::collections::BTreeMap;
-
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use brag_common::{
-    console::{Problem, Visit, page},
+    console::{Choice, Form, Problem, Visit},
     matching::identity::{
         Address, BirthDate, Identifier, IdentifierKind, Identity, IdentityParts, Name, NameKind,
         Sex,
@@ -17,9 +15,6 @@ use brag_common::{
 };
 
 use crate::{config::Role, inspect::question::FieldProblem};
-
-/// What a form was sent with, by the names of its fields.
-pub(super) type Sent = BTreeMap<String, String>;
 
 /// An auditor on a page. The calls that a page makes check it again.
 pub(super) struct Auditor(pub(super) Visit);
@@ -55,83 +50,36 @@ impl<S: Send + Sync> FromRequestParts<S> for Governor {
     }
 }
 
-/// A field of a form.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A field of a form: what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) label: &'static str,
     pub(super) hint: &'static str,
-    /// As it was filled in.
-    pub(super) value: String,
-    pub(super) problem: Option<String>,
-    /// Values and their words; empty: it is written, not chosen.
-    pub(super) options: Vec<(String, String)>,
+    /// Empty: it is written, not chosen.
+    pub(super) options: Vec<Choice>,
 }
 
 impl Field {
-    /// A field, as it was sent.
-    pub(super) fn new(
-        name: &'static str,
-        label: &'static str,
-        hint: &'static str,
-        sent: &Sent,
-    ) -> Self {
-        let value = sent.get(name).cloned().unwrap_or_default();
-        Self { name, label, hint, value, problem: None, options: Vec::new() }
+    pub(super) const fn new(name: &'static str, label: &'static str, hint: &'static str) -> Self {
+        Self { name, label, hint, options: Vec::new() }
     }
 
-    pub(super) fn of(mut self, options: Vec<(String, String)>) -> Self {
-        self.options = options;
-        self
-    }
-
-    /// The names of what stands beside it, for screen readers.
-    pub(super) fn described_by(&self) -> Option<String> {
-        let hint = (!self.hint.is_empty()).then(|| format!("{}-hint", self.name));
-        let error = self.problem.is_some().then(|| format!("{}-error", self.name));
-        let both: Vec<String> = hint.into_iter().chain(error).collect();
-        (!both.is_empty()).then(|| both.join(" "))
+    pub(super) fn of(self, options: Vec<Choice>) -> Self {
+        Self { options, ..self }
     }
 }
 
-/// A line of the summary of what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    /// The field that it leads to.
-    pub(super) field: String,
-    pub(super) text: String,
+/// Says in a form what is wrong with its fields.
+pub(super) fn mark(form: &mut Form, problems: Vec<FieldProblem>) {
+    problems.into_iter().for_each(|(field, text)| form.wrong(field, text));
 }
 
-/// Puts what is wrong beside the fields, and gives the lines of the summary. What belongs to no field leads to the first.
-pub(super) fn mark(fields: &mut [Field], problems: &[FieldProblem]) -> Vec<Wrong> {
-    let first = fields.first().map_or("main", |field| field.name);
-    let wrong = problems.iter().map(|(name, text)| {
-        let field = fields.iter_mut().find(|field| field.name == *name);
-        let known = field.map(|field| {
-            field.problem.get_or_insert_with(|| text.clone());
-            field.name
-        });
-        Wrong { field: known.unwrap_or(first).to_owned(), text: text.clone() }
-    });
-    wrong.collect()
-}
-
-/// A refusal as the line of a summary beside a field; other problems have pages of their own.
-pub(super) fn refusal(
-    status: tonic::Status,
-    field: &'static str,
-) -> Result<Vec<FieldProblem>, Problem> {
-    match Problem::from(status) {
-        problem @ Problem::Refused { .. } => Ok(vec![(field, problem.text())]),
-        other => Err(other),
-    }
-}
-
-/// A form that was refused, filled as it was.
-pub(super) fn again(template: &impl askama::Template) -> Response {
-    let mut response = page(template);
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    response
+/// A refusal, in words beside a field; other problems have pages of their own.
+pub(super) fn refuse(form: &mut Form, field: &str, status: tonic::Status) -> Result<(), Problem> {
+    let (_, text) = Problem::from(status).refusal()?;
+    form.wrong(field, text);
+    Ok(())
 }
 
 /// A file that the browser keeps. Its name is of letters, digits, `.` and `-`.
@@ -150,27 +98,26 @@ pub(super) fn file(name: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
 }
 
 /// The fields in which somebody writes who a person is.
-pub(super) fn person_fields(sent: &Sent) -> Vec<Field> {
+pub(super) fn person_fields() -> Vec<Field> {
     vec![
-        Field::new("given", "Given names", "", sent),
-        Field::new("family", "Family name", "", sent),
+        Field::new("given", "Given names", ""),
+        Field::new("family", "Family name", ""),
         Field::new(
             "born",
             "Date of birth",
             "For example 2014-05-31; a month or a year alone is enough",
-            sent,
         ),
-        Field::new("sex", "Sex (optional)", "female or male", sent),
-        Field::new("nhs", "NHS number (optional)", "", sent),
-        Field::new("upn", "Unique pupil number (optional)", "", sent),
-        Field::new("house", "House number or name (optional)", "", sent),
-        Field::new("postcode", "Postcode (optional)", "", sent),
+        Field::new("sex", "Sex (optional)", "female or male"),
+        Field::new("nhs", "NHS number (optional)", ""),
+        Field::new("upn", "Unique pupil number (optional)", ""),
+        Field::new("house", "House number or name (optional)", ""),
+        Field::new("postcode", "Postcode (optional)", ""),
     ]
 }
 
 /// The canonical identity of whom a form is about; no value is repeated in what is wrong.
-pub(super) fn identity(sent: &Sent) -> Result<Vec<u8>, Vec<FieldProblem>> {
-    let written = |name: &str| sent.get(name).map_or("", |text| text.trim());
+pub(super) fn identity(form: &Form) -> Result<Vec<u8>, Vec<FieldProblem>> {
+    let written = |name: &str| form.trimmed(name);
     let given = |name: &str| Some(written(name)).filter(|text| !text.is_empty());
     let mut problems: Vec<FieldProblem> = Vec::new();
     let mut parts = IdentityParts::default();
@@ -221,36 +168,38 @@ fn sentence(why: &impl std::fmt::Display) -> String {
 mod tests {
     use super::*;
 
-    fn sent(pairs: &[(&str, &str)]) -> Sent {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn form(pairs: &[(&str, &str)]) -> Form {
+        Form::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
     #[test]
     fn what_is_wrong_with_a_person_stands_beside_its_field_and_repeats_no_value() {
         let wrong = [("given", " "), ("family", ""), ("born", "soon"), ("sex", "Marta")];
-        let problems = identity(&sent(&wrong)).unwrap_err();
+        let problems = identity(&form(&wrong)).unwrap_err();
         let names: Vec<_> = problems.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["given", "born", "sex"], "{problems:?}");
         assert!(problems.iter().all(|(_, text)| !text.contains("soon") && !text.contains("Marta")));
-        assert!(!identity(&sent(&[])).unwrap_err().is_empty());
+        assert!(!identity(&form(&[])).unwrap_err().is_empty());
         let whole = [
             ("given", "Ann"),
             ("family", "Example"),
             ("born", "2014-05-31"),
             ("postcode", "ZZ99 3WZ"),
         ];
-        assert!(!identity(&sent(&whole)).unwrap().is_empty());
+        assert!(!identity(&form(&whole)).unwrap().is_empty());
     }
 
     #[test]
     fn every_problem_leads_to_a_field_that_is_there() {
-        let mut fields = person_fields(&Sent::new());
-        let wrong =
-            mark(&mut fields, &[("born", "Enter a date".to_owned()), ("else", "No".to_owned())]);
-        assert_eq!(wrong[0].field, "born");
-        assert_eq!(wrong[1].field, "given");
-        assert_eq!(fields[2].described_by().unwrap(), "born-hint born-error");
-        assert_eq!(fields[0].described_by(), None);
+        let mut sent = form(&[("sex", "x"), ("nhs", "1"), ("upn", "1"), ("house", "3")]);
+        mark(&mut sent, identity(&form(&[])).unwrap_err());
+        let problems = identity(&sent).unwrap_err();
+        mark(&mut sent, problems);
+        let fields = person_fields();
+        assert!(sent.all_wrong().len() > 4, "{:?}", sent.all_wrong());
+        for wrong in sent.all_wrong() {
+            assert!(fields.iter().any(|field| wrong.at == format!("#{}", field.name)), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
@@ -12,7 +12,7 @@ use axum::{
 use brag_common::{
     agreement::Agreement,
     audit::{Fault, entry::Action},
-    console::{Frame, Problem, Visit, page, shown::when},
+    console::{Choice, Form, Frame, Problem, Visit, form_page, page, shown::when},
     id::RequestId,
     reason::Reason,
     wire::pb::{self, coordinator_service_server::CoordinatorService as _},
@@ -20,13 +20,11 @@ use brag_common::{
 
 use super::{
     Calls, Here,
-    governance::{
-        Auditor, Field, Sent, Wrong, again, file, identity, mark, person_fields, refusal,
-    },
+    governance::{Auditor, Field, file, identity, mark, person_fields, refuse},
 };
 use crate::{
     inspect::{
-        question::{FieldProblem, Question},
+        question::Question,
         words::{Told, action_words, told},
     },
     render::gate_words,
@@ -51,7 +49,7 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
 #[template(path = "log_search.html")]
 struct SearchPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     fields: Vec<Field>,
     kept: Vec<Kept>,
 }
@@ -60,7 +58,7 @@ struct SearchPage {
 #[template(path = "log_person.html")]
 struct PersonPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     fields: Vec<Field>,
 }
 
@@ -68,14 +66,14 @@ struct PersonPage {
 #[template(path = "log_found.html")]
 struct FoundPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     name: String,
     conditions: Vec<(&'static str, String)>,
     fault: Option<String>,
     summary: String,
     entries: Vec<Told>,
     more_below: Option<u64>,
-    keep: Vec<Field>,
+    keep: Field,
 }
 
 #[derive(Template)]
@@ -109,9 +107,9 @@ impl Kept {
     }
 }
 
-/// The fields of a search, as they were sent.
-fn fields(sent: &Sent, agreement: &Agreement) -> Vec<Field> {
-    let option = |value: &str, text: String| (value.to_owned(), text);
+/// The fields of a search.
+fn fields(agreement: &Agreement) -> Vec<Field> {
+    let option = |value: &str, text: String| Choice::new(value, text);
     let mut parties = vec![option("hub", "The hub".to_owned())];
     parties.extend(agreement.parties().map(|party| {
         let id = party.id().as_str();
@@ -121,37 +119,40 @@ fn fields(sent: &Sent, agreement: &Agreement) -> Vec<Field> {
         .iter()
         .map(|action| option(action.word(), format!("{} ({action})", action_words(*action))))
         .collect();
-    actions.sort_by(|a, b| a.1.cmp(&b.1));
-    let gates = ["g1", "g2", "g3", "g4", "g5", "g6"].map(|gate| option(gate, gate_words(gate)));
+    actions.sort_by(|a, b| a.text.cmp(&b.text));
+    let gates =
+        ["g1", "g2", "g3", "g4", "g5", "g6"].map(|gate| Choice::new(gate, gate_words(gate)));
     let categories = agreement.categories().iter();
-    let categories = categories
-        .map(|(code, category)| option(&code.to_string(), format!("{code} ({})", category.title)));
-    let reasons = Reason::ALL.iter().map(|reason| option(reason.code(), reason.code().to_owned()));
+    let categories = categories.map(|(code, category)| {
+        Choice::new(code.to_string(), format!("{code} ({})", category.title))
+    });
+    let reasons = Reason::ALL.iter().map(|reason| Choice::new(reason.code(), reason.code()));
     vec![
-        Field::new("enquiry", "Enquiry", "Its reference", sent),
-        Field::new("person", "Person", "Their reference, never a name", sent),
-        Field::new("exchange", "Exchange", "Its reference", sent),
-        Field::new("party", "Other side or recipient", "", sent).of(parties),
-        Field::new("actor", "Member of staff", "As in the log, for example j.okafor", sent),
-        Field::new("action", "What happened", "", sent).of(actions),
-        Field::new("gate", "Gate", "", sent).of(gates.to_vec()),
-        Field::new("category", "Category", "", sent).of(categories.collect()),
-        Field::new("outcome", "Outcome", "In the log's word, for example deny or not_known", sent),
-        Field::new("reason", "Reason", "", sent).of(reasons.collect()),
-        Field::new("from", "From day", "For example 2027-02-01", sent),
-        Field::new("to", "Until day", "For example 2027-02-28; the day is part of it", sent),
+        Field::new("enquiry", "Enquiry", "Its reference"),
+        Field::new("person", "Person", "Their reference, never a name"),
+        Field::new("exchange", "Exchange", "Its reference"),
+        Field::new("party", "Other side or recipient", "").of(parties),
+        Field::new("actor", "Member of staff", "As in the log, for example j.okafor"),
+        Field::new("action", "What happened", "").of(actions),
+        Field::new("gate", "Gate", "").of(gates.to_vec()),
+        Field::new("category", "Category", "").of(categories.collect()),
+        Field::new("outcome", "Outcome", "In the log's word, for example deny or not_known"),
+        Field::new("reason", "Reason", "").of(reasons.collect()),
+        Field::new("from", "From day", "For example 2027-02-01"),
+        Field::new("to", "Until day", "For example 2027-02-28; the day is part of it"),
     ]
 }
 
 /// What a question asks, in words.
 fn conditions(question: &Question, agreement: &Agreement) -> Vec<(&'static str, String)> {
-    let sent = question.fields();
+    let form = Form::of(question.fields());
     let shown = |field: Field| {
-        let option = field.options.iter().find(|(value, _)| *value == field.value);
-        let text = option.map_or_else(|| field.value.clone(), |(_, text)| text.clone());
-        (!field.value.is_empty()).then_some((field.label, text))
+        let value = form.value(field.name);
+        let option = field.options.iter().find(|option| option.value == value);
+        let text = option.map_or(value, |option| &option.text);
+        (!value.is_empty()).then(|| (field.label, text.to_owned()))
     };
-    let mut all: Vec<_> = fields(&sent, agreement).into_iter().filter_map(shown).collect();
+    let mut all: Vec<_> = fields(agreement).into_iter().filter_map(shown).collect();
     if let Some(people) = &question.people {
         let n = people.len();
         all.push(("About", format!("somebody who was found by an identity, in {n} enquiries")));
@@ -165,31 +166,31 @@ async fn kept(visit: &Visit, calls: &Calls) -> Result<Vec<Kept>, Problem> {
     Ok(kept.into_iter().map(|one| Kept::of(one, agreement)).collect())
 }
 
-async fn search_page(
-    visit: &Visit,
-    calls: &Calls,
-    sent: &Sent,
-    problems: &[FieldProblem],
-) -> Result<SearchPage, Problem> {
-    let kept = kept(visit, calls).await?;
-    let mut fields = fields(sent, calls.inspection.shared().agreement.agreement());
-    let title = if problems.is_empty() { "Search the log" } else { "Error: Search the log" };
-    let problems = mark(&mut fields, problems);
-    Ok(SearchPage { frame: visit.frame(title), problems, fields, kept })
+async fn search_page(visit: &Visit, calls: &Calls, form: Form) -> Result<Response, Problem> {
+    let shown = SearchPage {
+        frame: visit.frame(form.title("Search the log")),
+        fields: fields(calls.inspection.shared().agreement.agreement()),
+        kept: kept(visit, calls).await?,
+        form,
+    };
+    Ok(form_page(shown.form.status(), &shown))
 }
 
 async fn show(Auditor(visit): Auditor, State(calls): Here) -> Result<Response, Problem> {
-    Ok(page(&search_page(&visit, &calls, &Sent::new(), &[]).await?))
+    search_page(&visit, &calls, Form::default()).await
 }
 
 async fn search(
     Auditor(visit): Auditor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    match Question::read(&sent) {
+    match Question::read(&form.values().iter().cloned().collect()) {
         Ok(question) => ask(&visit, &calls, question),
-        Err(problems) => Ok(again(&search_page(&visit, &calls, &sent, &problems).await?)),
+        Err(problems) => {
+            mark(&mut form, problems);
+            search_page(&visit, &calls, form).await
+        }
     }
 }
 
@@ -199,30 +200,34 @@ fn ask(visit: &Visit, calls: &Calls, question: Question) -> Result<Response, Pro
     Ok(Redirect::to(&format!("/log/found/{name}")).into_response())
 }
 
+fn person_page(visit: &Visit, form: Form) -> Response {
+    let frame = visit.frame(form.title("Search by who a person is"));
+    form_page(form.status(), &PersonPage { frame, form, fields: person_fields() })
+}
+
 async fn show_person(Auditor(visit): Auditor) -> Response {
-    let frame = visit.frame("Search by who a person is");
-    page(&PersonPage { frame, problems: Vec::new(), fields: person_fields(&Sent::new()) })
+    person_page(&visit, Form::default())
 }
 
 async fn find_person(
     Auditor(visit): Auditor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
-    let wrong = |problems: &[FieldProblem]| {
-        let mut fields = person_fields(&sent);
-        let problems = mark(&mut fields, problems);
-        let frame = visit.frame("Error: Search by who a person is");
-        again(&PersonPage { frame, problems, fields })
-    };
-    let identity = match identity(&sent) {
+    let identity = match identity(&form) {
         Ok(identity) => identity,
-        Err(problems) => return Ok(wrong(&problems)),
+        Err(problems) => {
+            mark(&mut form, problems);
+            return Ok(person_page(&visit, form));
+        }
     };
     let request = visit.request(pb::FindPersonRequest { identity });
     let found = match calls.coordinators.find_person(request).await {
         Ok(found) => found.into_inner().exchanges,
-        Err(status) => return Ok(wrong(&refusal(status, "given")?)),
+        Err(status) => {
+            refuse(&mut form, "given", status)?;
+            return Ok(person_page(&visit, form));
+        }
     };
     if found.is_empty() {
         let text = "Looked: nothing is kept here that may be about this person.";
@@ -278,38 +283,37 @@ async fn found_at(
     below: Option<u64>,
 ) -> Result<Response, Problem> {
     let Some(question) = asked(&visit, &calls, &name)? else { return Ok(forgotten(&visit)) };
-    let shown = found_page(&visit, &calls, name, question, below).await?;
-    Ok(page(&shown))
+    found_page(&visit, &calls, (name, question, below), Form::default()).await
 }
 
 async fn found_page(
     visit: &Visit,
     calls: &Calls,
-    name: RequestId,
-    question: Question,
-    below: Option<u64>,
-) -> Result<FoundPage, Problem> {
+    (name, question, below): (RequestId, Question, Option<u64>),
+    form: Form,
+) -> Result<Response, Problem> {
     let agreement = calls.inspection.shared().agreement.agreement();
     let conditions = conditions(&question, agreement);
     let found = calls.inspection.found(visit.request((question, below))).await?;
-    Ok(FoundPage {
-        frame: visit.frame("Entries found"),
-        problems: Vec::new(),
+    let shown = FoundPage {
+        frame: visit.frame(form.title("Entries found")),
+        form,
         name: name.to_string(),
         conditions,
         fault: found.fault.as_ref().map(fault_words),
         summary: summary(found.entries.len(), found.n_looked, found.more_below),
         entries: found.entries.iter().map(|entry| told(entry, agreement)).collect(),
         more_below: found.more_below,
-        keep: vec![keep_field(&Sent::new())],
-    })
+        keep: KEEP_AS,
+    };
+    Ok(form_page(shown.form.status(), &shown))
 }
 
-fn keep_field(sent: &Sent) -> Field {
-    let hint =
-        "In words of the log and everyday words, for example Refusals on g3. Never anybody's name";
-    Field::new("keep_as", "Name of the question", hint, sent)
-}
+const KEEP_AS: Field = Field::new(
+    "keep_as",
+    "Name of the question",
+    "In words of the log and everyday words, for example Refusals on g3. Never anybody's name",
+);
 
 /// How many entries were found among how many.
 fn summary(n_found: usize, n_looked: u64, more_below: Option<u64>) -> String {
@@ -344,20 +348,17 @@ async fn keep(
     Auditor(visit): Auditor,
     State(calls): Here,
     Path(name): Path<RequestId>,
-    Form(sent): Form<Sent>,
+    mut form: Form,
 ) -> Result<Response, Problem> {
     let Some(question) = asked(&visit, &calls, &name)? else { return Ok(forgotten(&visit)) };
-    let field = keep_field(&sent);
-    let request = visit.request((question.clone(), field.value.clone()));
-    let problems = match calls.inspection.keep_question(request).await {
-        Ok(()) => return Ok(visit.done("/log", "The question is saved.")),
-        Err(status) => refusal(status, "keep_as")?,
-    };
-    let mut shown = found_page(&visit, &calls, name, question, None).await?;
-    shown.frame.title = format!("Error: {}", shown.frame.title);
-    shown.keep = vec![field];
-    shown.problems = mark(&mut shown.keep, &problems);
-    Ok(again(&shown))
+    let request = visit.request((question.clone(), form.value(KEEP_AS.name).to_owned()));
+    match calls.inspection.keep_question(request).await {
+        Ok(()) => Ok(visit.done("/log", "The question is saved.")),
+        Err(status) => {
+            refuse(&mut form, KEEP_AS.name, status)?;
+            found_page(&visit, &calls, (name, question, None), form).await
+        }
+    }
 }
 
 async fn ask_kept(
@@ -400,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_search_offers_everything_that_the_log_and_the_agreement_know() {
-        let all = fields(&Sent::new(), &agreement());
+        let all = fields(&agreement());
         let options = |name: &str| {
             let field = all.iter().find(|field| field.name == name);
             field.map_or(0, |field| field.options.len())
@@ -414,7 +415,7 @@ mod tests {
 
     #[test]
     fn conditions_are_told_in_words_and_people_as_how_many() {
-        let sent: Sent = [("gate", "g3"), ("party", "POL")]
+        let sent: std::collections::BTreeMap<_, _> = [("gate", "g3"), ("party", "POL")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         let mut question = Question::read(&sent).unwrap();

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use askama::Template;
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, State},
     response::Response,
     routing::{get, post},
@@ -12,7 +12,7 @@ use axum::{
 use brag_common::{
     audit::export::neutral,
     console::{
-        Frame, Problem, Visit, page,
+        Form, Frame, Problem, Visit, form_page, page,
         shown::{spoken, when},
     },
     erasure::report::{Erased, Report},
@@ -21,9 +21,8 @@ use brag_common::{
 
 use super::{
     Calls, Here,
-    governance::{Field, Governor, Sent, Wrong, again, file, mark, refusal},
+    governance::{Field, Governor, file, refuse},
 };
-use crate::inspect::question::FieldProblem;
 
 pub(super) fn routes() -> Router<Arc<Calls>> {
     Router::new()
@@ -38,11 +37,11 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
 #[template(path = "records.html")]
 struct RecordsPage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     holds: Vec<HoldLine>,
     waiting: Vec<WaitingLine>,
-    fields: Vec<Field>,
-    reason: Vec<Field>,
+    enquiry: Field,
+    reason: Field,
 }
 
 struct HoldLine {
@@ -95,26 +94,20 @@ impl From<&Erased> for ErasedLine {
     }
 }
 
-async fn records_page(
-    visit: &Visit,
-    calls: &Calls,
-    sent: &Sent,
-    problems: &[FieldProblem],
-) -> Result<RecordsPage, Problem> {
+const ENQUIRY: Field = Field::new("enquiry", "Enquiry", "Its reference");
+
+const REASON: Field = Field::new(
+    "reason",
+    "Why",
+    "1 to 600 characters. It is kept with the enquiry and goes with it",
+);
+
+async fn records_page(visit: &Visit, calls: &Calls, form: Form) -> Result<Response, Problem> {
     let holds = calls.records.list_holds(visit.request(pb::ListHoldsRequest {})).await?;
     let waiting = calls.inspection.erasures_asked(visit.request(())).await?;
-    let hint = "1 to 600 characters. It is kept with the enquiry and goes with it";
-    // Problems stand beside both lists of fields, and their lines lead to one or the other.
-    let mut all = [
-        Field::new("enquiry", "Enquiry", "Its reference", sent),
-        Field::new("reason", "Why", hint, sent),
-    ];
-    let title = if problems.is_empty() { "Holds and erasure" } else { "Error: Holds and erasure" };
-    let problems = mark(&mut all, problems);
-    let [enquiry, reason] = all;
-    Ok(RecordsPage {
-        frame: visit.frame(title),
-        problems,
+    let shown = RecordsPage {
+        frame: visit.frame(form.title("Holds and erasure")),
+        form,
         holds: holds
             .into_inner()
             .holds
@@ -133,85 +126,86 @@ async fn records_page(
                 is_own: one.by == *visit.name(),
             })
             .collect(),
-        fields: vec![enquiry],
-        reason: vec![reason],
-    })
+        enquiry: ENQUIRY,
+        reason: REASON,
+    };
+    Ok(form_page(shown.form.status(), &shown))
 }
 
 async fn show(Governor(visit): Governor, State(calls): Here) -> Result<Response, Problem> {
-    Ok(page(&records_page(&visit, &calls, &Sent::new(), &[]).await?))
+    records_page(&visit, &calls, Form::default()).await
 }
 
 /// The page again, with why it was refused.
 async fn refused(
     visit: &Visit,
     calls: &Calls,
-    sent: &Sent,
+    mut form: Form,
     status: tonic::Status,
 ) -> Result<Response, Problem> {
     let field = match brag_common::status::code_of(&status) {
-        Some("reason_missing") => "reason",
-        Some(_) | None => "enquiry",
+        Some("reason_missing") => REASON.name,
+        Some(_) | None => ENQUIRY.name,
     };
-    let problems = if status.code() == tonic::Code::NotFound {
-        vec![(field, "There is nothing here for that enquiry".to_owned())]
+    if status.code() == tonic::Code::NotFound {
+        form.wrong(field, "There is nothing here for that enquiry");
     } else {
-        refusal(status, field)?
-    };
-    Ok(again(&records_page(visit, calls, sent, &problems).await?))
+        refuse(&mut form, field, status)?;
+    }
+    records_page(visit, calls, form).await
 }
 
 async fn begin(
     Governor(visit): Governor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    form: Form,
 ) -> Result<Response, Problem> {
-    let field = |name: &str| sent.get(name).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let field = |name: &str| form.trimmed(name).to_owned();
     let (enquiry, reason) = (field("enquiry"), field("reason"));
-    let done = match sent.get("step").map(String::as_str) {
-        Some("hold") => {
+    let done = match form.value("step") {
+        "hold" => {
             let request = visit.request(pb::SetHoldRequest { enquiry, reason });
             let done = calls.records.set_hold(request).await;
             done.map(|_| "The enquiry is held.")
         }
-        Some("erase") => {
+        "erase" => {
             let request = visit.request(pb::AskErasureRequest { enquiry, reason });
             let done = calls.records.ask_erasure(request).await;
             done.map(|_| "Asked. Another person confirms it within 30 days.")
         }
-        Some(_) | None => return Err(Problem::NotFound),
+        _ => return Err(Problem::NotFound),
     };
     match done {
         Ok(text) => Ok(visit.done("/records", text)),
-        Err(status) => refused(&visit, &calls, &sent, status).await,
+        Err(status) => refused(&visit, &calls, form, status).await,
     }
 }
 
 async fn lift(
     Governor(visit): Governor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    form: Form,
 ) -> Result<Response, Problem> {
-    let enquiry = sent.get("enquiry").cloned().unwrap_or_default();
+    let enquiry = form.value("enquiry").to_owned();
     match calls.records.lift_hold(visit.request(pb::LiftHoldRequest { enquiry })).await {
         Ok(_) => Ok(visit.done("/records", "The hold is lifted. What is due by now is erased.")),
-        Err(status) => refused(&visit, &calls, &Sent::new(), status).await,
+        Err(status) => refused(&visit, &calls, Form::default(), status).await,
     }
 }
 
 async fn confirm(
     Governor(visit): Governor,
     State(calls): Here,
-    Form(sent): Form<Sent>,
+    form: Form,
 ) -> Result<Response, Problem> {
-    let enquiry = sent.get("enquiry").cloned().unwrap_or_default();
+    let enquiry = form.value("enquiry").to_owned();
     let request = visit.request(pb::ConfirmErasureRequest { enquiry });
     match calls.records.confirm_erasure(request).await {
         Ok(answer) => {
             let n = answer.into_inner().count;
             Ok(visit.done("/records", format!("Erased: {n} values, and the key.")))
         }
-        Err(status) => refused(&visit, &calls, &Sent::new(), status).await,
+        Err(status) => refused(&visit, &calls, Form::default(), status).await,
     }
 }
 

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use brag_common::{
-    console::{Frame, Problem, Visit, page, shown::spoken},
+    console::{Choice, Form, Frame, Problem, Visit, form_page, page, shown::spoken},
     wire::pb::{self, coordinator_service_server::CoordinatorService as _},
 };
 use serde::Deserialize;
@@ -18,8 +18,7 @@ use serde::Deserialize;
 use super::{
     Calls, Here,
     basis_words::{self, art6_words, confidentiality_words, gateway_words},
-    enquiry::{Head, form_page, read, whom},
-    form::{Choice, Form, refuse},
+    enquiry::{Head, read, whom},
     outcome::Decided,
     terms::CategoryWords,
 };
@@ -63,7 +62,7 @@ fn people(show: &pb::ShowResponse) -> Vec<Choice> {
 
 fn release_page(visit: &Visit, calls: &Calls, show: &pb::ShowResponse, form: Form) -> Response {
     form_page(
-        form.is_right(),
+        form.status(),
         &ReleasePage {
             frame: visit.frame(form.title("Ask for detail")),
             head: Head::of(show, calls, "/thresholds"),
@@ -271,7 +270,7 @@ async fn send(
                     visit.done(&address, "The holder was asked. It decides for each recipient.")
                 );
             }
-            Err(status) => refuse(&mut form, status.into())?,
+            Err(status) => form.refuse("", status)?,
         }
     }
     Ok(release_page(&visit, &calls, &shown, form))
@@ -322,7 +321,7 @@ mod tests {
             let value = if *name == change.0 { change.1 } else { *value };
             ((*name).to_owned(), value.to_owned())
         };
-        Form::of(fields.iter().map(value).collect())
+        Form::of(fields.iter().map(value))
     }
 
     #[test]

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Form, Router,
+    Router,
     extract::{Path, Query, State},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
 use brag_common::{
     audit::entry::Party,
-    console::{Frame, Problem, Visit, page},
+    console::{Form, Frame, Problem, Visit, form_page, page},
 };
 use serde::Deserialize;
 
 use super::{
     Calls, Here,
-    governance::{Auditor, Field, Sent, Wrong, again, file, mark},
+    governance::{Auditor, Field, file, mark},
 };
 use crate::{
     inspect::{
@@ -47,7 +47,7 @@ pub(super) fn routes() -> Router<Arc<Calls>> {
 #[template(path = "reports.html")]
 struct ChoosePage {
     frame: Frame,
-    problems: Vec<Wrong>,
+    form: Form,
     copies: String,
     /// Name, words, and whether it is chosen.
     kinds: Vec<(&'static str, &'static str, bool)>,
@@ -92,7 +92,7 @@ impl From<Source> for Entry {
     }
 }
 
-fn choose_page(visit: &Visit, calls: &Calls, sent: &Sent, problems: &[FieldProblem]) -> ChoosePage {
+fn choose_page(visit: &Visit, calls: &Calls, mut form: Form) -> Response {
     let copies: Vec<String> = calls
         .inspection
         .shared()
@@ -102,35 +102,35 @@ fn choose_page(visit: &Visit, calls: &Calls, sent: &Sent, problems: &[FieldProbl
         .keys()
         .map(ToString::to_string)
         .collect();
-    let chosen = sent.get("kind").map_or("dpia", String::as_str);
-    let mut fields = vec![
-        Field::new("month", "Month", "For example 2027-02", sent),
-        Field::new("from", "Or from day", "For example 2027-02-01", sent),
-        Field::new("to", "Until day", "For example today, for a report to date", sent),
+    form.begin("kind", "dpia");
+    let fields = vec![
+        Field::new("month", "Month", "For example 2027-02"),
+        Field::new("from", "Or from day", "For example 2027-02-01"),
+        Field::new("to", "Until day", "For example today, for a report to date"),
     ];
-    let title = if problems.is_empty() { "Reports" } else { "Error: Reports" };
-    ChoosePage {
-        frame: visit.frame(title),
-        problems: mark(&mut fields, problems),
+    let shown = ChoosePage {
+        frame: visit.frame(form.title("Reports")),
         copies: match copies.as_slice() {
             [] => "; no copy of a node's log is configured here".to_owned(),
             some => format!(", and the copies of the logs of {}", some.join(", ")),
         },
         kinds: Kind::ALL
             .iter()
-            .map(|kind| (kind.word(), kind.text(), kind.word() == chosen))
+            .map(|kind| (kind.word(), kind.text(), form.has("kind", kind.word())))
             .collect(),
         fields,
-    }
+        form,
+    };
+    form_page(shown.form.status(), &shown)
 }
 
 async fn choose(Auditor(visit): Auditor, State(calls): Here) -> Response {
-    page(&choose_page(&visit, &calls, &Sent::new(), &[]))
+    choose_page(&visit, &calls, Form::default())
 }
 
 /// What was chosen, as a part of an address.
-fn address(sent: &Sent) -> Result<String, FieldProblem> {
-    let given = |name: &str| sent.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+fn address(form: &Form) -> Result<String, FieldProblem> {
+    let given = |name: &str| Some(form.trimmed(name)).filter(|text| !text.is_empty());
     let kind: Kind = given("kind")
         .and_then(|word| word.parse().ok())
         .ok_or(("kind-dpia", "Choose a report".to_owned()))?;
@@ -145,10 +145,13 @@ fn address(sent: &Sent) -> Result<String, FieldProblem> {
     Ok(format!("/reports/{}/{days}/{}", kind.word(), if shared { "shared" } else { "full" }))
 }
 
-async fn chosen(Auditor(visit): Auditor, State(calls): Here, Form(sent): Form<Sent>) -> Response {
-    match address(&sent) {
+async fn chosen(Auditor(visit): Auditor, State(calls): Here, mut form: Form) -> Response {
+    match address(&form) {
         Ok(address) => Redirect::to(&address).into_response(),
-        Err(problem) => again(&choose_page(&visit, &calls, &sent, &[problem])),
+        Err(problem) => {
+            mark(&mut form, vec![problem]);
+            choose_page(&visit, &calls, form)
+        }
     }
 }
 
@@ -249,8 +252,8 @@ async fn explained(
 mod tests {
     use super::*;
 
-    fn sent(pairs: &[(&str, &str)]) -> Sent {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn sent(pairs: &[(&str, &str)]) -> Form {
+        Form::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
     #[test]

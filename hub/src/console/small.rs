@@ -10,15 +10,14 @@ use axum::{
     routing::get,
 };
 use brag_common::{
-    console::{Frame, Problem, Visit, page},
+    console::{Form, Frame, Problem, Visit, form_page, page},
     wire::pb::{self, coordinator_service_server::CoordinatorService as _},
 };
 use serde::Deserialize;
 
 use super::{
     Calls, Here,
-    enquiry::{Head, form_page, read, whom},
-    form::{Form, refuse},
+    enquiry::{Head, read, whom},
     history,
 };
 
@@ -78,7 +77,7 @@ fn review_page(visit: &Visit, calls: &Calls, show: &pb::ShowResponse, form: Form
     let agency = form.line("agency");
     let name = calls.terms.agency_name(&agency);
     form_page(
-        form.is_right(),
+        form.status(),
         &ReviewPage {
             frame: visit.frame(form.title("Let an agency compare")),
             head: Head::of(show, calls, ""),
@@ -125,7 +124,7 @@ async fn review(
                 let address = format!("/enquiries/{}", shown.enquiry);
                 return Ok(visit.done(&address, "It was recorded. The agency is told who is asked about, and a person there compares."));
             }
-            Err(status) => refuse(&mut form, status.into())?,
+            Err(status) => form.refuse("", status)?,
         }
     }
     Ok(review_page(&visit, &calls, &shown, form))

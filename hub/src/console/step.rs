@@ -10,15 +10,15 @@ use axum::{
     routing::get,
 };
 use brag_common::{
-    console::{Frame, Problem, Visit},
+    console::{Choice, Form, Frame, Problem, Visit, form_page},
     wire::pb::{self, coordinator_service_server::CoordinatorService as _, record_request::Step},
 };
 use serde::Deserialize;
 
 use super::{
     Calls, Here,
-    enquiry::{Head, form_page, read, whom},
-    form::{Choice, Form, refuse},
+    enquiry::{Head, read, whom},
+    moment::moment,
 };
 use crate::life::words::Kind as Words;
 
@@ -156,7 +156,7 @@ fn offered(calls: &Calls, show: &pb::ShowResponse, kind: Kind) -> Offered {
             .collect(),
         states: vec![
             Choice::new("done", "It is done"),
-            Choice::with("dropped", "It is dropped", "Say why below."),
+            Choice::new("dropped", "It is dropped").hint("Say why below."),
         ],
     }
 }
@@ -168,7 +168,7 @@ fn step_page(
     (kind, form): (Kind, Form),
 ) -> Response {
     form_page(
-        form.is_right(),
+        form.status(),
         &StepPage {
             frame: visit.frame(form.title(kind.title())),
             head: Head::of(show, calls, "/plan"),
@@ -225,7 +225,7 @@ async fn record(
                 let address = format!("/enquiries/{}/plan", shown.enquiry);
                 return Ok(visit.done(&address, kind.done()));
             }
-            Err(status) => refuse(&mut form, status.into())?,
+            Err(status) => form.refuse("", status)?,
         }
     }
     Ok(step_page(&visit, &calls, &shown, (kind, form)))
@@ -254,7 +254,7 @@ pub(super) fn step_of(kind: Kind, form: &mut Form, offered: &Offered) -> Step {
             owner: form.chosen("agency", &offered.agencies, "Choose the agency that sees to it"),
             person: form.chosen("person", &offered.people, "Choose whom it is about"),
             what: text(form, "what", "Say what is to be done"),
-            due_at_unix_ms: form.moment("due"),
+            due_at_unix_ms: moment(form, "due"),
             ..pb::PlannedAction::default()
         }),
         Kind::Progress => {
@@ -274,7 +274,7 @@ pub(super) fn step_of(kind: Kind, form: &mut Form, offered: &Offered) -> Step {
                 word: form.chosen("word", &offered.words, "Choose what happened"),
                 people: among(form, "people", &offered.people),
                 agency,
-                at_unix_ms: form.moment("at"),
+                at_unix_ms: moment(form, "at"),
                 note: text(form, "note", ""),
                 ..pb::Event::default()
             })
@@ -289,7 +289,7 @@ pub(super) fn step_of(kind: Kind, form: &mut Form, offered: &Offered) -> Step {
                 chair: form.chosen("agency", &offered.agencies, "Choose who chaired"),
                 present,
                 dialled_in,
-                at_unix_ms: form.moment("at"),
+                at_unix_ms: moment(form, "at"),
                 agreed: text(form, "agreed", ""),
                 ..pb::Meeting::default()
             })
@@ -307,7 +307,7 @@ pub(super) fn step_of(kind: Kind, form: &mut Form, offered: &Offered) -> Step {
             Step::History(pb::History {
                 agency: form.chosen("agency", &offered.agencies, "Choose which agency"),
                 contacts: contacts.unwrap_or(0),
-                last_closed_at_unix_ms: form.moment("last-closed"),
+                last_closed_at_unix_ms: moment(form, "last-closed"),
             })
         }
     }
@@ -327,7 +327,7 @@ mod tests {
     use super::*;
 
     fn form(values: &[(&str, &str)]) -> Form {
-        Form::of(values.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+        Form::of(values.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
     }
 
     fn choices(values: &[&str]) -> Vec<Choice> {

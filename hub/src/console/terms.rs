@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use brag_common::{
     agreement::{Class, LinkKind, Purpose, Special},
-    console::shown::spoken,
+    console::{Choice, shown::spoken},
     id::CategoryCode,
     matching::identity::NameKind,
     rating::Colour,
     statement::PersonRole,
 };
 
-use super::form::Choice;
 use crate::{
     hub::Shared,
     life::words::{Effect, Kind},
@@ -56,7 +55,7 @@ impl Terms {
     /// Words of one kind.
     pub(super) fn words(&self, kind: Kind) -> Vec<Choice> {
         let of = self.0.words.all().filter(|word| word.kind == kind);
-        of.map(|word| Choice::with(&word.word, &word.title, &word.means)).collect()
+        of.map(|word| Choice::new(&word.word, &word.title).hint(&word.means)).collect()
     }
 
     /// What people read for a word.
@@ -130,7 +129,7 @@ fn purpose_choice(purpose: Purpose) -> Choice {
         Purpose::DomesticAbuseSafety => "Somebody may be at risk from a partner or relative.",
         Purpose::EarlyHelp => "A family may need support before things get worse.",
     };
-    Choice::with(purpose.word(), spoken(purpose.word()), hint)
+    Choice::new(purpose.word(), spoken(purpose.word())).hint(hint)
 }
 
 /// The parts that a person can have.

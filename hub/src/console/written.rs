@@ -2,11 +2,12 @@
 //! code that reads an enquiry file.
 
 use brag_common::{
+    console::{Form, Wrong},
     matching::identity::{MAX_ADDRESSES, MAX_IDENTIFIERS, MAX_NAMES},
     time::Timestamp,
 };
 
-use super::form::{Form, Wrong};
+use super::moment::{moment, put_moment};
 use crate::{
     file_problems::{Found, Problem},
     written_enquiry::{
@@ -250,7 +251,7 @@ pub(super) fn referral_form(enquiry: &WrittenEnquiry) -> Form {
     ];
     for (name, written) in times {
         if let Some(at) = written.as_ref().and_then(|at| at.text().parse::<Timestamp>().ok()) {
-            form.put_moment(name, at);
+            put_moment(&mut form, name, at);
         }
     }
     form
@@ -259,7 +260,7 @@ pub(super) fn referral_form(enquiry: &WrittenEnquiry) -> Form {
 /// Takes what the form says of referral and purpose. What is wrong with times is said in it; the rest when all is checked.
 pub(super) fn take_referral(form: &mut Form, enquiry: &mut WrittenEnquiry) {
     let mut time = |name: &str| {
-        let ms = form.moment(name);
+        let ms = moment(form, name);
         let at = Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0);
         at.map(|at| WrittenTime::Text(at.to_string()))
     };
@@ -281,7 +282,7 @@ mod tests {
     use super::*;
 
     fn form(values: &[(&str, &str)]) -> Form {
-        Form::of(values.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+        Form::of(values.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
     }
 
     #[test]
