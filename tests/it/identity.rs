@@ -9,7 +9,8 @@ use brag_common::{
     wire::pb::{self, AnswerStatus, Colour, IdentityDecision},
 };
 use brag_tests::federation::{
-    ANALYSIS, Enquiry, Federation, Holding, contains, eventually, id, level, person_of, status_of,
+    ANALYSIS, Builder, Enquiry, Federation, Holding, contains, eventually, id, level, person_of,
+    status_of,
 };
 use brag_tests::partnership::AUDITOR;
 use tonic::Status;
@@ -18,7 +19,7 @@ const REASON: &str = "Same-street-and-birth: REASON-MARKER-17";
 
 /// A person of one birth and house. Given names without anything in common may be twins: even odds, however many are
 /// enrolled. Two that begin and sound alike are known to the screen, and unclear to the node.
-fn called(given: &str) -> Identity {
+pub(crate) fn called(given: &str) -> Identity {
     Identity::new(IdentityParts {
         names: vec![Name::new(NameKind::Current, given, "Brookfield").unwrap()],
         birth: BirthDate::parse("1988-04-17").unwrap(),
@@ -30,13 +31,18 @@ fn called(given: &str) -> Identity {
 
 /// One enquiry about P1, whom SMS may know, and P2, whom it knows well.
 async fn possible(standing: bool) -> (Federation, Enquiry) {
+    possible_in(Federation::builder(), standing).await
+}
+
+/// As [`possible`], in a federation that is set up further.
+pub(crate) async fn possible_in(builder: Builder, standing: bool) -> (Federation, Enquiry) {
     let known = person_of(1);
     let at = "2027-02-01T09:00:00Z".parse().unwrap();
     let mut holding = Holding::of(called("Rosalind")).entry("C33", "held under the other name");
     if standing {
         holding = holding.standing(rating::Colour::Red, ANALYSIS, at);
     }
-    let federation = Federation::builder()
+    let federation = builder
         .nodes(&["SMS", "CSC"])
         .silent(&["POL", "DAS"])
         .holds("SMS", holding)
@@ -58,7 +64,7 @@ fn authority(enquiry: &Enquiry, agency: &str, label: &str) -> pb::AuthoriseIdent
     }
 }
 
-async fn authorise(federation: &Federation, enquiry: &Enquiry) {
+pub(crate) async fn authorise(federation: &Federation, enquiry: &Enquiry) {
     let wanted = authority(enquiry, "SMS", "P1");
     federation.coordinator().authorise_identity_review(wanted).await.unwrap();
     until_told(federation).await;

@@ -44,6 +44,9 @@
 //! - [`console_sign_in`]: signing in to a console with a service of another's making, and everything that lets nobody in
 //! - [`transcript`]: what a node receives about people it does not know is random to it
 //! - [`console_node`]: what the pages of a node let whom do
+//! - [`console_identity`]: two identities side by side on a page of the node, and a person who decides
+//! - [`console_statements`]: what an agency signs on pages of its node: consent, thresholds, challenges, actions, acknowledgements
+//! - [`console_operator`]: the pages of whoever runs a node, which show nothing about anybody
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod agreement_change;
@@ -57,8 +60,11 @@ mod conflict;
 mod consent;
 mod console_governance;
 mod console_hub;
+mod console_identity;
 mod console_node;
+mod console_operator;
 mod console_sign_in;
+mod console_statements;
 mod demo;
 mod enrolment;
 mod erasure;

@@ -152,6 +152,12 @@ impl Partnership {
         format!("{}.auditor", agency.as_str().to_lowercase())
     }
 
+    /// Whoever runs an agency's node.
+    #[must_use]
+    pub fn operator(agency: &AgencyId) -> String {
+        format!("{}.operator", agency.as_str().to_lowercase())
+    }
+
     /// Writes a node's configuration; ports of `0.0.0.0:0` kind are chosen when it starts.
     ///
     /// # Errors
