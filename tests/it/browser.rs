@@ -73,23 +73,19 @@ async fn what_is_taken_away_holds_no_formula_and_no_script_and_every_text_as_it_
         }
     }
     let [page, text, json] = ["html", "txt", "json"].map(|end| {
-        let all = told["downloads"].as_array().unwrap().iter();
+        let mut all = told["downloads"].as_array().unwrap().iter();
         let name = |one: &&Value| {
             let name = one["name"].as_str().unwrap();
             name.starts_with("subject-access-") && name.ends_with(end)
         };
-        all.clone().find(name).unwrap_or_else(|| panic!("no {end}"))["text"].as_str().unwrap()
+        all.find(name).unwrap_or_else(|| panic!("no {end}"))["text"].as_str().unwrap()
     });
     let of_police = "<details open ontoggle=ran=1><u id=ran>not text</u>";
     assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(of_police), "{text}");
     assert!(
         serde_json::from_str::<Value>(json).unwrap().to_string().contains("<u id=ran>not text")
     );
-    assert!(
-        !page.contains(of_police) && page.contains("&lt;u id=ran&gt;")
-            || page.contains("&#60;u id=ran&#62;"),
-        "{page}"
-    );
+    assert!(!page.contains(of_police) && page.contains("&lt;u id=ran&gt;"), "{page}");
     for kind in ["dpia", "performance", "nfa-audit", "re-audit", "article-30", "policy"] {
         assert!(!taken(told, kind).is_empty(), "no {kind} was taken away");
     }

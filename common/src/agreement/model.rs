@@ -341,9 +341,8 @@ impl Agreement {
     /// What people call a category, of the catalogue or one that the code itself keeps out; absent when it is neither.
     #[must_use]
     pub fn category_title(&self, code: CategoryCode) -> Option<&str> {
-        let fixed = NEVER_CARRIED.into_iter().zip(NEVER_TITLES);
-        let fixed = fixed.into_iter().find(|(number, _)| CategoryCode::new(*number) == Some(code));
-        match fixed {
+        let mut fixed = NEVER_CARRIED.into_iter().zip(NEVER_TITLES);
+        match fixed.find(|(number, _)| CategoryCode::new(*number) == Some(code)) {
             Some((_, title)) => Some(title),
             None => self.categories.get(&code).map(|known| &*known.title),
         }

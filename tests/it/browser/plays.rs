@@ -110,7 +110,7 @@ impl Play {
     /// What information governance does besides: searches, reports, and a person's request for access.
     async fn govern(&self, label: &str, analyses_of: &str) {
         let person = self.identity(label);
-        let month = self.scenario.starts_at().to_string()[..7].to_owned();
+        let month = self.scenario.starts_at().to_string().get(..7).unwrap().to_owned();
         let pointer = |mut what: Value| {
             what["way"] = "pointer".into();
             what

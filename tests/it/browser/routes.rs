@@ -75,7 +75,7 @@ fn routes_of(file: &str, text: &str) -> Vec<Route> {
         // Up to whatever else is done with the router.
         let ends = [".merge(", ".with_state(", ".fallback(", ".layer(", "\n}"];
         let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
-        let handlers = rest[..end].trim_start_matches([',', ' ', '\n']);
+        let handlers = rest.get(..end).unwrap().trim_start_matches([',', ' ', '\n']);
         if handlers.starts_with("get(") || handlers.contains(".get(") {
             found.push(Route { path: path.to_owned(), file: file.to_owned() });
         } else if !handlers.contains("post(") {
