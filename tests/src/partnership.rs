@@ -140,12 +140,6 @@ impl Partnership {
         format!("{}.governance{n}", agency.as_str().to_lowercase())
     }
 
-    /// The operator of an agency's node.
-    #[must_use]
-    pub fn operator(agency: &AgencyId) -> String {
-        format!("{}.operator", agency.as_str().to_lowercase())
-    }
-
     /// The auditor of an agency.
     #[must_use]
     pub fn auditor(agency: &AgencyId) -> String {
