@@ -224,6 +224,7 @@ async fn a_check_says_in_order_and_after_a_flipped_byte_names_the_entry() {
     assert!(page.text().contains("no check since"), "{}", page.text());
     let refused = auditor.post("/checks", &[("kind", "log_reconcile")]).await;
     assert_eq!(refused.status, 422, "there is nothing to compare with");
+    assert!(!refused.body.contains("id=\"log_reconcile\""), "{}", refused.body);
     let page = checked(&mut auditor).await;
     assert!(page.text().contains("In order"), "{}", page.text());
     assert!(looks(&federation.hub_log(), AUDITOR, "log_verify:in_order") == 1);

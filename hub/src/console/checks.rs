@@ -50,6 +50,7 @@ struct ChecksPage {
     form: Form,
     policy: &'static str,
     copies: String,
+    may_compare: bool,
     /// The check that runs.
     running: Option<String>,
     check: Option<Shown>,
@@ -289,6 +290,7 @@ async fn checks_page(visit: &Visit, calls: &Calls, form: Form) -> Result<Respons
             Some(_) => "The policy in the configuration says how many witnesses must have seen it.",
             None => "No policy is configured, so no quorum is asked for.",
         },
+        may_compare: !copies.is_empty(),
         copies: match copies.as_slice() {
             [] => {
                 "No copy of a node's log is configured here, so there is nothing to compare with."
