@@ -315,8 +315,10 @@ fn likely_duplicates_of_the_store_are_listed_by_id_and_relatives_are_not() {
     assert!(folder.run(&["import", people.to_str().unwrap()]).status.success());
     let listed = folder.run(&["match", "duplicates", "--json"]);
     assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
-    let found = json(&listed);
+    let mut found = json(&listed);
     assert_eq!(found["people"], 6);
+    // Any digits may stand in the time that it took.
+    found.as_object_mut().unwrap().remove("seconds");
     let mut pairs: Vec<[String; 3]> = found["pairs"]
         .as_array()
         .unwrap()
@@ -332,7 +334,7 @@ fn likely_duplicates_of_the_store_are_listed_by_id_and_relatives_are_not() {
     let text = stdout(&folder.run(&["match", "duplicates"]));
     assert!(text.contains("among 6 people."), "{text}");
     for personal in ["Nadia", "Brook", "Pell", "943", "1992"] {
-        assert!(!text.contains(personal) && !stdout(&listed).contains(personal), "{personal}");
+        assert!(!text.contains(personal) && !found.to_string().contains(personal), "{personal}");
     }
 }
 

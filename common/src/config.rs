@@ -108,9 +108,16 @@ pub struct IndependentWitness {
 }
 
 /// A witness's verifier key in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct WitnessKey(pub NoteKey);
+
+impl fmt::Debug for WitnessKey {
+    /// As it is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
 
 impl TryFrom<String> for WitnessKey {
     type Error = String;
