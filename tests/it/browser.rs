@@ -64,7 +64,7 @@ async fn hostile_texts_run_nowhere_and_break_no_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_away_holds_no_formula_and_no_script_and_every_text_as_it_was_written() {
     // That no cell begins as a formula does, and nothing runs, is looked at as each file comes.
-    let told = plays::hostile().await;
+    let told = plays::hostile_and_the_rest().await;
     let entries = taken(told, "entries.csv");
     assert!(!entries.is_empty() && entries.iter().all(|text| text.lines().count() > 2));
     for text in taken(told, "") {
@@ -120,7 +120,7 @@ async fn a_report_and_an_exchange_are_printed_with_their_headings() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_of_either_console_is_left_out() {
     let (mut hub, mut node) = (routes::Seen::new(), routes::Seen::new());
-    for told in [plays::s1().await, plays::s5().await, plays::hostile().await] {
+    for told in [plays::s1().await, plays::s5().await, plays::hostile_and_the_rest().await] {
         routes::add(&mut hub, &told["hub"]);
         routes::add(&mut node, &told["node"]);
     }

@@ -191,7 +191,14 @@ mod tests {
 
     #[test]
     fn every_problem_leads_to_a_field_that_is_there() {
-        let mut sent = form(&[("sex", "x"), ("nhs", "1"), ("upn", "1"), ("house", "3")]);
+        let long = "9".repeat(100);
+        let mut sent = form(&[
+            ("born", "soon"),
+            ("sex", "Marta"),
+            ("nhs", &long),
+            ("upn", &long),
+            ("postcode", &long),
+        ]);
         mark(&mut sent, identity(&form(&[])).unwrap_err());
         let problems = identity(&sent).unwrap_err();
         mark(&mut sent, problems);

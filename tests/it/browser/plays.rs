@@ -229,10 +229,21 @@ pub(super) async fn s5() -> &'static Value {
 /// An enquiry that is full of hostile texts, on the pages of the hub and two agencies.
 pub(super) async fn hostile() -> &'static Value {
     static TOLD: OnceCell<Value> = OnceCell::const_new();
-    TOLD.get_or_init(play_hostile).await
+    TOLD.get_or_init(async || play_hostile().await.end().await).await
 }
 
-async fn play_hostile() -> Value {
+/// The same, and then what nobody does in a scenario: a challenge, a meeting that is watched, subject access, erasure.
+pub(super) async fn hostile_and_the_rest() -> &'static Value {
+    static TOLD: OnceCell<Value> = OnceCell::const_new();
+    TOLD.get_or_init(async || {
+        let play = play_hostile().await;
+        do_the_rest(&play).await;
+        play.end().await
+    })
+    .await
+}
+
+async fn play_hostile() -> Play {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/hostile.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let marks = |on: &str, n: usize| format!("{on}{}", "\u{0301}\u{0323}\u{0489}".repeat(n / 3));
@@ -255,14 +266,6 @@ async fn play_hostile() -> Value {
     let texts = json!([format!("{held} {few} \u{202e}"), "=1+1"]);
     let reads = json!({ "address": address, "texts": texts, "way": "pointer" });
     play.act("POL", "pol.assessor", "read", reads).await;
-    let hostile = "<b id=executed>=HYPERLINK(1)</b> does not fit what the agency has seen";
-    let challenge =
-        json!({ "person": person, "agency": "POL", "reason": hostile, "way": "pointer" });
-    play.act("CSC", "csc.assessor", "challenge", challenge).await;
-    let answer = json!({ "person": person, "reason": hostile, "way": "pointer" });
-    play.act("POL", "pol.assessor", "answer a challenge", answer).await;
-    let meeting = json!({ "person": person, "agency": "CSC", "way": "pointer" });
-    play.act("hub", COORDINATOR, "watch a meeting", meeting).await;
     for way in ["pointer", "narrow screen"] {
         let everybody = [
             ("hub", COORDINATOR),
@@ -274,9 +277,21 @@ async fn play_hostile() -> Value {
         ];
         play.crawl(&everybody, way).await;
     }
+    play
+}
+
+async fn do_the_rest(play: &Play) {
+    let person = play.played.reference("P2").await.unwrap();
+    let hostile = "<b id=executed>=HYPERLINK(1)</b> does not fit what the agency has seen";
+    let challenge =
+        json!({ "person": person, "agency": "POL", "reason": hostile, "way": "pointer" });
+    play.act("CSC", "csc.assessor", "challenge", challenge).await;
+    let answer = json!({ "person": person, "reason": hostile, "way": "pointer" });
+    play.act("POL", "pol.assessor", "answer a challenge", answer).await;
+    let meeting = json!({ "person": person, "agency": "CSC", "way": "pointer" });
+    play.act("hub", COORDINATOR, "watch a meeting", meeting).await;
     play.govern("P2", "POL").await;
     play.erase("=1+1 <b id=executed>by mistake</b>").await;
-    play.end().await
 }
 
 /// A console that sends people to a sign-in service; no play.
