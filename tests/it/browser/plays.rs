@@ -163,16 +163,28 @@ impl Play {
     }
 }
 
-/// S1 from opening to close on the pages of the hub and two agencies, then its review, and everybody's links.
+/// S1 from opening to close on the pages of the hub and two agencies, then its review.
 pub(super) async fn s1() -> &'static Value {
     static TOLD: OnceCell<Value> = OnceCell::const_new();
+    TOLD.get_or_init(async || play_s1().await.0.end().await).await
+}
+
+/// S1, and what its review found.
+async fn play_s1() -> (Play, Value) {
+    let play = Play::of_file("s1.toml", &["hub", "CSC", "DAS"], &[]).await;
+    let review = json!({ "month": "2027-02", "way": "pointer" });
+    let reviewed = play.act("hub", AUDITOR, "review an enquiry", review).await;
+    assert!(reviewed["entries"].as_u64().unwrap() > 20, "{reviewed}");
+    assert_eq!(reviewed["handled"], 1, "{reviewed}");
+    assert!(reviewed["figures"].as_u64().unwrap() > 0, "{reviewed}");
+    (play, reviewed)
+}
+
+/// The same, and then what nobody does in a scenario, everybody's links, and what is printed.
+pub(super) async fn s1_and_the_rest() -> &'static Value {
+    static TOLD: OnceCell<Value> = OnceCell::const_new();
     TOLD.get_or_init(async || {
-        let play = Play::of_file("s1.toml", &["hub", "CSC", "DAS"], &[]).await;
-        let review = json!({ "month": "2027-02", "way": "pointer" });
-        let reviewed = play.act("hub", AUDITOR, "review an enquiry", review).await;
-        assert!(reviewed["entries"].as_u64().unwrap() > 20, "{reviewed}");
-        assert_eq!(reviewed["handled"], 1, "{reviewed}");
-        assert!(reviewed["figures"].as_u64().unwrap() > 0, "{reviewed}");
+        let (play, reviewed) = play_s1().await;
         let draft = json!({
             "purpose": "child_safeguarding", "agency": "CSC", "reference": "R-2", "way": "pointer",
             "people": [{ "label": "P1", "given": "Iris", "family": "Example", "born": "2015", "other_names": [], "addresses": [] }],
@@ -232,7 +244,7 @@ pub(super) async fn hostile() -> &'static Value {
     TOLD.get_or_init(async || play_hostile().await.end().await).await
 }
 
-/// The same, and then what nobody does in a scenario: a challenge, a meeting that is watched, subject access, erasure.
+/// The same, everybody's links, and then what nobody does in a scenario: a challenge, a meeting that is watched, subject access, erasure.
 pub(super) async fn hostile_and_the_rest() -> &'static Value {
     static TOLD: OnceCell<Value> = OnceCell::const_new();
     TOLD.get_or_init(async || {
@@ -266,6 +278,10 @@ async fn play_hostile() -> Play {
     let texts = json!([format!("{held} {few} \u{202e}"), "=1+1"]);
     let reads = json!({ "address": address, "texts": texts, "way": "pointer" });
     play.act("POL", "pol.assessor", "read", reads).await;
+    play
+}
+
+async fn do_the_rest(play: &Play) {
     for way in ["pointer", "narrow screen"] {
         let everybody = [
             ("hub", COORDINATOR),
@@ -277,10 +293,6 @@ async fn play_hostile() -> Play {
         ];
         play.crawl(&everybody, way).await;
     }
-    play
-}
-
-async fn do_the_rest(play: &Play) {
     let person = play.played.reference("P2").await.unwrap();
     let hostile = "<b id=executed>=HYPERLINK(1)</b> does not fit what the agency has seen";
     let challenge =
