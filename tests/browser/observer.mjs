@@ -130,7 +130,7 @@ export class Observer {
       // That an answer was no success is told of the answer itself.
       // A part that is renewed by itself is not let out of the console when the session is over.
       const ended = /net::ERR_FAILED/.test(message.text()) && /\/(matrix|part)$/.test(message.location().url)
-      const over = /MIME type \("text\/html"\)/.test(message.text()) && /\/events$/.test(message.location().url)
+      const over = /^EventSource's response has a MIME type \("text\/html"\)/.test(message.text())
       const known = ended || over || /Failed to load resource: the server responded with a status of/.test(message.text())
       if (message.type() === 'error' && !known) this.fault(`on a page: ${message.text()}`)
     })
