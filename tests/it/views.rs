@@ -289,7 +289,7 @@ async fn obligations_are_shown_in_words_before_the_detail_and_are_in_the_entry_o
     );
     assert_eq!(item.obligation_texts.len(), codes.len());
     assert!(item.obligation_texts[0].contains("consent of the agency that released it"));
-    assert!(item.obligation_texts[2].contains("2027-02-16T09:00:00"), "{item:?}");
+    assert!(item.obligation_texts[2].contains("16 Feb 2027, 09:00"), "{item:?}");
     assert!(item.obligation_texts[3].contains("Do not let the person know"));
     let request =
         pb::OpenDetailRequest { release: item.release.clone(), obligations_accepted: false };
