@@ -358,17 +358,7 @@ impl Disk {
     fn begin_another(&mut self) -> io::Result<()> {
         let number = self.number + 1;
         let begin: Vec<u8> = self.remembered.values().flatten().copied().collect();
-        let temporary = self.dir.join("next.tmp");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(&begin)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path(&self.dir, number))?;
-        dirs::sync_dir(&self.dir)?;
+        dirs::replace(&path(&self.dir, number), &begin, 0o600)?;
         self.file = open(&path(&self.dir, number))?;
         (self.number, self.n_bytes) = (number, begin.len() as u64);
         Ok(())
