@@ -20,6 +20,9 @@ use crate::{
     staging::LogDisk,
 };
 
+/// Why the hub has no answer from an agency whose clock is another's.
+const CLOCKS_DIFFER: &str = "CLOCKS_DIFFER";
+
 /// An enquiry without since when answers are awaited: a hub that has just started may fail to reach a node at its first try, and the
 /// wait then counts from the second. That it is awaited, and everything else, is as before.
 fn as_it_stands(mut shown: pb::ShowResponse) -> pb::ShowResponse {
@@ -97,7 +100,7 @@ impl Play<'_> {
     /// The hub ends while nothing is on its way, and starts again; it has lost nothing. What it asks anew at its start may take a
     /// moment to be answered as before.
     pub(super) async fn restart_hub(&self) -> anyhow::Result<()> {
-        let before = as_it_stands(self.show().await?);
+        let before = as_it_stands(self.with_one_clock().await?);
         self.kill_hub().await?;
         let deadline = Instant::now() + FOLLOWS_WITHIN;
         loop {
@@ -124,6 +127,20 @@ impl Play<'_> {
                     stands(after.plan == before.plan),
                 );
             }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The enquiry once no agency's clock is behind: the player has just put them all ahead, and whoever was asked in that moment
+    /// is asked again.
+    async fn with_one_clock(&self) -> anyhow::Result<pb::ShowResponse> {
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        loop {
+            let shown = self.show().await?;
+            let behind = shown.cells.iter().find(|cell| cell.reason == CLOCKS_DIFFER);
+            let Some(behind) = behind else { return Ok(shown) };
+            let agency = &behind.agency;
+            anyhow::ensure!(Instant::now() < deadline, "{agency}'s clock stays behind");
             sleep(LOOK_AGAIN).await;
         }
     }
