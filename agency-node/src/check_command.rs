@@ -23,7 +23,7 @@ use tonic::transport::Endpoint;
 use crate::{
     Config,
     cli::{ConfigArg, Exit, print_json},
-    config::Role,
+    config::{RecordsConfig, Role},
     ground,
 };
 
@@ -133,6 +133,9 @@ pub fn check(config: &Config, clock: &SharedClock, addresses: Addresses, finding
         config,
         findings,
     );
+    if let Some(records) = &config.records {
+        check_records(records, config, findings);
+    }
     check_addresses(config, addresses, findings);
     if let Some(console) = &config.console
         && let Err(error) = brag_common::console::check(console, clock)
@@ -298,6 +301,26 @@ fn check_data(data: &Path, findings: &mut Findings) {
             "data",
             format!("`{}` can not be written: {error}", folder.display()),
             "give the node's user the folder, on a local disk with space left",
+        );
+    }
+}
+
+/// Looks at the folder and the key of records that several partnerships share.
+fn check_records(records: &RecordsConfig, config: &Config, findings: &mut Findings) {
+    let (data, key) = (records.data.as_path(), records.key.as_path());
+    if data.starts_with(config.data.as_path()) {
+        findings.problem(
+            "records.data",
+            format!("`{}` lies in `data`, which is one partnership's", data.display()),
+            "choose a folder outside of the data folder of every partnership",
+        );
+    }
+    check_data(data, findings);
+    if let Err(error) = keyfile::read_ring(key, KeyKind::Store) {
+        findings.problem(
+            "records.key",
+            format!("{:#}", anyhow::Error::new(error)),
+            "run `agency-node keys new records` for a new one, or put the key file back; mode 0600, owned by the node's user",
         );
     }
 }

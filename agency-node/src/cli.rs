@@ -61,7 +61,12 @@ pub enum Cli {
     /// Messages go to standard error. On a signal no new calls are taken, those under way may finish, and the
     /// program exits with 0.
     ///
-    /// Example: agency-node serve --config /etc/brag/agency-node.toml
+    /// An agency that is a party of several partnerships names the configuration of each: one process serves them all, each with keys,
+    /// agreement, log and addresses of its own. docs/agency-it.md says how.
+    ///
+    /// Examples:
+    ///   agency-node serve --config /etc/brag/agency-node.toml
+    ///   agency-node serve --config /etc/brag/east/agency-node.toml --config /etc/brag/west/agency-node.toml
     #[command(verbatim_doc_comment)]
     Serve(ServeArgs),
     /// Load people, entries and standing ratings from files
@@ -150,6 +155,22 @@ impl ConfigArg {
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
+        &self.config
+    }
+}
+
+/// The option that names the configuration of each partnership.
+#[derive(Debug, Args)]
+pub struct ConfigsArg {
+    /// The node's configuration; given several times, one for each partnership, which share `[records]`
+    #[arg(long, value_name = "FILE", default_value = "./agency-node.toml")]
+    config: Vec<PathBuf>,
+}
+
+impl ConfigsArg {
+    /// The files, at least one.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
         &self.config
     }
 }

@@ -46,6 +46,9 @@ pub struct Config {
     pub tls: TlsPaths,
     /// Secret keys.
     pub keys: KeyPaths,
+    /// A store of the agency's records apart from `data`, which the nodes of several partnerships read. Absent: they are in `data`.
+    #[serde(default)]
+    pub records: Option<RecordsConfig>,
     /// The agency's staff and their roles.
     #[serde(default)]
     pub staff: Vec<Staff>,
@@ -111,6 +114,16 @@ pub struct KeyPaths {
     pub log: ConfigPath,
     /// Cosigns the hub's log.
     pub witness: ConfigPath,
+}
+
+/// Where the agency's records are when several partnerships share them. They hold nothing of any enquiry.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsConfig {
+    /// Their folder, outside of `data`.
+    pub data: ConfigPath,
+    /// Encrypts them.
+    pub key: ConfigPath,
 }
 
 /// One member of staff.

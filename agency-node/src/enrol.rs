@@ -200,7 +200,7 @@ pub async fn enrol(
 /// How many people the records have.
 pub(crate) fn count_people(store: &Store) -> Result<u64, brag_common::durable::StoreError> {
     let mut n_people = 0;
-    for key in store.durable().keys(b"person/") {
+    for key in store.records().keys(b"person/") {
         key?;
         n_people += 1;
     }

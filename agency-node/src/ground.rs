@@ -33,7 +33,7 @@ use brag_common::{
 use crate::{
     budget::Screenings,
     config::Config,
-    store::{Change, Store},
+    store::{Change, SharedRecords, Store},
 };
 
 /// Everything that the configuration names, except the network.
@@ -70,7 +70,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Opens everything.
+    /// Opens everything, for one partnership.
     ///
     /// # Errors
     /// When something is missing or wrong, or another process uses the store; the error says what and where.
@@ -78,6 +78,19 @@ impl Ground {
         config: Config,
         clock: SharedClock,
         change_log: impl FnOnce(LogOptions) -> LogOptions,
+    ) -> anyhow::Result<Self> {
+        Self::open_beside(config, clock, change_log, &SharedRecords::default()).await
+    }
+
+    /// As [`Ground::open`], beside other partnerships of the agency, which share what is open in `records`.
+    ///
+    /// # Errors
+    /// As [`Ground::open`], and when the agency's records can not be opened.
+    pub async fn open_beside(
+        config: Config,
+        clock: SharedClock,
+        change_log: impl FnOnce(LogOptions) -> LogOptions,
+        records: &SharedRecords,
     ) -> anyhow::Result<Self> {
         // Before the store is made: a node whose agreement is not accepted leaves nothing behind.
         read_sealing_key(&config, &read_agreement(&config, &clock)?)?;
@@ -89,6 +102,10 @@ impl Ground {
                 let error = anyhow::Error::new(error);
                 if stop { error.context("stop the node first") } else { error }
             })?;
+        let store = match &config.records {
+            Some(apart) => store.with_records(records.open(apart)?),
+            None => store,
+        };
         let folder = VersionFolder::new(config.data.as_path(), config.agreement.as_path());
         let Loaded { versions, folder, taken_up } =
             load(folder, &AsAgency::of(&config), &clock, |digest| {

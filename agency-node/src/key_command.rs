@@ -7,6 +7,7 @@ use brag_common::{
     keyfile::{self, KeyKind},
     keys::SigningKey,
     seal::SealingKey,
+    secret::SecretBytes,
     store_key,
 };
 use clap::{Args, Subcommand, ValueEnum};
@@ -46,6 +47,8 @@ enum Which {
     Signing,
     /// Opens what others seal to the agency
     Sealing,
+    /// Encrypts the records that several partnerships share: `records.key` of the configuration; made once
+    Records,
 }
 
 /// Which key to make.
@@ -90,6 +93,7 @@ fn new(args: &NewArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
             keyfile::write_signing_key(&path, &key)?;
             ("signing", path, key.verifying_key().to_string())
         }
+        Which::Records => return new_records_key(&config, args.json, stdout),
         Which::Sealing => {
             let path = next(config.keys.sealing.as_path())?;
             let key = SealingKey::generate()?;
@@ -107,6 +111,20 @@ fn new(args: &NewArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
             config.agency
         )?;
         writeln!(stdout, "{field} = \"{public}\"")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes the key of shared records, unless there is one.
+fn new_records_key(config: &Config, json: bool, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
+    let records = config.records.as_ref();
+    let path = records.context("the configuration has no [records]; add `data` and `key` there")?;
+    let path = path.key.as_path();
+    keyfile::write(path, KeyKind::Store, &SecretBytes::random()?)?;
+    if json {
+        print_json(stdout, &json!({ "file": path }))?;
+    } else {
+        writeln!(stdout, "Made {}. Copy it to a safe place, apart from the data.", path.display())?;
     }
     Ok(Exit::Done)
 }

@@ -34,6 +34,7 @@ pub mod node;
 pub mod notices;
 pub mod operating;
 pub mod outbox;
+pub mod partnerships;
 pub mod plan;
 pub mod receive;
 pub mod records;

@@ -54,7 +54,7 @@ use crate::{
     review::deadline::{self, Deadlines},
     running::Running,
     service,
-    store::{Change, Store, shapes::Screened},
+    store::{Change, SharedRecords, Store, shapes::Screened},
     views::{self, Views},
     witnessing,
 };
@@ -192,6 +192,18 @@ impl Node {
     /// # Errors
     /// When something is missing or wrong; the error says what and where.
     pub async fn build(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+        Self::build_beside(config, surroundings, &SharedRecords::default()).await
+    }
+
+    /// As [`Node::build`], beside the agency's nodes of other partnerships, which share what is open in `records` and nothing else.
+    ///
+    /// # Errors
+    /// As [`Node::build`].
+    pub async fn build_beside(
+        config: Config,
+        surroundings: Surroundings,
+        records: &SharedRecords,
+    ) -> anyhow::Result<Self> {
         let clock = Arc::clone(&surroundings.clock);
         let Ground {
             config,
@@ -208,7 +220,8 @@ impl Node {
             replay,
             watch,
             screenings,
-        } = Ground::open(config, clock, |options| surroundings.change(options)).await?;
+        } = Ground::open_beside(config, clock, |options| surroundings.change(options), records)
+            .await?;
         let index = HotIndex::open(config.data.as_path())?;
         let views = Views::open(&config)?;
         let witness = open_witness(

@@ -139,7 +139,8 @@ impl Operating {
             started: shared.running.started(),
             disk,
             store_bytes,
-            store_available: shared.store.durable().is_available(),
+            store_available: shared.store.durable().is_available()
+                && shared.store.records().is_available(),
             log_bytes,
             log_entries: log.tree().head().size,
             log_available: log.is_available(),

@@ -40,7 +40,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use load::{ImportJob, ImportProgress, Imported, import_files, import_into};
+pub use load::{ImportJob, ImportProgress, Imported, import_files, import_for};
 pub use report::{ImportReport, MAX_REJECTS, Rejected, Rows};
 
 /// Record numbers taken from the counter at a time.
@@ -95,7 +95,7 @@ impl StoreSink {
         self.pending_bytes = 0;
         let pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() {
-            self.store.durable().load(pending)?;
+            self.store.records().load(pending)?;
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl StoreSink {
         if let Some((_, bytes)) = self.pending_at.get(place).and_then(|at| self.pending.get(*at)) {
             return decode(bytes);
         }
-        match self.store.durable().get(place.as_bytes())? {
+        match self.store.records().get(place.as_bytes())? {
             Some(bytes) => decode(&bytes),
             None => Ok(None),
         }
@@ -138,7 +138,7 @@ impl StoreSink {
             let reserved = self.next.saturating_add(NUMBERS_AT_ONCE);
             let mut batch = Batch::new();
             batch.put(COUNTER, encode(&reserved)?);
-            self.store.durable().commit(batch)?;
+            self.store.records().commit(batch)?;
             self.reserved = reserved;
         }
         let record = self.next;
@@ -207,7 +207,7 @@ impl StoreSink {
                 batch.remove(old);
                 batch.put(places.locator, encode(&entry.category)?);
                 batch.put(places.entry, encode(&stored)?);
-                self.store.durable().commit(batch)?;
+                self.store.records().commit(batch)?;
             }
             None => {
                 if put == Put::New {
@@ -242,7 +242,7 @@ impl StoreSink {
         }
         bytes.extend_from_slice(b"\0");
         bytes.extend_from_slice(entry.text.as_bytes());
-        self.store.durable().blind("entry-digest", &bytes)
+        self.store.records().blind("entry-digest", &bytes)
     }
 
     fn compare_item(&self, item: &ImportItem) -> Result<Put, StoreError> {
@@ -316,7 +316,7 @@ struct EntryPlaces {
 
 impl EntryPlaces {
     fn of(store: &Store, record: u64, entry: &Entry) -> Self {
-        let key = store.durable().blind("entry", &entry.key());
+        let key = store.records().blind("entry", &entry.key());
         let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         let locator = format!("where/{record:016x}/{key}");
         let mut places = Self { key, locator, entry: String::new(), moved_from: None };

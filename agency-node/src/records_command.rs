@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 
 use crate::{
     Config,
-    cli::{ConfigArg, Exit, print_json},
+    cli::{ConfigArg, ConfigsArg, Exit, print_json},
     enrol::{self, EnrolFailure},
     import::{Format, ImportFailure, ImportSummary, Mode},
-    records::{ImportJob, Imported, import_files},
+    partnerships,
+    records::{ImportJob, Imported, import_for},
 };
 
 /// What to import.
@@ -30,7 +31,7 @@ pub struct ImportArgs {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    config: ConfigArg,
+    config: ConfigsArg,
     /// The layout of all files; by default JSON Lines for .jsonl and .ndjson, CSV for all others
     #[arg(long, value_name = "LAYOUT")]
     format: Option<FormatArg>,
@@ -71,8 +72,10 @@ pub async fn import(
     clock: SharedClock,
     stdout: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let config = Config::load(args.config.path())?;
-    start_log(&config)?;
+    let configs = partnerships::load(args.config.paths())?;
+    if let Some(first) = configs.first() {
+        start_log(first)?;
+    }
     let bar = progress_bar("{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
     let shown = bar.clone();
     let job = ImportJob {
@@ -95,7 +98,7 @@ pub async fn import(
             shown.set_position(progress.n_bytes);
         }),
     };
-    let imported = import_files(config, clock, job).await?;
+    let imported = import_for(configs, clock, job).await?;
     bar.finish_and_clear();
     if args.json {
         print_json(stdout, &import_document(&imported, args.dry_run))?;

@@ -9,14 +9,19 @@ use brag_common::{
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Node, Surroundings, cli::ConfigArg};
+use crate::{
+    Surroundings,
+    cli::ConfigsArg,
+    partnerships::{self, Partnerships},
+};
 
 /// How to serve.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
-    config: ConfigArg,
-    /// Write {"listen":"ip:port","admin":"ip:port"}, and "console" where there is one, to this file once serving
+    config: ConfigsArg,
+    /// Write {"listen":"ip:port","admin":"ip:port"}, and "console" where there is one, to this file once serving; of several
+    /// partnerships a list of these
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -26,22 +31,28 @@ pub struct ServeArgs {
 /// # Errors
 /// When something the node needs is missing or wrong, or a part of it ends by itself.
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
-    let config = Config::load(args.config.path())?;
-    telemetry::start_log(config.log)?;
-    telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), args.config.path());
+    let configs = partnerships::load(args.config.paths())?;
+    // One process has one log of its own messages: the first configuration's.
+    if let Some(first) = configs.first() {
+        telemetry::start_log(first.log)?;
+    }
+    for path in args.config.paths() {
+        telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), path);
+    }
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let node = Node::build(config, around).await?;
+    let nodes = Partnerships::build(configs, &around).await?;
     let mut written = Ok(());
-    node.run(shutdown.clone(), |served| {
-        if let Some(path) = &args.ready_file {
-            written = write_ready_file(path, served);
-            if written.is_err() {
-                // Whoever waits for the file would wait for ever.
-                shutdown.cancel();
+    nodes
+        .run(shutdown.clone(), |served| {
+            if let Some(path) = &args.ready_file {
+                written = write_ready_file(path, &served);
+                if written.is_err() {
+                    // Whoever waits for the file would wait for ever.
+                    shutdown.cancel();
+                }
             }
-        }
-    })
-    .await?;
+        })
+        .await?;
     written
 }

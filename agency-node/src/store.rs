@@ -5,15 +5,11 @@
 //!
 //! What belongs to an enquiry is at `<kind>/<enquiry>…`, for the kinds in [`KINDS`], and is sealed under the enquiry's own key. A
 //! record of a new kind that says anything about an enquiry needs its kind there; nothing else has to be done to be erasable.
-//! The agency's own records are under the store's key alone.
+//! The agency's own records are under the store's key alone, in this store or in one of their own ([`own_records`]).
 
 use std::{
-    collections::BTreeMap,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use brag_common::{
@@ -21,23 +17,23 @@ use brag_common::{
     durable::{Batch, Durable, Scopes, StoreError},
     enquiry::RatedAnswer,
     id::{
-        AgencyId, AgreementDigest, CategoryCode, EnquiryRef, PersonRef, ReleaseRef, RequestId,
-        StaffName, WorkRef,
+        AgencyId, AgreementDigest, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef,
     },
     rating::SaltedAnalysis,
-    release::DetailKey,
     secret::SecretBytes,
     statement::SignedStatement,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+pub mod own_records;
 pub mod shapes;
+
+pub use own_records::{Records, SharedRecords, person_place, standing_place};
 
 use shapes::{
     AnalysisRecord, ChallengeRecord, ConflictRecord, ConsentRecord, EnquiryPerson, EnquiryRecord,
-    EntryRecord, HandledRecord, InboxRecord, KeptStatement, NewsRecord, NoticeRecord, PersonRecord,
-    ReleasedRecord, Review, StandingRating,
+    HandledRecord, InboxRecord, KeptStatement, NewsRecord, NoticeRecord, ReleasedRecord, Review,
 };
 
 /// Kinds of places that belong to the enquiry in their second part.
@@ -69,7 +65,7 @@ const PIECE_BYTES: usize = 48 * 1024;
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Durable,
-    details: Arc<DetailKey>,
+    records: Records,
     n_detail_reads: Arc<AtomicU64>,
 }
 
@@ -86,23 +82,16 @@ impl Store {
         enquiry_keys: &Path,
         key: &SecretBytes<32>,
     ) -> Result<Self, StoreError> {
-        let details = Arc::new(DetailKey::derive(key));
         let scopes = Scopes::open(data, enquiry_keys, KINDS)?;
         let db = Durable::open_scoped(&data.join("store"), key, CACHE_BYTES, scopes)?;
-        Ok(Self { db, details, n_detail_reads: Arc::default() })
+        let records = Records::within(db.clone(), key);
+        Ok(Self { db, records, n_detail_reads: Arc::default() })
     }
 
-    /// How often it was asked so far what is held in a category about a person. An answer that must not depend on that
-    /// has not asked.
+    /// The same store, with the agency's records where `records` keeps them, apart from it.
     #[must_use]
-    pub fn n_detail_reads(&self) -> u64 {
-        self.n_detail_reads.load(Ordering::Relaxed)
-    }
-
-    /// The key under which detail is withheld.
-    #[must_use]
-    pub fn detail_key(&self) -> &DetailKey {
-        &self.details
+    pub fn with_records(self, records: Records) -> Self {
+        Self { records, ..self }
     }
 
     /// Runs blocking work on the store off the runtime's threads.
@@ -133,36 +122,18 @@ impl Store {
         if change.is_empty() { Ok(()) } else { self.commit(change) }
     }
 
-    /// Blinds an id of the agency's own systems, for use in a place.
-    #[must_use]
-    pub fn blind(&self, label: &str, id: &str) -> String {
-        hex(&self.db.blind(label, id.as_bytes()))
-    }
-
-    /// The database, for bulk loading and for what is done with whole enquiries.
+    /// The database of what this partnership's node knows of enquiries and has enrolled.
     #[must_use]
     pub const fn durable(&self) -> &Durable {
         &self.db
     }
 
     fn get<T: DeserializeOwned>(&self, place: &str) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.db.get(place.as_bytes())? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| shape())
+        get(&self.db, place)
     }
 
-    /// Every record whose place starts with `prefix`, with the rest of the place.
     fn scan<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<(String, T)>, StoreError> {
-        let mut found = Vec::new();
-        for row in self.db.scan(prefix.as_bytes()) {
-            let (place, bytes) = row?;
-            let rest = place
-                .get(prefix.len()..)
-                .and_then(|rest| std::str::from_utf8(rest).ok())
-                .ok_or_else(shape)?;
-            let value = serde_json::from_slice(&bytes).map_err(|_| shape())?;
-            found.push((rest.to_owned(), value));
-        }
-        Ok(found)
+        scan(&self.db, prefix)
     }
 
     /// The record of this kind and name, whatever its enquiry. Looks through the places of the kind, not through the records.
@@ -175,82 +146,6 @@ impl Store {
             }
         }
         Ok(None)
-    }
-
-    /// A person of the agency's records.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn person(&self, record: u64) -> Result<Option<PersonRecord>, StoreError> {
-        self.get(&person_place(record))
-    }
-
-    /// Every person of the agency's records, by record number.
-    pub fn people(&self) -> impl Iterator<Item = Result<(u64, PersonRecord), StoreError>> + '_ {
-        self.db.scan(b"person/").map(|row| {
-            let (place, bytes) = row?;
-            let record = place
-                .get(b"person/".len()..)
-                .and_then(|rest| std::str::from_utf8(rest).ok())
-                .and_then(|rest| u64::from_str_radix(rest, 16).ok())
-                .ok_or_else(shape)?;
-            let person = serde_json::from_slice(&bytes).map_err(|_| shape())?;
-            Ok((record, person))
-        })
-    }
-
-    /// The record number of a person by the agency's own id.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn record_of(&self, source_id: &str) -> Result<Option<u64>, StoreError> {
-        self.get(&self.source_place(source_id))
-    }
-
-    /// Entries of one category about one person.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn entries(
-        &self,
-        record: u64,
-        category: CategoryCode,
-    ) -> Result<Vec<EntryRecord>, StoreError> {
-        self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
-        let found = self.scan(&format!("entry/{record:016x}/{category}/"))?;
-        Ok(found.into_iter().map(|(_, entry)| entry).collect())
-    }
-
-    /// Every entry about one person, by category, in the order of the codes.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn entries_of(
-        &self,
-        record: u64,
-    ) -> Result<BTreeMap<CategoryCode, Vec<EntryRecord>>, StoreError> {
-        self.n_detail_reads.fetch_add(1, Ordering::Relaxed);
-        let mut found: BTreeMap<CategoryCode, Vec<EntryRecord>> = BTreeMap::new();
-        for (_, entry) in self.scan::<EntryRecord>(&format!("entry/{record:016x}/"))? {
-            found.entry(entry.category).or_default().push(entry);
-        }
-        Ok(found)
-    }
-
-    /// One entry by its place.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn entry(&self, place: &str) -> Result<Option<EntryRecord>, StoreError> {
-        self.get(place)
-    }
-
-    /// The standing rating of a person.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn standing_rating(&self, record: u64) -> Result<Option<StandingRating>, StoreError> {
-        self.get(&standing_place(record))
     }
 
     /// What the node was told of an enquiry.
@@ -557,24 +452,26 @@ impl Store {
         let places = self.db.keys(format!("news/{enquiry}/").as_bytes());
         places.map(|place| String::from_utf8(place?).map_err(|_| shape())).collect()
     }
+}
 
-    /// The place of the record number of a person by the agency's own id.
-    #[must_use]
-    pub fn source_place(&self, source_id: &str) -> String {
-        format!("source/{}", self.blind("source", source_id))
+fn get<T: DeserializeOwned>(db: &Durable, place: &str) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = db.get(place.as_bytes())? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|_| shape())
+}
+
+/// Every record whose place starts with `prefix`, with the rest of the place.
+fn scan<T: DeserializeOwned>(db: &Durable, prefix: &str) -> Result<Vec<(String, T)>, StoreError> {
+    let mut found = Vec::new();
+    for row in db.scan(prefix.as_bytes()) {
+        let (place, bytes) = row?;
+        let rest = place
+            .get(prefix.len()..)
+            .and_then(|rest| std::str::from_utf8(rest).ok())
+            .ok_or_else(shape)?;
+        let value = serde_json::from_slice(&bytes).map_err(|_| shape())?;
+        found.push((rest.to_owned(), value));
     }
-}
-
-/// The place of a person of the agency's records.
-#[must_use]
-pub fn person_place(record: u64) -> String {
-    format!("person/{record:016x}")
-}
-
-/// The place of a standing rating.
-#[must_use]
-pub fn standing_place(record: u64) -> String {
-    format!("standing/{record:016x}")
+    Ok(found)
 }
 
 /// A record that does not have its shape: damage, or a later version's.

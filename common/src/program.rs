@@ -43,7 +43,7 @@ pub const LOG_SHARD: &str = "1";
 pub const LOG_FOLDER: &str = "log";
 
 /// What a program is given besides its configuration; tests give their own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The source of time.
     pub clock: SharedClock,

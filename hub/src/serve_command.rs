@@ -36,7 +36,7 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let mut written = Ok(());
     hub.run(|served| {
         if let Some(path) = &args.ready_file {
-            written = write_ready_file(path, served);
+            written = write_ready_file(path, &[served]);
             if written.is_err() {
                 // Whoever waits for the file would wait for ever.
                 shutdown.cancel();

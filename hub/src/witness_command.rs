@@ -141,7 +141,7 @@ pub async fn serve(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()>
     witness
         .run(shutdown.clone(), |admin| {
             if let Some(path) = &args.ready_file {
-                written = write_ready_file(path, Served { listen, admin, console: None });
+                written = write_ready_file(path, &[Served { listen, admin, console: None }]);
                 if written.is_err() {
                     // Whoever waits for the file would wait for ever.
                     shutdown.cancel();

@@ -11,6 +11,7 @@
 //! - [`subject_access`]: what a person who asks for it is told, who approves it, and what gives nobody away
 //! - [`node_process`]: the node's program, as a process that is told to stop
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
+//! - [`partnerships`]: one process that is the agency's node in two partnerships, and that nothing crosses between them
 //! - [`plan`]: actions that agencies accept
 //! - [`review`]: releases that wait for people: deadlines, deputies, redacted texts, and what the hub shows of it
 //! - [`views`]: detail at its recipient, and every way in which it ends there
@@ -83,6 +84,7 @@ mod node_process;
 mod other_verifier;
 mod over_versions;
 mod partial_failure;
+mod partnerships;
 mod plan;
 mod receipts;
 mod reconcile;

@@ -60,10 +60,12 @@ impl Partnership {
         now: Timestamp,
         change: impl FnOnce(&mut DocumentMut),
     ) -> anyhow::Result<Self> {
-        let trust_domain: TrustDomain = "exampleshire-ofd".parse()?;
         let mut document: DocumentMut = AGREEMENT.parse()?;
         set_validity(&mut document, now)?;
         change(&mut document);
+        // Each partnership is a trust domain of its own, under the name of its agreement.
+        let id = document["agreement"]["id"].as_str().context("the agreement has no id")?;
+        let trust_domain: TrustDomain = id.parse()?;
         let agencies = parties(&document)?;
         let partnership =
             Self { folder: folder.to_owned(), ca: TestCa::new(trust_domain), agencies };

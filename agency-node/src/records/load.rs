@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 use brag_common::{
-    agreement::Agreement, audit::entry::Action, id::CategoryCode, time::SharedClock,
+    agreement::Agreement, audit::entry::Action, id::CategoryCode, rating::AnalysisBounds,
+    time::SharedClock,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use crate::{
     import::{
         Format, ImportFailure, ImportOptions, ImportSummary, Mode, RejectWriter, SinkError, import,
     },
-    store::Store,
+    store::{SharedRecords, Store},
 };
 
 /// What is to be imported, and what is to be told of it.
@@ -109,38 +110,70 @@ pub async fn import_files(
     clock: SharedClock,
     job: ImportJob,
 ) -> anyhow::Result<Imported> {
-    let ground = Ground::open(config, clock, |options| options).await?;
-    import_into(&ground, job).await
+    import_for(vec![config], clock, job).await
 }
 
-/// As [`import_files`], into what is open already.
+/// As [`import_files`], once for the nodes of several partnerships that share their records: what is loaded is recorded in the log of each.
 ///
 /// # Errors
-/// When the store or the log can not be written.
-pub async fn import_into(ground: &Ground, job: ImportJob) -> anyhow::Result<Imported> {
-    let store = ground.store.clone();
+/// As [`import_files`], and when they do not all share one store of records.
+pub async fn import_for(
+    configs: Vec<Config>,
+    clock: SharedClock,
+    job: ImportJob,
+) -> anyhow::Result<Imported> {
+    let apart = configs.iter().all(|config| config.records.is_some());
+    anyhow::ensure!(
+        apart || configs.len() == 1,
+        "of several configurations each needs [records]; import for the others one by one"
+    );
+    let records = SharedRecords::default();
+    let mut grounds = Vec::with_capacity(configs.len());
+    for config in configs {
+        let clock = SharedClock::clone(&clock);
+        grounds.push(Ground::open_beside(config, clock, |options| options, &records).await?);
+    }
+    anyhow::ensure!(
+        records.n_open() <= 1,
+        "[records] of the configurations name several folders; import into each by itself"
+    );
+    import_into(&grounds, job).await
+}
+
+async fn import_into(grounds: &[Ground], job: ImportJob) -> anyhow::Result<Imported> {
+    let first = grounds.first().context("there is no configuration")?;
+    let store = first.store.clone();
     let mode = job.mode;
-    let agreement = ground.agreement.agreement();
-    let bounds = agreement.rating().analysis;
-    let categories = Some(categories(agreement));
+    let agreements: Vec<_> = grounds.iter().map(|ground| ground.agreement.agreement()).collect();
+    // What every partnership takes: an analysis within the bounds of each. An entry of a category that one of them does not know stays
+    // unknown to it, and what is unknown is never released.
+    let bounds = agreements.iter().map(|agreement| agreement.rating().analysis);
+    let bounds = bounds.reduce(|one, other| AnalysisBounds {
+        min_chars: one.min_chars.max(other.min_chars),
+        max_chars: one.max_chars.min(other.max_chars),
+    });
+    let bounds = bounds.context("there is no agreement")?;
+    let categories = Some(agreements.iter().flat_map(|agreement| categories(agreement)).collect());
     let blank =
         ImportOptions { format: Format::Csv, mode, file: String::new(), bounds, categories };
     let loading = move || load(store, job, &blank);
     let (imported, rejects) = tokio::task::spawn_blocking(loading).await??;
     if mode == Mode::Load {
-        let mut draft = ground.draft(Action::RecordsImported);
         let total = imported.total();
-        draft.count = Some(total.n_new + total.n_changed);
-        let recorded = ground.log.record(draft).await;
-        recorded.context("the records are loaded, but the log can not say so; import again")?;
+        for ground in grounds {
+            let mut draft = ground.draft(Action::RecordsImported);
+            draft.count = Some(total.n_new + total.n_changed);
+            let recorded = ground.log.record(draft).await;
+            recorded.context("the records are loaded, but the log can not say so; import again")?;
+        }
         let report = ImportReport {
-            at: ground.clock.now(),
+            at: first.clock.now(),
             files: imported.files.len(),
             given_up: imported.failed.is_some(),
             rows: total.into(),
             rejects,
         };
-        ground.store.run(move |store| report.keep(store)).await?;
+        first.store.run(move |store| report.keep(store)).await?;
     }
     Ok(imported)
 }

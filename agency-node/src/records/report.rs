@@ -81,7 +81,7 @@ impl ImportReport {
     pub fn keep(&self, store: &Store) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         batch.put(PLACE, serde_json::to_vec(self).unwrap_or_default());
-        store.durable().commit(batch)
+        store.records().commit(batch)
     }
 
     /// The one of the last import; `None`: there was none since reports are kept.
@@ -89,7 +89,7 @@ impl ImportReport {
     /// # Errors
     /// When the store fails.
     pub fn last(store: &Store) -> Result<Option<Self>, StoreError> {
-        let bytes = store.durable().get(PLACE.as_bytes())?;
+        let bytes = store.records().get(PLACE.as_bytes())?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 }
