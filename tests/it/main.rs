@@ -21,6 +21,7 @@
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`news`]: what the hub tells agencies of an enquiry, and who reads it
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
+//! - [`dial_out`]: nodes that let nothing in, and connections that are cut
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`witness`]: logs that see each other, detail that waits for it, and logs that are not what they were
 //! - [`receipts`]: answers that come without a good receipt, or from another history, are not used
@@ -66,6 +67,7 @@ mod console_operator;
 mod console_sign_in;
 mod console_statements;
 mod demo;
+mod dial_out;
 mod enrolment;
 mod erasure;
 mod existence;
