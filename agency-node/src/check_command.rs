@@ -363,7 +363,10 @@ fn check_way_to_the_hub(config: &Config, findings: &mut Findings) {
     let hub = &config.hub;
     if let Err(error) = hub.route() {
         let (subject, remedy) = if error.to_string().starts_with("[hub] proxy") {
-            ("hub.proxy", "write the address of the proxy, and its credentials into a file of mode 0600")
+            (
+                "hub.proxy",
+                "write the address of the proxy, and its credentials into a file of mode 0600",
+            )
         } else {
             ("hub.endpoint", "write the address that the hub's operator gave you")
         };

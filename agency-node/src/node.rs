@@ -344,8 +344,7 @@ impl Node {
             .add_service(audit_service::auditors(Arc::clone(&shared)));
         let hub = outbox::channel(&shared, route.clone(), Arc::clone(&client_tls));
         let hub = hub.context("the agreement has no name for the hub")?;
-        let renewing =
-            tokio::spawn(renew::run(Arc::clone(&shared), hub.clone(), shutdown.clone()));
+        let renewing = tokio::spawn(renew::run(Arc::clone(&shared), hub.clone(), shutdown.clone()));
         let taking_up = tokio::spawn(watch_agreements(
             Arc::clone(shared.agreement.versions()),
             folder,

@@ -24,8 +24,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::service::Routes;
 
-pub(crate) use self::accept::{Connection, lock};
 use self::accept::Admission;
+pub(crate) use self::accept::{Connection, lock};
 pub use self::{
     dialled::Services,
     health::{HealthTask, health, reflection},

@@ -38,16 +38,16 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::Status;
 
 use self::files::Material;
+pub(crate) use self::{
+    client::{CONNECT_TIMEOUT, HEADERS_MAX_BYTES},
+    cut::Cut,
+    gate::Gate,
+};
 pub use self::{
     client::{ClientTls, ConnectError, connect, connect_by, with_deadline},
     files::{TlsError, TlsFiles},
     proxy::{Proxy, ProxyConfigError, ProxyError},
     route::{Route, RouteError},
-};
-pub(crate) use self::{
-    client::{CONNECT_TIMEOUT, HEADERS_MAX_BYTES},
-    cut::Cut,
-    gate::Gate,
 };
 use crate::{
     peer::{Fingerprint, IdentityError, PeerName, TrustDomain, VerifiedPeer, name_in_certificate},

@@ -2,9 +2,7 @@
 //! lost nor said twice.
 
 use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt as _,
+    collections::BTreeSet, net::SocketAddr, os::unix::fs::PermissionsExt as _,
     sync::atomic::Ordering,
 };
 
@@ -12,9 +10,14 @@ use brag_common::{
     audit::Entry,
     id::EnquiryRef,
     testing::{Passing, Relay, connect_proxy},
+    time::SignedDuration,
     wire::pb::{AnswerStatus, Colour},
 };
-use brag_tests::federation::{Federation, Holding, eventually, id, person_of};
+use brag_tests::{
+    federation::{Federation, Holding, eventually, id, person_of},
+    partnership::Partnership,
+};
+use toml_edit::{Datetime, value};
 
 /// Starts hub and node again so that the hub has no address of the node, and the node dials the hub at these; `more` is added
 /// to its table `[hub]`.
@@ -115,16 +118,15 @@ async fn cut_and_restored_ten_times_no_answer_is_lost_or_doubled() {
             relay.cut();
         });
         federation.until_asked("SMS", &enquiry, "P1").await;
+        federation.until_status(&enquiry, "SMS", "P1", AnswerStatus::Pending).await;
         // And while the rating is delivered.
-        let (given, ()) = tokio::join!(
-            federation.try_rate("SMS", &enquiry, "P1", Colour::Amber, None),
-            async {
+        let (given, ()) =
+            tokio::join!(federation.try_rate("SMS", &enquiry, "P1", Colour::Amber, None), async {
                 for _ in 0..n * 20 {
                     tokio::task::yield_now().await;
                 }
                 relay.cut();
-            }
-        );
+            });
         given.unwrap();
         enquiries.push(enquiry);
     }
@@ -141,16 +143,42 @@ async fn cut_and_restored_ten_times_no_answer_is_lost_or_doubled() {
     }
     let (hub, node) = (federation.hub_log(), federation.log_of("SMS"));
     assert_eq!(of(&node, "rating_given").len(), ENQUIRIES);
-    let exchanges = |log: &[Entry]| -> BTreeSet<String> {
-        of(log, "delivered").iter().filter_map(|entry| Some(entry.exchange.as_ref()?.to_string())).collect()
-    };
-    assert_eq!(exchanges(&node).len(), ENQUIRIES);
-    assert_eq!(exchanges(&hub), exchanges(&node));
+    let delivered: BTreeSet<_> =
+        of(&node, "delivered").iter().filter_map(|entry| entry.exchange.clone()).collect();
+    assert_eq!(delivered.len(), ENQUIRIES);
+    for exchange in &delivered {
+        let taken = of(&hub, "rate_answered").into_iter();
+        assert_eq!(taken.filter(|entry| entry.exchange.as_ref() == Some(exchange)).count(), 1);
+    }
     eventually("both sides have every exchange", async || {
         federation.reconcile().agrees().then_some(())
     })
     .await;
     assert!(relay.accepted() > ENQUIRIES, "it was cut each time: {}", relay.accepted());
+    federation.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_that_withdraws_loses_its_connections() {
+    let mut federation = Federation::builder().nodes(&["SMS"]).silent(&["POL"]).start().await;
+    let hub = federation.hub_address();
+    let_dial(&mut federation, "SMS", &[hub], "").await;
+    until_standing(&federation, "SMS", 2).await;
+    let next = federation.amended(|document| {
+        let moment: Datetime = "2027-02-09T10:00:00Z".parse().unwrap();
+        Partnership::party_in(document, "SMS").insert("withdrawn_at", value(moment));
+    });
+    federation.advance(SignedDuration::from_mins(1));
+    federation.install_at_hub(&next).await;
+    // Until the moment it is a party like any other.
+    assert_eq!(federation.inside_hub().standing.count(&id("SMS")), 2);
+    federation.advance(SignedDuration::from_hours(1));
+    until_standing(&federation, "SMS", 0).await;
+    eventually("it is not taken any more", async || {
+        let refused = "connections_refused_total{reason=\"dial_out_not_a_party\"}";
+        federation.hub_metrics().await.contains(refused).then_some(())
+    })
+    .await;
     federation.finish().await;
 }
 
@@ -171,7 +199,8 @@ async fn of_two_addresses_of_the_hub_either_will_do() {
     for (n, cut, left) in [(0, &one, &other), (1, &other, &one)] {
         let before = left.accepted();
         cut.set(Passing::Nothing);
-        eventually("it comes by the other way", async || (left.accepted() > before).then_some(())).await;
+        eventually("it comes by the other way", async || (left.accepted() > before).then_some(()))
+            .await;
         until_standing(&federation, "SMS", 2).await;
         let person = person_of(n);
         let enquiry = federation.open(&[("P1", &person)]).await;

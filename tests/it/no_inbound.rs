@@ -29,6 +29,10 @@ use tokio::process::Command;
 
 const AGENCY: &str = "SMS";
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the script that makes the namespace says which it is"
+)]
 fn given<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str) -> T {
     let text = std::env::var(name);
     text.unwrap_or_else(|_| panic!("run tests/no-inbound/run, which sets {name}")).parse().unwrap()
@@ -81,7 +85,11 @@ async fn a_round_completes_with_a_node_behind_a_firewall_that_lets_nothing_in() 
     let nodes: BTreeMap<AgencyId, SocketAddr> =
         partnership.agencies().iter().map(|agency| (agency.clone(), nowhere)).collect();
     let hub_config = partnership.write_hub_config(hub, &nodes).unwrap();
-    replace(&hub_config, &format!("{AGENCY} = \"https://{nowhere}\""), &format!("{AGENCY} = \"dial-out\""));
+    replace(
+        &hub_config,
+        &format!("{AGENCY} = \"https://{nowhere}\""),
+        &format!("{AGENCY} = \"dial-out\""),
+    );
     certify_hub(&partnership, hub_ip);
     // It listens everywhere: what keeps others out is the firewall.
     let everywhere = SocketAddr::from(([0, 0, 0, 0], node.port()));
@@ -106,7 +114,8 @@ async fn a_round_completes_with_a_node_behind_a_firewall_that_lets_nothing_in() 
     eventually("the node serves", async || ready.exists().then_some(())).await;
 
     // It listens, and nobody from outside gets there.
-    let dialled = tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect(node)).await;
+    let dialled =
+        tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect(node)).await;
     assert!(!matches!(dialled, Ok(Ok(_))), "the firewall lets connections in");
 
     let domain = partnership.ca().trust_domain();
@@ -130,13 +139,24 @@ async fn a_round_completes_with_a_node_behind_a_firewall_that_lets_nothing_in() 
     let pending = cell(AnswerStatus::Pending).await;
     let desk = domain.agency(agency.clone());
     let own = SocketAddr::from(([127, 0, 0, 1], node.port()));
-    let profile =
-        partnership.write_profile(&Partnership::assessor(&agency), &desk, own).unwrap();
+    let profile = partnership.write_profile(&Partnership::assessor(&agency), &desk, own).unwrap();
     let analysis = "Relapse this month; contact with the children is not safe.";
-    done(&programs, &[
-        "rate", &enquiry, &pending.person, "--colour", "amber", "--analysis", analysis, "--topic",
-        "substance", "--profile", &profile.display().to_string(),
-    ])
+    done(
+        &programs,
+        &[
+            "rate",
+            &enquiry,
+            &pending.person,
+            "--colour",
+            "amber",
+            "--analysis",
+            analysis,
+            "--topic",
+            "substance",
+            "--profile",
+            &profile.display().to_string(),
+        ],
+    )
     .await;
     cell(AnswerStatus::Rated).await;
     serving.kill().await.unwrap();

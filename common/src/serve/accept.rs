@@ -139,12 +139,7 @@ impl Admission {
         Some((source, handshake))
     }
 
-    async fn admit(
-        &self,
-        tcp: TcpStream,
-        from: SocketAddr,
-        door: DoorPlaces,
-    ) -> Option<Accepted> {
+    async fn admit(&self, tcp: TcpStream, from: SocketAddr, door: DoorPlaces) -> Option<Accepted> {
         let refuse = |reason: &'static str, error: Option<&(dyn std::error::Error + 'static)>| {
             self.metrics.count_refused(reason);
             tracing::debug!(%from, reason, error, "connection refused");

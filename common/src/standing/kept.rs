@@ -254,7 +254,10 @@ impl Standing {
         // Dropped, not cut: calls under way on it come to their end.
         let surplus = lines.len().saturating_sub(most);
         lines.drain(..surplus);
-        metrics.open.get_or_create(&OfAgency::of(agency)).set(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+        metrics
+            .open
+            .get_or_create(&OfAgency::of(agency))
+            .set(i64::try_from(lines.len()).unwrap_or(i64::MAX));
         metrics.taken.get_or_create(&OfAgency::of(agency)).inc();
         number
     }

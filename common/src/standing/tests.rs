@@ -239,7 +239,8 @@ async fn nobody_takes_a_connection_of_another_protocol() {
     let dialled = tls.dial(&to_node, &domain().agency(csc()), Spoken::DialOut).await;
     assert!(dialled.unwrap().stream.read_u8().await.is_err());
     // A later version of the protocol is not this one.
-    let mut config = (*crate::tls::tests::raw_config(&hub.ca, Some(&hub.ca.agency(&csc())))).clone();
+    let mut config =
+        (*crate::tls::tests::raw_config(&hub.ca, Some(&hub.ca.agency(&csc())))).clone();
     config.alpn_protocols = vec![b"brag-dial-out/2".to_vec()];
     assert!(crate::tls::tests::raw(hub.address(), Arc::new(config)).await.is_err());
     eventually("refused", || hub.refusals.refused("tls_refused") == 1).await;
@@ -424,7 +425,9 @@ async fn through_a_proxy_with_credentials_and_not_without() {
 
 #[test]
 fn how_soon_a_dead_connection_is_noticed_has_bounds() {
-    for (text, good) in [("999ms", false), ("1s", true), ("30s", true), ("2m", true), ("121s", false)] {
+    for (text, good) in
+        [("999ms", false), ("1s", true), ("30s", true), ("2m", true), ("121s", false)]
+    {
         let length: DurationText = text.parse().unwrap();
         assert_eq!(DeadAfter::try_from(length).is_ok(), good, "{text}");
     }

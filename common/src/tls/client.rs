@@ -28,8 +28,8 @@ use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
 use super::{
-    ALPN_H2, ClockTime, Cut, Material, Proxy, ProxyError, Route, Spoken, TlsError, TlsFiles, provider,
-    route::Place,
+    ALPN_H2, ClockTime, Cut, Material, Proxy, ProxyError, Route, Spoken, TlsError, TlsFiles,
+    provider, route::Place,
 };
 use crate::{
     peer::{IdentityError, PeerName, TrustDomain, name_in_certificate},
@@ -179,8 +179,7 @@ impl ClientTls {
         spoken: Spoken,
     ) -> Result<Dialled, ConnectError> {
         let Place { host, port } = place;
-        let server_name =
-            ServerName::try_from(host.clone()).map_err(|_| ConnectError::NotHttps)?;
+        let server_name = ServerName::try_from(host.clone()).map_err(|_| ConnectError::NotHttps)?;
         let current = self.current.load_full();
         let tcp = match proxy {
             Some(proxy) => proxy.tunnel(host, *port).await?,
@@ -331,7 +330,10 @@ pub fn connect(endpoint: &Endpoint, expected: PeerName, tls: Arc<ClientTls>) -> 
 /// As [`connect`], to whichever address of `route` answers first, and through its proxy.
 pub fn connect_by(route: Route, expected: PeerName, tls: Arc<ClientTls>) -> Channel {
     let endpoint = Endpoint::from(route.first().clone());
-    channel(&endpoint, Connector { expected: Arc::new(expected), tls, route: Some(Arc::new(route)) })
+    channel(
+        &endpoint,
+        Connector { expected: Arc::new(expected), tls, route: Some(Arc::new(route)) },
+    )
 }
 
 fn channel(endpoint: &Endpoint, connector: Connector) -> Channel {

@@ -31,7 +31,10 @@ pub struct Proxy {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Proxy")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,7 +137,8 @@ impl Proxy {
         request.push_str("\r\n");
         tcp.write_all(request.as_bytes()).await.map_err(unreachable)?;
         let head = self.answer(&mut tcp).await?;
-        let (status, reason) = status_line(&head).ok_or_else(|| self.no_answer("did not answer in HTTP/1"))?;
+        let (status, reason) =
+            status_line(&head).ok_or_else(|| self.no_answer("did not answer in HTTP/1"))?;
         if (200..300).contains(&status) {
             Ok(tcp)
         } else {
@@ -156,7 +160,8 @@ impl Proxy {
             }
             head.extend_from_slice(chunk.get(..n).unwrap_or_default());
             if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-                let is_good = status_line(&head).is_some_and(|(status, _)| (200..300).contains(&status));
+                let is_good =
+                    status_line(&head).is_some_and(|(status, _)| (200..300).contains(&status));
                 // In TLS the client speaks first: what comes already is not from the server.
                 if is_good && head.len() > end.saturating_add(4) {
                     return Err(self.no_answer("said something after its answer"));
@@ -224,7 +229,8 @@ fn read_credentials(path: &Path) -> Result<Zeroizing<String>, ProxyConfigError> 
     if metadata.len() > CREDENTIALS_MAX_BYTES {
         return Err(of("it is longer than 1024 bytes"));
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| of(&error.to_string()))?);
+    let text =
+        Zeroizing::new(std::fs::read_to_string(path).map_err(|error| of(&error.to_string()))?);
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let has_user = line.split_once(':').is_some_and(|(user, _)| !user.is_empty());
     if !has_user || line.chars().any(char::is_control) {
@@ -268,7 +274,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_answer_of_a_proxy_is_refused_and_never_read_without_end() {
         let long: &'static [u8] = Vec::leak(
-            [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"X-Filler: aaaaaaaaaaaaaaaa\r\n".repeat(40_000)].concat(),
+            [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"X-Filler: aaaaaaaaaaaaaaaa\r\n".repeat(40_000)]
+                .concat(),
         );
         for (answer, words) in [
             (b"".as_slice(), "without an answer"),
@@ -290,7 +297,10 @@ mod tests {
         let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n<html>";
         let error = asked_of(answer, None).await.0.unwrap_err().to_string();
         assert!(error.starts_with("the proxy at 127.0.0.1:"), "{error}");
-        assert!(error.contains("answered 407: Proxy Authentication Required; it wants credentials"), "{error}");
+        assert!(
+            error.contains("answered 407: Proxy Authentication Required; it wants credentials"),
+            "{error}"
+        );
         let error = asked_of(b"HTTP/1.0 503 \x1b[31m\xff\n\r\n\r\n", None).await.0.unwrap_err();
         let ProxyError::Answered { status: 503, reason, .. } = error else { panic!("{error}") };
         assert!(reason.chars().all(|c| c.is_ascii_graphic()), "{reason:?}");

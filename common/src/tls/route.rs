@@ -115,7 +115,11 @@ mod tests {
     fn a_way_begins_with_the_address_that_is_asked_for() {
         let route = Route::new(["https://a:1", "https://[::1]", "https://c:3"], None).unwrap();
         let hosts = |route: &Route| {
-            route.places().iter().map(|place| format!("{}:{}", place.host, place.port)).collect::<Vec<_>>()
+            route
+                .places()
+                .iter()
+                .map(|place| format!("{}:{}", place.host, place.port))
+                .collect::<Vec<_>>()
         };
         assert_eq!(hosts(&route), ["a:1", "::1:443", "c:3"]);
         assert_eq!(hosts(&route.clone().beginning_with(1)), ["::1:443", "c:3", "a:1"]);

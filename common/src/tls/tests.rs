@@ -184,7 +184,10 @@ pub(crate) fn raw_config(ca: &TestCa, cert: Option<&TestCert>) -> Arc<rustls::Cl
 
 /// A handshake as far as the server's first HTTP/2 byte: in TLS 1.3 a client learns only then whether
 /// its certificate was accepted.
-pub(crate) async fn raw(address: SocketAddr, config: Arc<rustls::ClientConfig>) -> io::Result<TlsStream> {
+pub(crate) async fn raw(
+    address: SocketAddr,
+    config: Arc<rustls::ClientConfig>,
+) -> io::Result<TlsStream> {
     let tcp = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await?;

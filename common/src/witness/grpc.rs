@@ -218,11 +218,9 @@ impl<H: WitnessHost> Peers<H> {
         host: Arc<H>,
         channels: impl IntoIterator<Item = (Party, impl Into<PeerChannel>)>,
     ) -> Self {
-        let channels = channels
-            .into_iter()
-            .map(|(party, channel)| {
-                (Asked::Party(party), Reached { channel: channel.into(), key: None })
-            });
+        let channels = channels.into_iter().map(|(party, channel)| {
+            (Asked::Party(party), Reached { channel: channel.into(), key: None })
+        });
         Self { host, channels: channels.collect() }
     }
 

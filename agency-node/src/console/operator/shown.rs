@@ -170,7 +170,8 @@ pub(super) fn hub_rows(seen: &Connections) -> Vec<Row> {
         ),
     ];
     if let Some(standing) = seen.standing {
-        let urgent = if standing < 1 { word("red", "The hub can not reach the node") } else { None };
+        let urgent =
+            if standing < 1 { word("red", "The hub can not reach the node") } else { None };
         rows.insert(1, row("Connections that this node has dialled", standing.to_string(), urgent));
     }
     if let Some((version, from)) = seen.coming {
