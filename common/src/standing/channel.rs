@@ -96,7 +96,13 @@ async fn call(
     otherwise: Option<Channel>,
     request: Request<Body>,
 ) -> Result<Response<Body>, StdError> {
-    // Before anything is waited for: the request may have to wait for a connection.
+    // One that is dialled has deadlines of its own, for the connection and for the call.
+    if let Some(channel) = &otherwise
+        && standing.newest(&agency).is_none()
+    {
+        return dialled(channel.clone(), request).await;
+    }
+    // For the wait for a connection, too.
     let within = request.headers().get(GRPC_TIMEOUT).and_then(|value| deadline(value.as_bytes()));
     let calling = send(standing, agency, otherwise, request);
     let Some(within) = within else { return calling.await };
@@ -104,6 +110,11 @@ async fn call(
         Ok(answer) => answer,
         Err(_) => Err(Status::deadline_exceeded("the agency did not answer in time").into()),
     }
+}
+
+async fn dialled(mut channel: Channel, request: Request<Body>) -> Result<Response<Body>, StdError> {
+    poll_fn(|cx| channel.poll_ready(cx)).await?;
+    Ok(channel.call(request).await?)
 }
 
 async fn send(
@@ -131,9 +142,8 @@ async fn send(
             }
             continue;
         }
-        if let Some(mut channel) = otherwise {
-            poll_fn(|cx| channel.poll_ready(cx)).await?;
-            return Ok(channel.call(request).await?);
+        if let Some(channel) = otherwise {
+            return dialled(channel, request).await;
         }
         // As long as a connection that we dialled would have had.
         let until = standing.expected_until(&agency, CONNECT_TIMEOUT);

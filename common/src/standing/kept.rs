@@ -103,6 +103,7 @@ struct Kept {
 /// One standing connection.
 #[derive(Clone)]
 pub(super) struct Line {
+    /// Given when it is taken.
     number: u64,
     pub(super) requests: SendRequest<Body>,
     caller: Caller,
@@ -226,16 +227,14 @@ impl Standing {
             .keep_alive_while_idle(true)
             .max_header_list_size(HEADERS_MAX_BYTES);
         let Ok((requests, driving)) = builder.handshake(TokioIo::new(stream)).await else { return };
-        let number = self.0.arrivals.borrow().wrapping_add(1);
-        let line = Line { number, requests, caller, cut };
-        let line = self.add(&agency, line);
+        let number = self.add(&agency, Line { number: 0, requests, caller, cut });
         let standing = self.clone();
         // Ends when the connection does, or takes no new requests.
         tokio::spawn(async move {
             let ended = driving.await;
             let error = ended.err();
             tracing::debug!(%agency, error = error.as_ref().map(|e| e as &dyn std::error::Error), "a standing connection has ended");
-            standing.forget(&agency, line);
+            standing.forget(&agency, number);
         });
     }
 
