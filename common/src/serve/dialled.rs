@@ -11,6 +11,9 @@ use tonic::service::Routes;
 use super::{Connection, Limits, builder};
 use crate::tls::{Caller, Cut, Gate, HandshakeError, ServerTls};
 
+/// How long the other side has to begin, after it has taken a connection.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a server answers with, for connections that do not come through its listener. Clones share its limits.
 #[derive(Clone)]
 pub struct Services {
@@ -89,7 +92,15 @@ impl Services {
         let Self { gate, limits, cut, _guard, .. } = self;
         let oldest = limits.connection_age.saturating_add(limits.connection_age_grace);
         let (grace, draining) = (limits.connection_age_grace, drain.clone());
+        let heard = CancellationToken::new();
+        let hears = heard.clone();
         let stream = Cut::new(stream, async move {
+            // HTTP/2 asks for signs of life once it has begun; until then this does.
+            let unheard = async {
+                if tokio::time::timeout(BEGINS_WITHIN, hears.cancelled()).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            };
             let drained = async {
                 draining.cancelled().await;
                 tokio::time::sleep(grace).await;
@@ -98,8 +109,10 @@ impl Services {
                 () = cut.cancelled() => {}
                 () = tokio::time::sleep(oldest) => {}
                 () = drained => {}
+                () = unheard => {}
             }
-        });
+        })
+        .telling(heard);
         let over = gone.clone();
         let connection = Connection::new(stream, caller, (gone.drop_guard(), held));
         let incoming = stream::iter([Ok::<_, std::io::Error>(connection)]).chain(stream::pending());
