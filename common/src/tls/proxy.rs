@@ -277,8 +277,8 @@ mod tests {
             [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"X-Filler: aaaaaaaaaaaaaaaa\r\n".repeat(40_000)]
                 .concat(),
         );
-        for (answer, words) in [
-            (b"".as_slice(), "without an answer"),
+        let cases: [(&'static [u8], &str); 8] = [
+            (b"", "without an answer"),
             (b"HTTP/1.1 200 OK\r\n", "without an answer"),
             (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "did not answer in HTTP/1"),
             (b"HTTP/2 200\r\n\r\n", "did not answer in HTTP/1"),
@@ -286,7 +286,8 @@ mod tests {
             (b"HTTP/1.1 2000 OK\r\n\r\n", "did not answer in HTTP/1"),
             (b"HTTP/1.1 200 OK\r\n\r\nhello", "said something after its answer"),
             (long, "more than 16 KiB"),
-        ] {
+        ];
+        for (answer, words) in cases {
             let error = asked_of(answer, None).await.0.unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
