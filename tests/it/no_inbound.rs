@@ -140,6 +140,14 @@ async fn a_round_completes_with_a_node_behind_a_firewall_that_lets_nothing_in() 
     let desk = domain.agency(agency.clone());
     let own = SocketAddr::from(([127, 0, 0, 1], node.port()));
     let profile = partnership.write_profile(&Partnership::assessor(&agency), &desk, own).unwrap();
+    let profile = profile.display().to_string();
+    // A cell is pending from the start; the worklist says when the node has been asked.
+    eventually("the node is asked", async || {
+        let list = ["worklist", "--json", "--profile", &profile];
+        let said = in_namespace(&programs, &list).output().await.ok()?;
+        String::from_utf8_lossy(&said.stdout).contains(&pending.person).then_some(())
+    })
+    .await;
     let analysis = "Relapse this month; contact with the children is not safe.";
     done(
         &programs,
@@ -154,7 +162,7 @@ async fn a_round_completes_with_a_node_behind_a_firewall_that_lets_nothing_in() 
             "--topic",
             "substance",
             "--profile",
-            &profile.display().to_string(),
+            &profile,
         ],
     )
     .await;
