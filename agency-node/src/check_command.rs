@@ -18,7 +18,6 @@ use brag_common::{
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use tonic::transport::Endpoint;
 
 use crate::{
     Config,
@@ -380,12 +379,34 @@ fn check_addresses(config: &Config, addresses: Addresses, findings: &mut Finding
     if addresses == Addresses::Free {
         check_bind("listen", config.listen, findings);
     }
-    let endpoint = &config.hub.endpoint;
-    if !endpoint.starts_with("https://") || Endpoint::from_shared(endpoint.clone()).is_err() {
+    check_way_to_the_hub(config, findings);
+}
+
+fn check_way_to_the_hub(config: &Config, findings: &mut Findings) {
+    let hub = &config.hub;
+    if let Err(error) = hub.route() {
+        let (subject, remedy) = if error.to_string().starts_with("[hub] proxy") {
+            (
+                "hub.proxy",
+                "write the address of the proxy, and its credentials into a file of mode 0600",
+            )
+        } else {
+            ("hub.endpoint", "write the address that the hub's operator gave you")
+        };
+        findings.problem(subject, format!("{error:#}"), remedy);
+    }
+    if !(1..=4).contains(&hub.connections) {
         findings.problem(
-            "hub.endpoint",
-            format!("`{endpoint}` is not `https://host:port`"),
-            "write the address that the hub's operator gave you",
+            "hub.connections",
+            format!("{} connections to the hub", hub.connections),
+            "1 to 4; two are enough",
+        );
+    }
+    if hub.dial_out && !config.listen.ip().is_loopback() {
+        findings.note(
+            "listen",
+            format!("the node dials the hub, and listens on {} all the same", config.listen),
+            "if no staff reach it from other machines, listen on 127.0.0.1",
         );
     }
 }

@@ -3,8 +3,10 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use anyhow::Context as _;
 use brag_common::{
     alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
@@ -12,9 +14,14 @@ use brag_common::{
     id::AgencyId,
     profile::TlsPaths,
     staff,
+    standing::{DeadAfter, DialOutOptions},
     telemetry::LogConfig,
+    tls::{Proxy, Route},
 };
 use serde::Deserialize;
+
+/// A standing connection that lasts for so long was a good one; what ended sooner is made again after a wait.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What a node is told by its operator. Unknown keys are refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,12 +99,73 @@ impl Default for Budget {
     }
 }
 
-/// Where the hub is.
+/// Where the hub is, and which of the two dials.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HubAddress {
     /// `https://host:port`.
     pub endpoint: String,
+    /// Further addresses of the same hub, at most 7: whichever answers will do.
+    #[serde(default)]
+    pub other_endpoints: Vec<String>,
+    /// Whether the node dials the hub and serves it on that connection, so that nobody has to reach the node.
+    #[serde(default)]
+    pub dial_out: bool,
+    /// How many such connections stand at a time, 1 to 4.
+    #[serde(default = "default_connections")]
+    pub connections: u8,
+    /// How soon it is noticed that one is dead.
+    #[serde(default)]
+    pub dead_after: DeadAfter,
+    /// The longest wait between two attempts to dial.
+    #[serde(default = "default_redial_at_most")]
+    pub redial_at_most: DurationText,
+    /// An HTTP proxy on the way to the hub, for everything that the node says to it: `http://host:port`.
+    #[serde(default)]
+    pub proxy: Option<String>,
+    /// What the proxy is told of who asks: a file with one line `user:password`.
+    #[serde(default)]
+    pub proxy_credentials: Option<ConfigPath>,
+}
+
+/// Two: while one is made again, the other is there.
+const fn default_connections() -> u8 {
+    2
+}
+
+const fn default_redial_at_most() -> DurationText {
+    // Half a minute: a hub that is back should not wait for its nodes for longer.
+    DurationText::from_secs(30)
+}
+
+impl HubAddress {
+    /// The ways to the hub. Reads the proxy's credentials: blocks on the disk.
+    ///
+    /// # Errors
+    /// When an address is none, or the file of the credentials can not be used.
+    pub fn route(&self) -> anyhow::Result<Route> {
+        let credentials = self.proxy_credentials.as_ref().map(ConfigPath::as_path);
+        let proxy = match &self.proxy {
+            Some(address) => Some(Proxy::new(address, credentials).context("[hub] proxy")?),
+            None if credentials.is_some() => {
+                anyhow::bail!("[hub] proxy_credentials is given, and no proxy to tell them")
+            }
+            None => None,
+        };
+        let addresses = std::iter::once(&self.endpoint).chain(&self.other_endpoints);
+        Route::new(addresses.map(String::as_str), proxy).context("[hub] endpoint")
+    }
+
+    /// How the node dials out.
+    #[must_use]
+    pub fn options(&self) -> DialOutOptions {
+        DialOutOptions {
+            connections: self.connections,
+            dead_after: self.dead_after,
+            retry_at_most: self.redial_at_most.get(),
+            stable_after: STABLE_AFTER,
+        }
+    }
 }
 
 /// Paths of the secret keys, each readable by the node's user only.

@@ -23,11 +23,11 @@ use brag_common::{
     matching::token::Epoch,
     program::stamp,
     time::SharedClock,
-    tls::{ClientTls, connect},
+    tls::{ClientTls, connect_by},
 };
 use futures::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{config::Config, ground::Ground, hot_index, store::Store};
 
@@ -129,11 +129,10 @@ pub async fn run(
     let (files, domain) = (ground.config.tls.files(), ground.trust_domain.clone());
     let clock = ground.clock.clone();
     let tls = tokio::task::spawn_blocking(move || ClientTls::load(files, domain, clock)).await??;
-    let endpoint = Endpoint::from_shared(ground.config.hub.endpoint.clone())
-        .context("`hub.endpoint` is not a URI such as https://hub.example:7443")?;
+    let route = ground.config.hub.route()?;
     let hub =
         ground.agreement.agreement().hub().context("the agreement has no keys for the hub")?;
-    let channel = connect(&endpoint, hub.tls.as_str().parse()?, tls);
+    let channel = connect_by(route, hub.tls.as_str().parse()?, tls);
     let enrolling = Enrolling {
         store: &ground.store,
         log: &ground.log,

@@ -19,10 +19,11 @@ use brag_common::{
     program::{Surroundings, Took, open_witness, quorum, stamp, watch_agreements, watch_readiness},
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
+    standing::{DialOut, Dialling, dice},
     status::PeerFacing as _,
     telemetry::{Metrics, RequestMetrics},
     time::{SharedClock, Timestamp},
-    tls::{ClientTls, ServerTls},
+    tls::{ClientTls, Route, ServerTls},
     version_folder::VersionFolder,
     versions::{AgreementNow, RealmNow},
     wire::{FILE_DESCRIPTOR_SET, records::records},
@@ -181,6 +182,7 @@ pub struct Node {
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
     client_tls: Arc<ClientTls>,
+    route: Route,
     metrics: Metrics,
     limits: Limits,
     console: Option<Console>,
@@ -238,13 +240,14 @@ impl Node {
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
         let client_tls = ClientTls::load(files, trust_domain.clone(), Arc::clone(&clock))?;
+        let route = config.hub.route()?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let metrics = Metrics::new("brag_node");
         let alerts = Alerts::register(&metrics);
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
-        let running = Running::since(clock.now());
+        let running = Running::since(clock.now(), Dialling::register(&metrics));
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -286,7 +289,17 @@ impl Node {
             AsConsole(Arc::clone(&shared)),
         )
         .await?;
-        Ok(Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console })
+        Ok(Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            route,
+            metrics,
+            limits,
+            console,
+        })
     }
 
     /// Where the hub and the staff reach the node.
@@ -312,8 +325,17 @@ impl Node {
         shutdown: CancellationToken,
         started: impl FnOnce(Served),
     ) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console } =
-            self;
+        let Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            route,
+            metrics,
+            limits,
+            console,
+        } = self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
@@ -333,11 +355,9 @@ impl Node {
             .add_service(witness::grpc::service(Arc::clone(&shared)))
             .add_service(records(Arc::clone(&shared)))
             .add_service(audit_service::auditors(Arc::clone(&shared)));
-        let renewing = tokio::spawn(renew::run(
-            Arc::clone(&shared),
-            Arc::clone(&client_tls),
-            shutdown.clone(),
-        ));
+        let hub = outbox::channel(&shared, route.clone(), Arc::clone(&client_tls));
+        let hub = hub.context("the agreement has no name for the hub")?;
+        let renewing = tokio::spawn(renew::run(Arc::clone(&shared), hub.clone(), shutdown.clone()));
         let taking_up = tokio::spawn(watch_agreements(
             Arc::clone(shared.agreement.versions()),
             folder,
@@ -346,8 +366,6 @@ impl Node {
             took(&shared),
             shutdown.clone(),
         ));
-        let hub = outbox::channel(&shared, Arc::clone(&client_tls));
-        let hub = hub.context("[hub] endpoint is not a URI")?;
         let witnesses = Peers::new(Arc::clone(&shared), [(Party::Hub, hub.clone())])
             .and(&shared.config.witness.independent, &client_tls)
             .context("the endpoint of a witness is not a URI")?;
@@ -367,6 +385,10 @@ impl Node {
         )?;
         let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
         tracing::info!(agency = %shared.config.agency, address = %serving.local_addr(), "serving");
+        let dialling = dial_out(&shared, &serving, route, client_tls)?.map(|dialling| {
+            tracing::info!("dialling out: the hub is served on connections that this node makes");
+            tokio::spawn(dialling.run(shutdown.clone()))
+        });
         let console = match console {
             Some(console) => Some(console.serve(pages(&shared), shutdown.clone())?),
             None => None,
@@ -377,6 +399,9 @@ impl Node {
             console: console.as_ref().map(console::Serving::local_addr),
         });
         serving.ended().await?;
+        if let Some(dialling) = dialling {
+            dialling.await?;
+        }
         if let Some(console) = console {
             console.ended().await;
         }
@@ -393,6 +418,28 @@ impl Node {
         admin.ended().await;
         Ok(())
     }
+}
+
+/// Dialling out, where the configuration says so.
+fn dial_out(
+    shared: &Shared,
+    serving: &Serving,
+    route: Route,
+    tls: Arc<ClientTls>,
+) -> anyhow::Result<Option<DialOut>> {
+    let config = &shared.config.hub;
+    if !config.dial_out {
+        return Ok(None);
+    }
+    Ok(Some(DialOut {
+        route,
+        hub: outbox::hub_name(shared).context("the agreement has no name for the hub")?,
+        tls,
+        services: serving.services(),
+        options: config.options(),
+        dialling: shared.running.dialling.clone(),
+        dice: dice(),
+    }))
 }
 
 /// Records that a version of the agreement was taken up, and remembers when. Weak: it is held by a task that would else keep

@@ -85,6 +85,8 @@ pub struct Certificate {
 pub struct Connections {
     /// Where the hub is.
     pub hub: String,
+    /// How many connections stand on which the node serves it; `None`: the node does not dial out.
+    pub standing: Option<i64>,
     /// When it last called, in milliseconds since 1970; 0: not since the start.
     pub called: i64,
     /// When it last answered; likewise.
@@ -209,6 +211,7 @@ impl Operating {
         let is_coming = newest.version() != holds.version();
         Ok(Connections {
             hub: shared.config.hub.endpoint.clone(),
+            standing: shared.config.hub.dial_out.then(|| shared.running.dialling.standing()),
             called: shared.running.last_called(),
             answered: shared.running.last_answered(),
             version: holds.version(),

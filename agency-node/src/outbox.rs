@@ -14,17 +14,18 @@ use brag_common::{
     durable::StoreError,
     enquiry::PersonAnswer,
     id::{EnquiryRef, RequestId},
+    peer::PeerName,
     secret::random_bytes,
     statement::SignedStatement,
     status::code_of,
     time::Timestamp,
-    tls::{ClientTls, connect, with_deadline},
+    tls::{ClientTls, Route, connect_by, with_deadline},
     wire::{MAX_MESSAGE_BYTES, pb, witness::MAX_EXCHANGE_BYTES},
     witness::{cosigned::ANSWER_WITHIN, layer::WitnessedChannel},
 };
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{guard::Refusal, node::Shared, store::Change};
 
@@ -160,11 +161,14 @@ async fn sleep_or_forever(wait: Option<Duration>) {
     }
 }
 
-/// A channel to the hub; `None` when the configured endpoint is not a URI.
-pub fn channel(shared: &Shared, tls: Arc<ClientTls>) -> Option<Channel> {
-    let endpoint = Endpoint::from_shared(shared.config.hub.endpoint.clone()).ok()?;
-    let hub = shared.agreement.agreement().hub()?.tls.as_str().parse().ok()?;
-    Some(connect(&endpoint, hub, tls))
+/// A channel to the hub by these ways; `None` when the agreement names none.
+pub fn channel(shared: &Shared, route: Route, tls: Arc<ClientTls>) -> Option<Channel> {
+    Some(connect_by(route, hub_name(shared)?, tls))
+}
+
+/// The hub's name in the agreement.
+pub fn hub_name(shared: &Shared) -> Option<PeerName> {
+    shared.agreement.agreement().hub()?.tls.as_str().parse().ok()
 }
 
 struct NotDelivered(String);

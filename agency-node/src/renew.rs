@@ -6,14 +6,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use brag_common::{matching::token::Epoch, tls::ClientTls};
+use brag_common::matching::token::Epoch;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
 use crate::{
     enrol::{self, Enrolling},
     node::Shared,
-    outbox,
 };
 
 /// The newest epoch that the hub has told of.
@@ -37,12 +37,8 @@ impl Told {
     }
 }
 
-/// Enrols whenever it is told, until `shutdown`.
-pub async fn run(shared: Arc<Shared>, tls: Arc<ClientTls>, shutdown: CancellationToken) {
-    let Some(hub) = outbox::channel(&shared, tls) else {
-        tracing::error!("the hub's endpoint is not a URI; the node can not enrol by itself");
-        return;
-    };
+/// Enrols at the hub whenever it is told, until `shutdown`.
+pub async fn run(shared: Arc<Shared>, hub: Channel, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -3,12 +3,14 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use brag_common::time::Timestamp;
+use brag_common::{standing::Dialling, time::Timestamp};
 
 /// Since when, and the last calls.
 #[derive(Debug)]
 pub struct Running {
     since: Timestamp,
+    /// What dialling out has come to; nothing, where the node does not.
+    pub dialling: Dialling,
     /// Milliseconds since 1970; 0: never.
     called: AtomicI64,
     answered: AtomicI64,
@@ -17,8 +19,8 @@ pub struct Running {
 impl Running {
     /// Runs since then.
     #[must_use]
-    pub const fn since(since: Timestamp) -> Self {
-        Self { since, called: AtomicI64::new(0), answered: AtomicI64::new(0) }
+    pub fn since(since: Timestamp, dialling: Dialling) -> Self {
+        Self { since, dialling, called: AtomicI64::new(0), answered: AtomicI64::new(0) }
     }
 
     /// When the program started.

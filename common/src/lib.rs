@@ -6,7 +6,7 @@
 //! 2. who asks, about whom: [`peer`], [`matching`]
 //! 3. policy: [`agreement`] and the decision
 //! 4. evidence: [`tlog`], [`audit`], [`durable`], [`witness`]
-//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`], [`console`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`standing`], [`admin`], [`console`]
 
 pub mod admin;
 pub mod agreement;
@@ -37,6 +37,7 @@ pub mod seal;
 pub mod secret;
 pub mod serve;
 pub mod staff;
+pub mod standing;
 pub mod statement;
 pub mod status;
 pub mod store_key;

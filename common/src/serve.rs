@@ -4,6 +4,7 @@
 //! places for each source. Everything that a caller could make grow has a bound in [`Limits`].
 
 mod accept;
+mod dialled;
 mod health;
 #[cfg(test)]
 mod tests;
@@ -20,16 +21,18 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::AbortOnDropHandle,
-};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::service::Routes;
 
-use self::accept::{Admission, Connection};
-pub use self::health::{HealthTask, health, reflection};
+use self::accept::Admission;
+pub(crate) use self::accept::{Connection, lock};
+pub use self::{
+    dialled::Services,
+    health::{HealthTask, health, reflection},
+};
 use crate::{
     config::duration,
+    standing::Standing,
     telemetry::Metrics,
     tls::{Gate, ServerTls},
 };
@@ -177,10 +180,10 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Serving {
     local_addr: SocketAddr,
+    /// Cuts every connection when dropped, with the copies of it.
+    services: Services,
     shutdown: CancellationToken,
     task: AbortOnDropHandle<Result<(), ServeError>>,
-    /// Cuts every connection when dropped.
-    _cut: DropGuard,
 }
 
 impl Serving {
@@ -197,11 +200,36 @@ impl Serving {
         routes: Routes,
         shutdown: CancellationToken,
     ) -> Result<Self, ServeError> {
+        Self::start_taking(listener, tls, limits, metrics, routes, None, shutdown)
+    }
+
+    /// As [`Serving::start`], and takes connections on which agencies serve; `standing` keeps them.
+    ///
+    /// # Errors
+    /// As [`Serving::start`].
+    pub fn start_taking(
+        listener: TcpListener,
+        tls: Arc<ServerTls>,
+        limits: Limits,
+        metrics: ServeMetrics,
+        routes: Routes,
+        standing: Option<Standing>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, ServeError> {
         let local_addr = listener.local_addr().map_err(ServeError::Listener)?;
         let cut = CancellationToken::new();
-        let server = Server { tls, limits, metrics, cut: cut.clone(), shutdown: shutdown.clone() };
-        let task = AbortOnDropHandle::new(tokio::spawn(server.run(listener, routes)));
-        Ok(Self { local_addr, shutdown, task, _cut: cut.drop_guard() })
+        let gate = Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests)));
+        let services = Services::new(gate, Arc::clone(&tls), limits.clone(), cut.clone());
+        let server = Server { tls, limits, metrics, cut, shutdown: shutdown.clone() };
+        let running = server.run(listener, services.gate(), standing);
+        let task = AbortOnDropHandle::new(tokio::spawn(running));
+        Ok(Self { local_addr, services, shutdown, task })
+    }
+
+    /// What it serves, to be served on connections that were dialled as well. They end with this server.
+    #[must_use]
+    pub fn services(&self) -> Services {
+        self.services.clone()
     }
 
     /// The address it listens on.
@@ -237,11 +265,17 @@ struct Server {
 }
 
 impl Server {
-    async fn run(self, listener: TcpListener, routes: Routes) -> Result<(), ServeError> {
+    async fn run(
+        self,
+        listener: TcpListener,
+        gate: Gate<Routes>,
+        standing: Option<Standing>,
+    ) -> Result<(), ServeError> {
         let Self { tls, limits, metrics, cut, shutdown } = self;
         // Admitted connections pass through at once; the loop waits only if tonic does not take them.
-        let (admitted, incoming) = mpsc::channel::<io::Result<Connection>>(16);
-        let admission = Arc::new(Admission::new(tls, limits.clone(), metrics, cut.clone()));
+        let (admitted, incoming) = mpsc::channel::<io::Result<Accepted>>(16);
+        let admission =
+            Arc::new(Admission::new(tls, limits.clone(), metrics, standing, cut.clone()));
         let accepting = AbortOnDropHandle::new(tokio::spawn(accept::run(
             listener,
             admission,
@@ -249,7 +283,7 @@ impl Server {
             shutdown.clone(),
         )));
         let serving = builder(&limits).serve_with_incoming_shutdown(
-            Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests))),
+            gate,
             ReceiverStream::new(incoming),
             shutdown.clone().cancelled_owned(),
         );
@@ -270,6 +304,9 @@ impl Server {
         ended.map_err(ServeError::Transport)
     }
 }
+
+/// A connection that was accepted.
+type Accepted = Connection<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>;
 
 /// A semaphore of any size; tokio's own panics above its greatest.
 fn semaphore(permits: usize) -> Semaphore {

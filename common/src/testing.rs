@@ -2,6 +2,8 @@
 //! certificates are good for decades and its key lies in a file.
 #![expect(clippy::expect_used, reason = "test support: a fault here is the test's")]
 
+mod relay;
+
 use std::{
     fmt, fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -17,6 +19,7 @@ use rcgen::{
     RevocationReason, RevokedCertParams, SanType, SerialNumber,
 };
 
+pub use self::relay::{Passing, Relay, connect_proxy};
 use crate::{
     id::{AgencyId, StaffName},
     peer::{Fingerprint, PeerName, TrustDomain, VerifiedPeer},

@@ -12,6 +12,8 @@ mod client;
 mod cut;
 mod files;
 mod gate;
+mod proxy;
+mod route;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -36,18 +38,55 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::Status;
 
 use self::files::Material;
-pub use self::{
-    client::{ClientTls, connect, with_deadline},
-    files::{TlsError, TlsFiles},
+pub(crate) use self::{
+    client::{CONNECT_TIMEOUT, HEADERS_MAX_BYTES},
+    cut::Cut,
+    gate::Gate,
 };
-pub(crate) use self::{cut::Cut, gate::Gate};
+pub use self::{
+    client::{ClientTls, ConnectError, connect, connect_by, with_deadline},
+    files::{TlsError, TlsFiles},
+    proxy::{Proxy, ProxyConfigError, ProxyError},
+    route::{Route, RouteError},
+};
 use crate::{
     peer::{Fingerprint, IdentityError, PeerName, TrustDomain, VerifiedPeer, name_in_certificate},
     time::{SharedClock, Timestamp},
 };
 
-/// The one protocol spoken over TLS (RFC 9113, section 3.2).
+/// The protocol spoken over TLS (RFC 9113, section 3.2).
 const ALPN_H2: &[u8] = b"h2";
+
+/// The same with its roles reversed: whoever dialled serves. See [`standing`](crate::standing).
+const ALPN_DIAL_OUT: &[u8] = b"brag-dial-out/1";
+
+/// What is spoken on a connection after its handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    /// HTTP/2, whoever accepted serves.
+    Http2,
+    /// One octet by whoever accepted, then HTTP/2, whoever dialled serves.
+    DialOut,
+}
+
+impl Spoken {
+    /// By the protocol that both sides have agreed on.
+    fn of(agreed: Option<&[u8]>) -> Option<Self> {
+        match agreed {
+            Some(ALPN_H2) => Some(Self::Http2),
+            Some(ALPN_DIAL_OUT) => Some(Self::DialOut),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Its name in the handshake.
+    const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http2 => ALPN_H2,
+            Self::DialOut => ALPN_DIAL_OUT,
+        }
+    }
+}
 
 /// How long a certificate that was found good on an open connection stays so without another look.
 const RECHECK_AFTER: Duration = Duration::from_secs(60);
@@ -160,20 +199,29 @@ impl ServerTls {
     /// Completes the server's side of a handshake. Has no deadline of its own.
     ///
     /// # Errors
-    /// Unless the peer has an accepted certificate that names it, and speaks HTTP/2.
+    /// Unless the peer has an accepted certificate that names it, and speaks HTTP/2, one way or the other.
     pub(crate) async fn accept(
         self: &Arc<Self>,
         tcp: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, Caller), HandshakeError> {
+    ) -> Result<(TlsStream<TcpStream>, Caller, Spoken), HandshakeError> {
         let config = Arc::clone(&self.current.load().config);
         let stream =
             TlsAcceptor::from(config).accept(tcp).await.map_err(HandshakeError::Refused)?;
         let (_, session) = stream.get_ref();
-        if session.alpn_protocol() != Some(ALPN_H2) {
-            return Err(HandshakeError::NotHttp2);
-        }
-        let chain: Arc<[CertificateDer<'static>]> =
-            session.peer_certificates().unwrap_or_default().to_vec().into();
+        let spoken = Spoken::of(session.alpn_protocol()).ok_or(HandshakeError::NotHttp2)?;
+        let chain = session.peer_certificates().unwrap_or_default().to_vec();
+        let caller = self.caller(chain.into())?;
+        Ok((stream, caller, spoken))
+    }
+
+    /// Whoever has proved in a handshake to hold this chain of certificates.
+    ///
+    /// # Errors
+    /// Unless the certificate names a peer of the partnership, and is good for one who calls.
+    pub(crate) fn caller(
+        self: &Arc<Self>,
+        chain: Arc<[CertificateDer<'static>]>,
+    ) -> Result<Caller, HandshakeError> {
         let leaf = chain.first().ok_or(IdentityError::Unreadable)?;
         let name = name_in_certificate(leaf, &self.trust_domain)?;
         let caller = Caller(Standing::Certificate(Arc::new(ByCertificate {
@@ -184,7 +232,7 @@ impl ServerTls {
             // Generation 0 is none: the lists may have changed during the handshake.
             last: Mutex::new(Look { generation: 0, at: Timestamp::MIN, good: false }),
         })));
-        if caller.is_trusted() { Ok((stream, caller)) } else { Err(HandshakeError::Denied) }
+        if caller.is_trusted() { Ok(caller) } else { Err(HandshakeError::Denied) }
     }
 }
 
@@ -213,7 +261,7 @@ impl Generation {
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(Arc::clone(&verifier))
             .with_single_cert(material.chain, material.private_key)?;
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_DIAL_OUT.to_vec()];
         // A resumed session would not verify the client's certificate again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -236,7 +284,7 @@ pub(crate) enum HandshakeError {
     /// The TLS handshake failed; most often the peer's certificate was refused.
     #[error("the TLS handshake failed")]
     Refused(#[source] io::Error),
-    /// The peer did not offer HTTP/2.
+    /// The peer offered no protocol that is spoken here.
     #[error("the peer does not speak HTTP/2")]
     NotHttp2,
     /// The certificate names nobody.

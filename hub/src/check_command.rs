@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::{
     agreement_command::Exit,
-    config::{Config, Role},
+    config::{Config, DIALS_OUT, Role},
 };
 
 /// What `check-config` is told.
@@ -197,7 +197,10 @@ fn check_agreement(
 fn check_nodes(config: &Config, agreement: &Agreement, found: &mut Found) {
     for party in agreement.parties() {
         if !config.nodes.contains_key(party.id()) {
-            let remedy = format!("add: {} = \"https://host:port\"", party.id());
+            let remedy = format!(
+                "add: {0} = \"https://host:port\", or {0} = \"{DIALS_OUT}\" when the node dials the hub",
+                party.id()
+            );
             found.add("nodes", format!("no endpoint for {}", party.id()), remedy);
         }
     }
@@ -209,8 +212,10 @@ fn check_nodes(config: &Config, agreement: &Agreement, found: &mut Found) {
         let is_https = uri
             .parse::<tonic::transport::Uri>()
             .is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some());
-        if !is_https {
-            let problem = format!("the endpoint of {agency} is not `https://host:port`");
+        if !is_https && uri != DIALS_OUT {
+            let problem = format!(
+                "the endpoint of {agency} is neither `https://host:port` nor `{DIALS_OUT}`"
+            );
             found.add(
                 "nodes",
                 problem,

@@ -13,9 +13,13 @@ use brag_common::{
     id::AgencyId,
     profile::TlsPaths,
     staff,
+    standing::StandingOptions,
     telemetry::LogConfig,
 };
 use serde::Deserialize;
+
+/// What stands in the place of an address for a node that can not be dialled, and dials the hub.
+pub const DIALS_OUT: &str = "dial-out";
 
 /// What a hub is told by its operator. Unknown keys are refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,8 +37,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where liveness, readiness and metrics are served; must be a loopback address.
     pub admin_listen: SocketAddr,
-    /// Where each agency's node is: `https://host:port` by agency id.
+    /// Where each agency's node is, by agency id: `https://host:port`, or [`DIALS_OUT`].
     pub nodes: BTreeMap<AgencyId, String>,
+    /// Connections that nodes dial, and serve the hub on.
+    #[serde(default)]
+    pub dial_out: StandingOptions,
     /// Certificates.
     pub tls: TlsPaths,
     /// Secret keys.

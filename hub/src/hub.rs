@@ -20,7 +20,7 @@ use brag_common::{
     id::{AgencyId, EnquiryRef},
     keyfile,
     lifecycle::Served,
-    peer::TrustDomain,
+    peer::{PeerName, TrustDomain},
     program::{
         Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, quorum,
         realm, stamp, watch_agreements, watch_readiness,
@@ -28,6 +28,7 @@ use brag_common::{
     reason::Reason,
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
+    standing::{PeerChannel, Standing},
     status::PeerFacing as _,
     store_key,
     telemetry::{Metrics, RequestMetrics},
@@ -49,14 +50,11 @@ use tokio::{
     sync::{Mutex, Notify, RwLock, Semaphore, broadcast, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{
-    service::Routes,
-    transport::{Channel, Endpoint},
-};
+use tonic::{service::Routes, transport::Endpoint};
 
 use crate::{
     audit_service, challenges,
-    config::Config,
+    config::{Config, DIALS_OUT},
     conflict::{self, LinkedPeople},
     console::{AsConsole, pages},
     drafts, epochs,
@@ -109,7 +107,9 @@ pub struct Shared {
     /// Whom the staff are linked to.
     pub linked: LinkedPeople,
     /// A channel to each agency's node.
-    pub nodes: BTreeMap<AgencyId, Channel>,
+    pub nodes: BTreeMap<AgencyId, PeerChannel>,
+    /// Connections that nodes have dialled, and serve the hub on.
+    pub standing: Standing,
     /// Calls to nodes under way.
     pub calls: Semaphore,
     /// What happens, for those who watch.
@@ -273,12 +273,15 @@ impl Hub {
         let files = config.tls.files();
         let server_tls = ServerTls::load(files.clone(), trust_domain.clone(), Arc::clone(&clock))?;
         let client_tls = ClientTls::load(files, trust_domain.clone(), Arc::clone(&clock))?;
-        let nodes = channels(&config, &versions, &trust_domain, &client_tls)?;
+        let metrics = Metrics::new("brag_hub");
+        let admits = members(Arc::clone(&versions), Arc::clone(&clock));
+        let agencies = config.nodes.keys().cloned();
+        let standing = Standing::new(config.dial_out, &metrics, agencies, admits);
+        let nodes = channels(&config, &versions, &trust_domain, &client_tls, &standing)?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let calls = Semaphore::new(usize::from(config.fan_out.calls_at_once.clamp(1, 1024)));
-        let metrics = Metrics::new("brag_hub");
         let linked = LinkedPeople::read(&config)?;
         let words = Words::load(config.words.as_ref().map(ConfigPath::as_path))?;
         let witness = open_witness(
@@ -309,6 +312,7 @@ impl Hub {
             screening: nodes.keys().map(|agency| (agency.clone(), RwLock::default())).collect(),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
             nodes,
+            standing,
             calls,
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
@@ -402,12 +406,14 @@ impl Hub {
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(drafts::keep_clearing(Arc::clone(&shared)));
         shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
-        let serving = Serving::start(
+        shared.rounds.spawn(shared.standing.clone().watch_over(shutdown.clone()));
+        let serving = Serving::start_taking(
             listener,
             server_tls,
             limits,
             ServeMetrics::register(&metrics),
             routes,
+            Some(shared.standing.clone()),
             shutdown.clone(),
         )?;
         let watching = tokio::spawn(watch_readiness(shared.log.audit().clone(), in_force, tell));
@@ -520,7 +526,8 @@ fn channels(
     versions: &Versions<()>,
     trust_domain: &TrustDomain,
     tls: &Arc<ClientTls>,
-) -> anyhow::Result<BTreeMap<AgencyId, Channel>> {
+    standing: &Standing,
+) -> anyhow::Result<BTreeMap<AgencyId, PeerChannel>> {
     let (current, newest) = (&versions.current().agreement, &versions.newest().agreement);
     let known = |agency: &AgencyId| {
         let former = current.former().map(Former::agreement);
@@ -540,10 +547,35 @@ fn channels(
     }
     let mut channels = BTreeMap::new();
     for (agency, uri) in &config.nodes {
-        let endpoint = Endpoint::from_shared(uri.clone())
-            .with_context(|| format!("the endpoint of {agency} is not a URI"))?;
-        let name = trust_domain.agency(agency.clone());
-        channels.insert(agency.clone(), connect(&endpoint, name, Arc::clone(tls)));
+        let dialled = if uri == DIALS_OUT {
+            None
+        } else {
+            let endpoint = Endpoint::from_shared(uri.clone())
+                .with_context(|| format!("the endpoint of {agency} is not a URI"))?;
+            let name = trust_domain.agency(agency.clone());
+            Some(connect(&endpoint, name, Arc::clone(tls)))
+        };
+        // A node that dials out is called over its own connections, whether it could be dialled or not.
+        let channel = PeerChannel::standing(standing.clone(), agency.clone(), dialled);
+        channels.insert(agency.clone(), channel);
     }
     Ok(channels)
+}
+
+/// Whether a peer is an agency that may serve the hub: a party that has not withdrawn, or one that a signed version adds.
+fn members(
+    versions: Arc<Versions<()>>,
+    clock: SharedClock,
+) -> impl Fn(&PeerName) -> bool + Send + Sync + 'static {
+    move |name| {
+        let Some(agency) = name.agency() else { return false };
+        let (current, newest) = (&versions.current().agreement, &versions.newest().agreement);
+        let named = |agreement: &SignedAgreement| {
+            let party = agreement.agreement().party(agency)?;
+            let keys = party.keys()?;
+            (keys.tls.as_str() == name.to_string()).then(|| party.in_force(clock.now()))
+        };
+        let is_coming = newest.digest() != current.digest() && named(newest).is_some();
+        named(current).unwrap_or(is_coming)
+    }
 }

@@ -36,6 +36,9 @@ use crate::{
     take::{self, Taken},
 };
 
+/// How long after an agency has come back at least it is asked what it was not there for: it may come and go.
+const COME_BACK: Duration = Duration::from_secs(1);
+
 /// Something came back that is not an answer, or not for everyone who was asked about.
 const INVALID_ANSWER: &str = "INVALID_ANSWER";
 
@@ -62,12 +65,19 @@ pub fn start_one(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) 
 pub async fn ask_again(shared: Arc<Shared>) {
     let pause = shared.config.fan_out.ask_again_after.get();
     let backlog: Arc<Mutex<Backlog>> = Arc::default();
+    let mut arrivals = shared.standing.arrivals();
     let mut first = true;
     loop {
         let wait = if first { Duration::ZERO } else { pause };
+        // An agency that has dialled is there: what it missed need not wait for the whole pause.
+        let come_back = async {
+            let arrived = arrivals.changed().await.is_ok();
+            tokio::time::sleep(if arrived { COME_BACK.min(pause) } else { pause }).await;
+        };
         tokio::select! {
             () = shared.shutdown.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
+            () = come_back => {}
         }
         let missing = match to_ask_again(&shared, first).await {
             Ok(missing) => missing,

@@ -22,6 +22,8 @@
 //! - [`retraction`]: detail that its holder takes back, and the acknowledgement that travels back
 //! - [`news`]: what the hub tells agencies of an enquiry, and who reads it
 //! - [`partial_failure`]: parties that are away, slow, not enrolled, or start again
+//! - [`dial_out`]: nodes that let nothing in, and connections that are cut
+//! - [`no_inbound`]: the real programs, with a node whose firewall lets nothing in; run by `tests/no-inbound/run`
 //! - [`log_failure`]: a log that can not be written, at a node and at the hub
 //! - [`witness`]: logs that see each other, detail that waits for it, and logs that are not what they were
 //! - [`receipts`]: answers that come without a good receipt, or from another history, are not used
@@ -67,6 +69,7 @@ mod console_operator;
 mod console_sign_in;
 mod console_statements;
 mod demo;
+mod dial_out;
 mod enrolment;
 mod erasure;
 mod existence;
@@ -80,6 +83,7 @@ mod log_failure;
 mod malicious_hub;
 mod malicious_node;
 mod news;
+mod no_inbound;
 mod node_process;
 mod other_verifier;
 mod over_versions;

@@ -6,6 +6,7 @@
 //! silent. INVARIANT: no error of a connection ends the loop.
 
 use std::{
+    any::Any,
     collections::HashMap,
     hash::Hash,
     io::{self, IoSlice},
@@ -17,19 +18,19 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
 };
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use super::{Limits, ServeMetrics, semaphore};
+use super::{Accepted, Limits, ServeMetrics, semaphore};
 use crate::{
     peer::PeerName,
-    tls::{Caller, Cut, ServerTls},
+    standing::Standing,
+    tls::{Caller, Cut, ServerTls, Spoken},
 };
 
 /// After an accept error that lasts, such as no free file descriptor: first and longest pause.
@@ -40,7 +41,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     listener: TcpListener,
     admission: Arc<Admission>,
-    admitted: mpsc::Sender<io::Result<Connection>>,
+    admitted: mpsc::Sender<io::Result<Accepted>>,
     shutdown: CancellationToken,
 ) {
     let mut handshakes = JoinSet::new();
@@ -93,6 +94,8 @@ pub(super) struct Admission {
     tls: Arc<ServerTls>,
     limits: Limits,
     metrics: ServeMetrics,
+    /// Absent: nobody may serve on a connection that they have dialled.
+    standing: Option<Standing>,
     cut: CancellationToken,
     handshakes: Arc<Semaphore>,
     sources: Tally<IpAddr>,
@@ -108,11 +111,13 @@ impl Admission {
         tls: Arc<ServerTls>,
         limits: Limits,
         metrics: ServeMetrics,
+        standing: Option<Standing>,
         cut: CancellationToken,
     ) -> Self {
         Self {
             tls,
             metrics,
+            standing,
             cut,
             handshakes: Arc::new(semaphore(limits.handshakes)),
             sources: Tally::new(limits.handshakes_per_source),
@@ -134,12 +139,7 @@ impl Admission {
         Some((source, handshake))
     }
 
-    async fn admit(
-        &self,
-        tcp: TcpStream,
-        from: SocketAddr,
-        door: DoorPlaces,
-    ) -> Option<Connection> {
+    async fn admit(&self, tcp: TcpStream, from: SocketAddr, door: DoorPlaces) -> Option<Accepted> {
         let refuse = |reason: &'static str, error: Option<&(dyn std::error::Error + 'static)>| {
             self.metrics.count_refused(reason);
             tracing::debug!(%from, reason, error, "connection refused");
@@ -147,7 +147,7 @@ impl Admission {
         // Small answers must not wait for each other's acknowledgement; failing that, they may.
         let _ = tcp.set_nodelay(true);
         let handshake = tokio::time::timeout(self.limits.handshake_timeout, self.tls.accept(tcp));
-        let (stream, caller) = match handshake.await {
+        let (stream, caller, spoken) = match handshake.await {
             Ok(Ok(done)) => done,
             Ok(Err(error)) => {
                 refuse(error.code(), Some(&error));
@@ -158,7 +158,10 @@ impl Admission {
                 return None;
             }
         };
-        drop(door);
+        if spoken == Spoken::DialOut && self.standing.is_none() {
+            refuse("dial_out_not_taken", None);
+            return None;
+        }
         let Some(of_peer) = self.peers.take(caller.peer().name().clone()) else {
             refuse("connections_of_peer", None);
             return None;
@@ -175,7 +178,27 @@ impl Admission {
             // At its age tonic tells the peer to go away; this is for what has not gone by then.
             let _ = tokio::time::timeout(oldest, cut.cancelled()).await;
         });
-        Some(Connection { stream, caller, _places: (of_peer, of_all, open) })
+        let mut connection = Connection::new(stream, caller, (of_peer, of_all, open));
+        match (spoken, &self.standing) {
+            (Spoken::Http2, _) => {
+                drop(door);
+                Some(connection)
+            }
+            (Spoken::DialOut, Some(standing)) => {
+                // With its place among the handshakes, until the peer has been told.
+                let verdict = standing.judge(&connection);
+                let told = connection.tell(verdict.octet());
+                let told = tokio::time::timeout(self.limits.handshake_timeout, told).await;
+                drop(door);
+                match (verdict.code(), told) {
+                    (Some(reason), _) => refuse(reason, None),
+                    (None, Ok(Ok(()))) => standing.keep(connection, self.cut.clone()).await,
+                    (None, Ok(Err(_)) | Err(_)) => refuse("dial_out_not_told", None),
+                }
+                None
+            }
+            (Spoken::DialOut, None) => None,
+        }
     }
 }
 
@@ -221,7 +244,7 @@ impl<K: Eq + Hash> Drop for Place<K> {
 }
 
 /// Counts are whole at every moment, so a lock that a panic left is good.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -242,13 +265,32 @@ impl Drop for Open {
 }
 
 /// A connection of a verified peer. It ends at its greatest age, and when the server is cut off.
-pub(super) struct Connection {
-    stream: Cut<TlsStream<TcpStream>>,
+pub(crate) struct Connection<S> {
+    stream: Cut<S>,
     caller: Caller,
-    _places: (Place<PeerName>, OwnedSemaphorePermit, Open),
+    /// What is given back when the connection ends.
+    _held: Box<dyn Any + Send + Sync>,
 }
 
-impl Connected for Connection {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection of `caller`, which holds something until it ends.
+    pub(crate) fn new(stream: Cut<S>, caller: Caller, held: impl Any + Send + Sync) -> Self {
+        Self { stream, caller, _held: Box::new(held) }
+    }
+
+    /// Who is at the other end.
+    pub(crate) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Sends one octet.
+    pub(crate) async fn tell(&mut self, octet: u8) -> io::Result<()> {
+        self.stream.write_all(&[octet]).await?;
+        self.stream.flush().await
+    }
+}
+
+impl<S> Connected for Connection<S> {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
@@ -256,7 +298,7 @@ impl Connected for Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -266,7 +308,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

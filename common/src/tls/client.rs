@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -20,31 +21,36 @@ use rustls::{
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
-use super::{ALPN_H2, ClockTime, Cut, Material, TlsError, TlsFiles, provider};
+use super::{
+    ALPN_H2, ClockTime, Cut, Material, Proxy, ProxyError, Route, Spoken, TlsError, TlsFiles,
+    provider, route::Place,
+};
 use crate::{
     peer::{IdentityError, PeerName, TrustDomain, name_in_certificate},
     time::{SharedClock, Timestamp},
 };
 
 /// For name resolution, TCP and TLS together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first of several addresses has before the next is tried beside it (RFC 8305, section 5, says 250 ms).
+const BESIDE_AFTER: Duration = Duration::from_millis(250);
 /// As the server's, so that either side notices a dead connection within 40 s.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// As the server's own limit: its answers have no larger headers.
-const HEADERS_MAX_BYTES: u32 = 16 * 1024;
+pub(crate) const HEADERS_MAX_BYTES: u32 = 16 * 1024;
 /// The most that `grpc-timeout` can say is far more; no call of ours waits longer.
 const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// A server at the other end of an open connection.
 struct Server {
-    chain: Vec<CertificateDer<'static>>,
+    chain: Arc<[CertificateDer<'static>]>,
     host: ServerName<'static>,
     end: CancellationToken,
 }
@@ -59,6 +65,15 @@ pub struct ClientTls {
     changing: Mutex<()>,
     /// The open connections, so that a reload can end those it no longer accepts.
     open: Mutex<Vec<Weak<Server>>>,
+    /// How often the files were read again.
+    reloads: watch::Sender<u64>,
+}
+
+/// A connection to a server whose name is known.
+pub(crate) struct Dialled {
+    pub(crate) stream: Cut<TlsStream<TcpStream>>,
+    /// The server's certificates.
+    pub(crate) chain: Arc<[CertificateDer<'static>]>,
 }
 
 /// One reading of the files.
@@ -81,7 +96,8 @@ impl ClientTls {
     ) -> Result<Arc<Self>, TlsError> {
         let current = ArcSwap::from_pointee(Current::read(&files, &trust_domain, &clock)?);
         let (changing, open) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { files, trust_domain, clock, current, changing, open }))
+        let reloads = watch::Sender::new(0);
+        Ok(Arc::new(Self { files, trust_domain, clock, current, changing, open, reloads }))
     }
 
     /// Reads the files again. New connections use the new certificate, roots and lists; open ones end
@@ -100,7 +116,13 @@ impl ClientTls {
                 server.end.cancel();
             }
         }
+        self.reloads.send_modify(|n| *n += 1);
         Ok(())
+    }
+
+    /// Changes whenever the files were read again.
+    pub(crate) fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     /// The name in our own certificate.
@@ -115,39 +137,80 @@ impl ClientTls {
         self.current.load().expires
     }
 
-    /// Connects to `uri` and makes sure that `expected` is there. Has no deadline of its own.
-    async fn dial(
+    /// Connects to the first address of `route` that `expected` answers at. Another one is tried as soon as one has failed, and
+    /// beside one that is slow. Has no deadline of its own.
+    pub(crate) async fn dial(
         &self,
-        uri: &Uri,
+        route: &Route,
         expected: &PeerName,
-    ) -> Result<Cut<TlsStream<TcpStream>>, ConnectError> {
-        let host = uri.host().ok_or(ConnectError::NotHttps)?;
-        if uri.scheme_str() != Some("https") {
-            return Err(ConnectError::NotHttps);
+        spoken: Spoken,
+    ) -> Result<Dialled, ConnectError> {
+        let mut next = route.places().iter();
+        let mut trying = FuturesUnordered::new();
+        let mut failed = None;
+        loop {
+            match next.next() {
+                Some(place) => trying.push(self.dial_one(place, route.proxy(), expected, spoken)),
+                None if trying.is_empty() => {
+                    return Err(failed.unwrap_or(ConnectError::NotHttps));
+                }
+                None => {}
+            }
+            let all_tried = next.len() == 0;
+            let outcome = tokio::select! {
+                outcome = trying.next() => outcome,
+                () = tokio::time::sleep(BESIDE_AFTER), if !all_tried => None,
+            };
+            match outcome {
+                Some(Ok(dialled)) => return Ok(dialled),
+                // The first address is the one that people know.
+                Some(Err(error)) => failed = Some(failed.unwrap_or(error)),
+                None => {}
+            }
         }
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let server_name =
-            ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::NotHttps)?;
+    }
+
+    /// Connects to one place and makes sure that `expected` is there.
+    async fn dial_one(
+        &self,
+        place: &Place,
+        proxy: Option<&Proxy>,
+        expected: &PeerName,
+        spoken: Spoken,
+    ) -> Result<Dialled, ConnectError> {
+        let Place { host, port } = place;
+        let server_name = ServerName::try_from(host.clone()).map_err(|_| ConnectError::NotHttps)?;
         let current = self.current.load_full();
-        let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(443)))
-            .await
-            .map_err(ConnectError::Tcp)?;
+        let tcp = match proxy {
+            Some(proxy) => proxy.tunnel(host, *port).await?,
+            None => TcpStream::connect((host.as_str(), *port)).await.map_err(ConnectError::Tcp)?,
+        };
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-        let connector = TlsConnector::from(Arc::clone(&current.config));
-        let stream =
-            connector.connect(server_name.clone(), tcp).await.map_err(ConnectError::Tls)?;
+        let config = match spoken {
+            Spoken::Http2 => Arc::clone(&current.config),
+            Spoken::DialOut => {
+                let mut config = (*current.config).clone();
+                config.alpn_protocols = vec![spoken.alpn().to_vec()];
+                Arc::new(config)
+            }
+        };
+        let stream = TlsConnector::from(config)
+            .connect(server_name.clone(), tcp)
+            .await
+            .map_err(ConnectError::Tls)?;
         let (_, session) = stream.get_ref();
-        if session.alpn_protocol() != Some(ALPN_H2) {
+        if Spoken::of(session.alpn_protocol()) != Some(spoken) {
             return Err(ConnectError::NotHttp2);
         }
-        let chain = session.peer_certificates().unwrap_or_default().to_vec();
+        let chain: Arc<[CertificateDer<'static>]> =
+            session.peer_certificates().unwrap_or_default().to_vec().into();
         let leaf = chain.first().ok_or(ConnectError::Identity(IdentityError::Unreadable))?;
         let name = name_in_certificate(leaf, &self.trust_domain).map_err(ConnectError::Identity)?;
         if name != *expected {
             return Err(ConnectError::OtherPeer { expected: expected.clone(), found: name });
         }
         let end = CancellationToken::new();
-        let server = Arc::new(Server { chain, host: server_name, end });
+        let server = Arc::new(Server { chain: Arc::clone(&chain), host: server_name, end });
         let mut open = lock(&self.open);
         open.retain(|server| server.strong_count() > 0);
         open.push(Arc::downgrade(&server));
@@ -156,7 +219,8 @@ impl ClientTls {
         if !Arc::ptr_eq(&current, &self.current.load_full()) {
             return Err(ConnectError::Reloaded);
         }
-        Ok(Cut::new(stream, async move { server.end.cancelled().await }))
+        let stream = Cut::new(stream, async move { server.end.cancelled().await });
+        Ok(Dialled { stream, chain })
     }
 }
 
@@ -205,21 +269,53 @@ impl Current {
 
 /// Why there is no connection. Callers see it as the source of an `UNAVAILABLE` status.
 #[derive(Debug, thiserror::Error)]
-enum ConnectError {
+pub enum ConnectError {
+    /// The address is none of ours.
     #[error("the endpoint is not `https://` and a host name or address")]
     NotHttps,
+    /// The network or the other machine did not let us.
     #[error("no TCP connection")]
     Tcp(#[source] io::Error),
+    /// The proxy did not let us.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// Most often a certificate that one of the two sides does not accept.
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
-    #[error("the server does not speak HTTP/2")]
+    /// It is another service, or an older version of this one.
+    #[error("the server does not speak HTTP/2 the way that is asked for")]
     NotHttp2,
+    /// The certificate is good and says nothing.
     #[error("the server's certificate names nobody of this partnership")]
     Identity(#[source] IdentityError),
+    /// Another attempt is needed.
     #[error("the certificates were reloaded meanwhile")]
     Reloaded,
+    /// Somebody else is there.
     #[error("the server is `{found}`, not `{expected}`")]
-    OtherPeer { expected: PeerName, found: PeerName },
+    OtherPeer {
+        /// Who should be.
+        expected: PeerName,
+        /// Who is.
+        found: PeerName,
+    },
+}
+
+impl ConnectError {
+    /// A stable code, for counters.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotHttps => "not_https",
+            Self::Tcp(_) => "no_tcp_connection",
+            Self::Proxy(_) => "proxy",
+            Self::Tls(_) => "tls_refused",
+            Self::NotHttp2 => "not_http2",
+            Self::Identity(error) => error.code(),
+            Self::Reloaded => "reloaded",
+            Self::OtherPeer { .. } => "other_peer",
+        }
+    }
 }
 
 /// A channel to the peer `expected` at `https://host:port`.
@@ -228,7 +324,19 @@ enum ConnectError {
 /// must be valid for the host (DNS or IP name) *and* its one URI name must be `expected`, or no byte
 /// of HTTP/2 is sent. Give each call its deadline with [`with_deadline`].
 pub fn connect(endpoint: &Endpoint, expected: PeerName, tls: Arc<ClientTls>) -> Channel {
-    let connector = Connector { expected: Arc::new(expected), tls };
+    channel(endpoint, Connector { expected: Arc::new(expected), tls, route: None })
+}
+
+/// As [`connect`], to whichever address of `route` answers first, and through its proxy.
+pub fn connect_by(route: Route, expected: PeerName, tls: Arc<ClientTls>) -> Channel {
+    let endpoint = Endpoint::from(route.first().clone());
+    channel(
+        &endpoint,
+        Connector { expected: Arc::new(expected), tls, route: Some(Arc::new(route)) },
+    )
+}
+
+fn channel(endpoint: &Endpoint, connector: Connector) -> Channel {
     endpoint
         .clone()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -252,6 +360,8 @@ pub fn with_deadline<T>(message: T, limit: Duration) -> tonic::Request<T> {
 struct Connector {
     expected: Arc<PeerName>,
     tls: Arc<ClientTls>,
+    /// Absent: to the address that tonic asks for.
+    route: Option<Arc<Route>>,
 }
 
 impl Service<Uri> for Connector {
@@ -264,10 +374,16 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { expected, tls } = self.clone();
+        let Self { expected, tls, route } = self.clone();
         Box::pin(async move {
-            let connected = tls.dial(&uri, &expected).await;
-            connected.map(TokioIo::new).inspect_err(|error| {
+            let connected = match route {
+                Some(route) => tls.dial(&route, &expected, Spoken::Http2).await,
+                None => match Route::to(&uri) {
+                    Ok(route) => tls.dial(&route, &expected, Spoken::Http2).await,
+                    Err(_) => Err(ConnectError::NotHttps),
+                },
+            };
+            connected.map(|dialled| TokioIo::new(dialled.stream)).inspect_err(|error| {
                 tracing::debug!(peer = %expected, error = error as &dyn std::error::Error, "no connection");
             })
         })

@@ -8,17 +8,25 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 /// A stream whose every operation fails from the moment `end` is done.
 pub(crate) struct Cut<S> {
     stream: S,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
+    /// Cancelled with the first thing that is read, or the end of everything.
+    heard: Option<CancellationToken>,
 }
 
 impl<S> Cut<S> {
     pub(crate) fn new(stream: S, end: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { stream, end: Box::pin(end), ended: false }
+        Self { stream, end: Box::pin(end), ended: false, heard: None }
+    }
+
+    /// The same stream, which cancels `heard` as soon as something is read from it.
+    pub(crate) fn telling(self, heard: CancellationToken) -> Self {
+        Self { heard: Some(heard), ..self }
     }
 
     /// The stream while it has not ended. Writes ask too: a peer that does not read can stop us from
@@ -42,7 +50,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_stream(cx)?.poll_read(cx, buf)
+        let read = self.poll_stream(cx)?.poll_read(cx, buf);
+        if read.is_ready()
+            && let Some(heard) = self.heard.take()
+        {
+            heard.cancel();
+        }
+        read
     }
 }
 

@@ -161,10 +161,10 @@ impl Rig {
     }
 }
 
-type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
+pub(crate) type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
 
 /// A client's configuration without any of our own care, with resumption as rustls has it.
-fn raw_config(ca: &TestCa, cert: Option<&TestCert>) -> Arc<rustls::ClientConfig> {
+pub(crate) fn raw_config(ca: &TestCa, cert: Option<&TestCert>) -> Arc<rustls::ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.root_pem().as_bytes()).unwrap()).unwrap();
     let builder = rustls::ClientConfig::builder_with_provider(provider())
@@ -184,7 +184,10 @@ fn raw_config(ca: &TestCa, cert: Option<&TestCert>) -> Arc<rustls::ClientConfig>
 
 /// A handshake as far as the server's first HTTP/2 byte: in TLS 1.3 a client learns only then whether
 /// its certificate was accepted.
-async fn raw(address: SocketAddr, config: Arc<rustls::ClientConfig>) -> io::Result<TlsStream> {
+pub(crate) async fn raw(
+    address: SocketAddr,
+    config: Arc<rustls::ClientConfig>,
+) -> io::Result<TlsStream> {
     let tcp = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await?;

@@ -10,10 +10,7 @@ use brag_proto::v1::{
     witness_service_client::WitnessServiceClient,
     witness_service_server::{WitnessService, WitnessServiceServer},
 };
-use tonic::{
-    Request, Response, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Request, Response, Status, transport::Endpoint};
 
 use super::{
     NotCosigned, Witness,
@@ -25,6 +22,7 @@ use crate::{
     config::IndependentWitness,
     keys::VerifyingKey,
     peer::{TrustDomain, VerifiedPeer},
+    standing::PeerChannel,
     status::{PeerFacing, code_of, to_status},
     time::Timestamp,
     tlog::NoteKey,
@@ -208,7 +206,7 @@ pub struct Peers<H> {
 #[derive(Debug)]
 struct Reached {
     /// Only it answers there.
-    channel: Channel,
+    channel: PeerChannel,
     /// Its key, when it is no party; a party states its own.
     key: Option<NoteKey>,
 }
@@ -216,10 +214,13 @@ struct Reached {
 impl<H: WitnessHost> Peers<H> {
     /// Parties, each with a channel that only it answers on, and none else yet.
     #[must_use]
-    pub fn new(host: Arc<H>, channels: impl IntoIterator<Item = (Party, Channel)>) -> Self {
-        let channels = channels
-            .into_iter()
-            .map(|(party, channel)| (Asked::Party(party), Reached { channel, key: None }));
+    pub fn new(
+        host: Arc<H>,
+        channels: impl IntoIterator<Item = (Party, impl Into<PeerChannel>)>,
+    ) -> Self {
+        let channels = channels.into_iter().map(|(party, channel)| {
+            (Asked::Party(party), Reached { channel: channel.into(), key: None })
+        });
         Self { host, channels: channels.collect() }
     }
 
@@ -237,7 +238,7 @@ impl<H: WitnessHost> Peers<H> {
             let channel = connect(&endpoint, witness.tls.clone(), Arc::clone(tls));
             let name = Asked::Independent(witness.key.0.key_name().into());
             let key = Some(witness.key.0.clone());
-            self.channels.insert(name, Reached { channel, key });
+            self.channels.insert(name, Reached { channel: channel.into(), key });
         }
         Ok(self)
     }

@@ -20,12 +20,7 @@ use futures::{
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited, StreamBody};
-use tonic::{
-    Status,
-    body::Body,
-    server::NamedService,
-    transport::{Channel, Error as TransportError},
-};
+use tonic::{Status, body::Body, codegen::StdError, server::NamedService};
 use tower_service::Service;
 
 use super::{
@@ -34,6 +29,7 @@ use super::{
 };
 use crate::{
     audit::{LogError, Party, noting},
+    standing::PeerChannel,
     status::{PeerFacing, to_status},
     tls::Caller,
     wire::witness as wire,
@@ -216,7 +212,7 @@ where
 /// A channel whose answers are used only with a good receipt.
 #[derive(Debug)]
 pub struct WitnessedChannel<H> {
-    channel: Channel,
+    channel: PeerChannel,
     party: Party,
     host: Arc<H>,
 }
@@ -230,17 +226,17 @@ impl<H> Clone for WitnessedChannel<H> {
 
 impl<H> WitnessedChannel<H> {
     /// A channel of the program that `host` is, on which only `party` answers.
-    pub const fn new(channel: Channel, party: Party, host: Arc<H>) -> Self {
-        Self { channel, party, host }
+    pub fn new(channel: impl Into<PeerChannel>, party: Party, host: Arc<H>) -> Self {
+        Self { channel: channel.into(), party, host }
     }
 }
 
 impl<H: Exchanging> Service<Request<Body>> for WitnessedChannel<H> {
     type Response = Response<Body>;
-    type Error = TransportError;
-    type Future = BoxFuture<'static, Result<Response<Body>, TransportError>>;
+    type Error = StdError;
+    type Future = BoxFuture<'static, Result<Response<Body>, StdError>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StdError>> {
         self.channel.poll_ready(cx)
     }
 

@@ -169,6 +169,11 @@ pub(super) fn hub_rows(seen: &Connections) -> Vec<Row> {
             expiry(seen.until, seen.now, "Have the partnership sign the next"),
         ),
     ];
+    if let Some(standing) = seen.standing {
+        let urgent =
+            if standing < 1 { word("red", "The hub can not reach the node") } else { None };
+        rows.insert(1, row("Connections that this node has dialled", standing.to_string(), urgent));
+    }
     if let Some((version, from)) = seen.coming {
         let value = format!("version {version}, from {}", when(from.as_millisecond()));
         rows.push(row("Agreement that is coming", value, None));
