@@ -31,7 +31,7 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), args.config.path());
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let node = Node::build(config, around).await?;
+    let node = Node::build(config, around).await?.configured_by(args.config.path());
     let mut written = Ok(());
     node.run(shutdown.clone(), |served| {
         if let Some(path) = &args.ready_file {
