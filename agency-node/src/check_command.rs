@@ -10,6 +10,7 @@ use std::{
 
 use brag_common::{
     agreement::SignedAgreement,
+    durable::Look,
     keyfile::{self, KeyKind},
     program::realm,
     time::SharedClock,
@@ -24,6 +25,7 @@ use crate::{
     cli::{ConfigArg, Exit, print_json},
     config::{RecordsConfig, Role},
     ground,
+    store::LAYOUT,
 };
 
 /// What to check.
@@ -301,6 +303,20 @@ fn check_data(data: &Path, findings: &mut Findings) {
             format!("`{}` can not be written: {error}", folder.display()),
             "give the node's user the folder, on a local disk with space left",
         );
+    }
+    match LAYOUT.look(data) {
+        Ok(Look::Current) => {}
+        Ok(Look::Older(steps)) => findings.note(
+            "data",
+            format!("the next start migrates the store: {}", steps.join("; ")),
+            "make a backup first; a former version of the program does not read the store afterwards",
+        ),
+        Ok(Look::Newer(why)) => findings.problem("data", why, "use the program's later version"),
+        Err(error) => findings.problem(
+            "data",
+            format!("the version of the store can not be read: {error}"),
+            "give the node's user the folder",
+        ),
     }
 }
 

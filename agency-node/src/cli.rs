@@ -8,6 +8,7 @@ use std::{
 
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
+    backup::command::{self as backup_command, BackupArgs, MakeArgs, RestoreArgs},
     console::command::AccountCommand,
     erasure::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 use crate::{
     agreement_command::{self, AgreementCommand},
+    backup,
     check_command::{self, CheckArgs},
     config::Config,
     desk_command::{self, DeskCommand},
@@ -124,6 +126,21 @@ pub enum Cli {
     /// Example: agency-node erasure report --config /etc/brag/agency-node.toml
     #[command(subcommand, verbatim_doc_comment)]
     Erasure(ErasureCommand),
+    /// Make a backup of the node, which may run or be stopped; or a recovery key, or verify a backup
+    ///
+    /// It is sealed to the recovery key of the configuration, whose private half is not on this machine. The keys of enquiries
+    /// go to a file of their own. docs/backup.md has the schedule, the drill and what to do after a loss.
+    ///
+    /// Example: agency-node backup --to /backup/csc.backup --enquiry-keys-to /keys/csc.keys --config agency-node.toml
+    #[command(verbatim_doc_comment)]
+    Backup(BackupArgs),
+    /// Put a backup back into an empty folder, verified; exit 4 when it or anything in it does not verify
+    ///
+    /// The log goes on in a new shard that names what is missing.
+    ///
+    /// Example: agency-node restore FILE --recovery-key recovery.key --enquiry-keys KEYS --into /srv/brag
+    #[command(verbatim_doc_comment)]
+    Restore(RestoreArgs),
     /// List alerts, say how one was handled, and read the log, at a running node; for auditors
     ///
     /// Needs your profile and the role auditor.
@@ -255,6 +272,15 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
             let logs = config.data.as_path().join(LOG_FOLDER);
             Ok(Exit::of(report::run(&logs, &config.enquiry_key_folder(), json, stdout)?))
         }
+        Cli::Backup(args) => match args.command {
+            Some(command) => Ok(Exit::of(backup_command::run(&command, stdout)?)),
+            None => runtime()?.block_on(make_backup(args.make, around, stdout)),
+        },
+        Cli::Restore(args) => {
+            let check = |file: &Path| backup::check(file, &clock);
+            let code = backup_command::restore(&args, "agency-node", &around, check, stdout)?;
+            Ok(Exit::of(code))
+        }
         Cli::Alert(command) => runtime()?.block_on(desk_command::alert(&command, stdout)),
         Cli::Account(command) => {
             let config = Config::load(command.config())?;
@@ -264,6 +290,20 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
         }
         Cli::Log(command) => Ok(Exit::of(log_command::run(&command, stdout)?)),
     }
+}
+
+async fn make_backup(
+    args: MakeArgs,
+    around: Surroundings,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let file = args.config.clone().unwrap_or_else(|| PathBuf::from("./agency-node.toml"));
+    let config = Config::load(&file)?;
+    let (data, party) = (config.data.clone(), config.agency.to_string());
+    let clock = Arc::clone(&around.clock);
+    let open = || backup::of_stopped(config, &file, clock);
+    let made = backup_command::make(&args, data.as_path(), &party, &around, open, stdout);
+    Ok(Exit::of(made.await?))
 }
 
 /// Prints the one document of a command with `--json`.

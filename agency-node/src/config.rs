@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context as _;
 use brag_common::{
     alert::oversight::Oversight,
+    backup::BackupConfig,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     console::ConsoleConfig,
     id::AgencyId,
@@ -77,6 +78,9 @@ pub struct Config {
     /// Pages for browsers. Absent: there are none.
     #[serde(default)]
     pub console: Option<ConsoleConfig>,
+    /// For whom backups are sealed.
+    #[serde(default)]
+    pub backup: BackupConfig,
 }
 
 /// How much the hub may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.

@@ -7,6 +7,7 @@ pub mod answer_release;
 pub mod answer_round;
 pub mod answer_screen;
 pub mod audit_service;
+pub mod backup;
 pub mod budget;
 pub mod case;
 pub mod challenge;

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,6 +12,7 @@ use brag_common::{
     admin::{Admin, Readiness},
     alert::{Alerts, watched::WatchedLog},
     audit::entry::{Action, AgreementStamp, EntryDraft, Party},
+    backup::local,
     console::{self, Console},
     erasure::{Erasing, retention},
     id::RequestId,
@@ -43,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
-    audit_service,
+    audit_service, backup,
     budget::Screenings,
     config::Config,
     console::{AsConsole, pages},
@@ -186,6 +188,7 @@ pub struct Node {
     metrics: Metrics,
     limits: Limits,
     console: Option<Console>,
+    file: Option<PathBuf>,
 }
 
 impl Node {
@@ -289,6 +292,7 @@ impl Node {
             AsConsole(Arc::clone(&shared)),
         )
         .await?;
+        let file = None;
         Ok(Self {
             shared,
             folder,
@@ -299,7 +303,15 @@ impl Node {
             metrics,
             limits,
             console,
+            file,
         })
+    }
+
+    /// The file that the configuration was read from: backups have it.
+    #[must_use]
+    pub fn configured_by(mut self, file: &Path) -> Self {
+        self.file = Some(file.to_owned());
+        self
     }
 
     /// Where the hub and the staff reach the node.
@@ -335,6 +347,7 @@ impl Node {
             metrics,
             limits,
             console,
+            file,
         } = self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
@@ -375,6 +388,13 @@ impl Node {
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
         let erasing = tokio::spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
+        let copying =
+            local::listen(shared.config.data.as_path()).context("the socket for backups")?;
+        let copying = tokio::spawn(local::serve(
+            copying,
+            backup::of_running(&shared, file.as_deref()),
+            shutdown.clone(),
+        ));
         let serving = Serving::start(
             listener,
             server_tls,
@@ -411,6 +431,7 @@ impl Node {
         reviewing.await?;
         closing.await?;
         erasing.await?;
+        copying.await?;
         taking_up.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.

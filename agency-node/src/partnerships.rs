@@ -175,6 +175,13 @@ impl Partnerships {
         Ok(Self(nodes))
     }
 
+    /// The files that the configurations were read from, in their order: backups have them.
+    #[must_use]
+    pub fn configured_by(self, files: &[PathBuf]) -> Self {
+        let nodes = self.0.into_iter().zip(files);
+        Self(nodes.map(|(node, file)| node.configured_by(file)).collect())
+    }
+
     /// Serves all of them until `shutdown`. `started` is told where, in the order of the configurations, once each serves. When one ends
     /// by itself the others are stopped: whoever supervises the process starts it again whole.
     ///

@@ -41,7 +41,7 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     }
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let nodes = Partnerships::build(configs, &around).await?;
+    let nodes = Partnerships::build(configs, &around).await?.configured_by(args.config.paths());
     let mut written = Ok(());
     nodes
         .run(shutdown.clone(), |served| {

@@ -14,7 +14,7 @@ use std::{
 
 use brag_common::{
     audit::entry::Digest,
-    durable::{Batch, Durable, Scopes, StoreError},
+    durable::{Batch, Durable, Layout, Scopes, StoreError, store_folder},
     enquiry::RatedAnswer,
     id::{
         AgencyId, AgreementDigest, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName, WorkRef,
@@ -55,6 +55,10 @@ pub const KINDS: &[&str] = &[
     "statement",
 ];
 
+/// How records are laid out, and how those of older versions are brought up. A change of a place or of the form of a value that the present
+/// code does not read in its old form gets a version and a row here.
+pub const LAYOUT: Layout = Layout { version: 1, migrations: &[] };
+
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -83,7 +87,9 @@ impl Store {
         key: &SecretBytes<32>,
     ) -> Result<Self, StoreError> {
         let scopes = Scopes::open(data, enquiry_keys, KINDS)?;
-        let db = Durable::open_scoped(&data.join("store"), key, CACHE_BYTES, scopes)?;
+        let folder = store_folder(data);
+        let db = Durable::open_scoped(&folder, key, CACHE_BYTES, scopes)?;
+        db.bring_up_to(&LAYOUT, &folder)?;
         let records = Records::within(db.clone(), key);
         Ok(Self { db, records, n_detail_reads: Arc::default() })
     }

@@ -15,6 +15,8 @@
 //! running program, [`backwards`] the reading from its end, [`reconcile`] the comparison of both sides of every exchange, [`export`] the log as a table,
 //! [`command`] the words for them on the command line.
 //!
+//! [`restored`] is what is said of a log that was put back from a backup.
+//!
 //! [`checkpoints`] are what the log has signed of itself and others have seen; [`shard`] is how a log that can not go on is followed
 //! by another.
 //!
@@ -32,6 +34,7 @@ pub mod frame;
 pub mod log;
 pub mod reconcile;
 mod recover;
+pub mod restored;
 #[cfg(feature = "test-util")]
 pub mod rewrite;
 mod segment;

@@ -37,16 +37,21 @@ use zeroize::Zeroizing;
 use crate::{id::EnquiryRef, secret::SecretBytes};
 
 mod batch;
+mod copy;
 pub(crate) mod dirs;
 mod error;
 mod key_folder;
+mod layout;
 mod scope;
 mod seal;
 
 pub use batch::Batch;
 use batch::Change;
+pub use copy::{Filling, Sink};
+use copy::{Following, Raw};
 pub use error::StoreError;
 pub use key_folder::KeyFolder;
+pub use layout::{Layout, Look, Migration, Rewrite, store_folder};
 use scope::Scoping;
 pub use scope::{Begun, Scopes};
 use seal::StoreKeys;
@@ -115,6 +120,8 @@ struct Inner {
     sync: Sync,
     /// Guards the look at absent places together with the change that follows.
     commit: Mutex<()>,
+    /// What a copy that is being taken has to be told.
+    following: Mutex<Option<Following>>,
     failed: AtomicBool,
     /// Held, never read: gives a clear error where sled's own lock gives a vague one. Declared last,
     /// so that it is let go after sled has closed.
@@ -168,6 +175,7 @@ impl Durable {
                 file: File::open(path.join("db"))?,
                 sync,
                 commit: Mutex::new(()),
+                following: Mutex::default(),
                 failed: AtomicBool::new(false),
                 _lock: lock,
             }),
@@ -276,17 +284,17 @@ impl Durable {
         if changes.len() > MAX_BATCH_CHANGES {
             return Err(StoreError::BatchTooLarge { n_changes: changes.len() });
         }
-        let mut sealed = sled::Batch::default();
+        let mut sealed: Vec<Raw> = Vec::with_capacity(changes.len());
         let mut scopes = BTreeSet::new();
         for change in changes {
             match change {
                 Change::Put { place, value } => {
                     let key = data_key(&place);
                     let (value, scope) = self.seal(&key, &value)?;
-                    sealed.insert(key, value);
+                    sealed.push((key, Some(value)));
                     scopes.extend(scope);
                 }
-                Change::Remove { place } => sealed.remove(data_key(&place)),
+                Change::Remove { place } => sealed.push((data_key(&place), None)),
             }
         }
         {
@@ -297,7 +305,7 @@ impl Durable {
                 }
             }
             self.refuse_erased(&scopes)?;
-            self.or_fail(self.inner.db.apply_batch(sealed).map_err(StoreError::from))?;
+            self.apply(sealed)?;
         }
         // Outside the lock, so that several commits share the disk's time.
         self.make_durable()
@@ -319,7 +327,7 @@ impl Durable {
         for (place, value) in records {
             let key = data_key(place.as_ref());
             let (sealed, _) = self.seal(&key, value.as_ref())?;
-            self.or_fail(self.inner.db.insert(key, sealed).map_err(StoreError::from))?;
+            self.apply(vec![(key, Some(sealed))])?;
             n_loaded += 1;
             if n_loaded % LOAD_SYNC_EVERY == 0 {
                 self.make_durable()?;

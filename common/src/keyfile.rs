@@ -27,6 +27,8 @@ pub enum KeyKind {
     Sealing,
     /// Encrypts a store at rest.
     Store,
+    /// Opens backups: an X25519 private key that is kept away from the machine.
+    Recovery,
 }
 
 impl KeyKind {
@@ -37,6 +39,7 @@ impl KeyKind {
             Self::Signing => "brag-signing-key-v1",
             Self::Sealing => "brag-sealing-key-v1",
             Self::Store => "brag-store-key-v1",
+            Self::Recovery => "brag-recovery-key-v1",
         }
     }
 }

@@ -7,11 +7,13 @@
 //! 3. policy: [`agreement`] and the decision
 //! 4. evidence: [`tlog`], [`audit`], [`durable`], [`witness`]
 //! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`standing`], [`admin`], [`console`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`], [`console`], [`backup`]
 
 pub mod admin;
 pub mod agreement;
 pub mod alert;
 pub mod audit;
+pub mod backup;
 pub mod config;
 pub mod console;
 pub mod durable;

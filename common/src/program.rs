@@ -16,6 +16,7 @@ use crate::{
     audit::{
         AuditLog, Entry, LogOptions, Origin, entries,
         entry::{AgreementStamp, Party},
+        restored::Restored,
         shard,
     },
     config::WitnessConfig,
@@ -244,7 +245,9 @@ pub async fn open_log(
     if log.tree().head().size == 0
         && let Some(first) = shard::first_entry(log.dir())?
     {
-        log.record(first).await?;
+        // In one write: no shard begins after a restore and does not say so.
+        let restored = Restored::read(log.dir())?.map(|restored| restored.entry());
+        log.record_all([first].into_iter().chain(restored).collect()).await?;
     }
     Ok((log, replay))
 }

@@ -10,9 +10,11 @@
 //!
 //! [`keys`] is how a party's log and witness keys are vouched for; [`cosigned`] is the other side, the log that wants to be witnessed;
 //! [`grpc`] carries both between programs; [`in_band`] does it with each exchange, and [`layer`] puts that around hub and nodes.
+//! [`gap`] asks what others have seen of a log that was put back from a backup.
 //! [`journal`] is what a witness has on the disk, [`receipt`] what others have promised it.
 
 pub mod cosigned;
+pub mod gap;
 pub mod grpc;
 pub mod in_band;
 pub mod journal;

@@ -12,6 +12,7 @@ use std::{
 
 use brag_common::{
     agreement::{Agreement, text_of},
+    durable::Look,
     keyfile::{self, KeyKind},
     peer::TrustDomain,
     time::SharedClock,
@@ -23,6 +24,7 @@ use serde::Serialize;
 use crate::{
     agreement_command::Exit,
     config::{Config, DIALS_OUT, Role},
+    store::LAYOUT,
 };
 
 /// What `check-config` is told.
@@ -52,6 +54,8 @@ struct Report<'a> {
     config: &'a Path,
     ok: bool,
     problems: &'a [Problem],
+    /// What the next start does to the store before it serves.
+    migrations: &'a [String],
 }
 
 /// Checks and reports.
@@ -60,9 +64,16 @@ struct Report<'a> {
 /// When the output can not be written.
 pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let problems = check(&args.config, clock);
+    let data = Config::load(&args.config).ok().map(|config| config.data);
+    let look = data.and_then(|data| LAYOUT.look(data.as_path()).ok());
+    let migrations = match look {
+        Some(Look::Older(steps)) => steps,
+        Some(Look::Current | Look::Newer(_)) | None => Vec::new(),
+    };
     let ok = problems.is_empty();
     if args.json {
-        let report = Report { config: &args.config, ok, problems: &problems };
+        let report =
+            Report { config: &args.config, ok, problems: &problems, migrations: &migrations };
         writeln!(stdout, "{:#}", serde_json::to_value(report)?)?;
     } else if ok {
         writeln!(stdout, "{}: in order", args.config.display())?;
@@ -71,6 +82,10 @@ pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> any
             writeln!(stdout, "{check}: {problem}\n    {remedy}")?;
         }
         writeln!(stdout, "{} problem(s)", problems.len())?;
+    }
+    if !args.json && !migrations.is_empty() {
+        let steps = migrations.join("; ");
+        writeln!(stdout, "the next start migrates the store: {steps}\n    make a backup first")?;
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
@@ -99,6 +114,11 @@ pub fn check(path: &Path, clock: &SharedClock) -> Vec<Problem> {
     let domain = check_agreement(&config, statements, clock, &mut found);
     check_tls(&config, domain.as_ref(), clock, &mut found);
     check_data("data", config.data.as_path(), &mut found);
+    match LAYOUT.look(config.data.as_path()) {
+        Ok(Look::Current | Look::Older(_)) => {}
+        Ok(Look::Newer(why)) => found.add("data", why, "use the program's later version"),
+        Err(error) => found.add("data", chain(&error), "give the hub's user the folder"),
+    }
     check_enquiry_keys(&config, &mut found);
     if let Some(console) = &config.console
         && let Err(error) = brag_common::console::check(console, clock)

@@ -2,11 +2,13 @@
 
 use std::{
     io::{IsTerminal as _, Write},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
+    backup::command::{self as backup_command, BackupArgs, MakeArgs, RestoreArgs},
     console::command::AccountCommand,
     erasure::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
@@ -20,6 +22,7 @@ use clap::Parser;
 
 use crate::{
     agreement_command::{self, AgreementCommand, Exit},
+    backup,
     check_command::{self, CheckArgs},
     config::Config,
     enquiry_command::{self, EnquiryCommand, Output},
@@ -99,6 +102,21 @@ pub enum Cli {
     /// Example: hub erasure report --config /etc/brag/hub/hub.toml
     #[command(subcommand, verbatim_doc_comment)]
     Erasure(ErasureCommand),
+    /// Make a backup of the hub, which may run or be stopped; or a recovery key, or verify a backup
+    ///
+    /// It is sealed to the recovery key of the configuration, whose private half is not on this machine. The keys of enquiries
+    /// go to a file of their own. docs/backup.md has the schedule, the drill and what to do after a loss.
+    ///
+    /// Example: hub backup --to /backup/hub.backup --enquiry-keys-to /keys/hub.keys --config hub.toml
+    #[command(verbatim_doc_comment)]
+    Backup(BackupArgs),
+    /// Put a backup back into an empty folder, verified; exit 4 when it or anything in it does not verify
+    ///
+    /// The log goes on in a new shard that names what is missing.
+    ///
+    /// Example: hub restore FILE --recovery-key recovery.key --enquiry-keys KEYS --into /srv/brag
+    #[command(verbatim_doc_comment)]
+    Restore(RestoreArgs),
     /// List alerts, say how one was handled, and read the log, at a running hub; for auditors
     ///
     /// Needs a profile, as `enquiry` does, and the role auditor.
@@ -167,6 +185,16 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
             let logs = config.data.as_path().join(LOG_FOLDER);
             return report::run(&logs, &config.enquiry_key_folder(), *json, stdout);
         }
+        Cli::Backup(args) => {
+            return match &args.command {
+                Some(command) => backup_command::run(command, stdout),
+                None => runtime()?.block_on(make_backup(&args.make, around, stdout)),
+            };
+        }
+        Cli::Restore(args) => {
+            let check = |file: &Path| backup::check(file, &clock);
+            return backup_command::restore(args, "hub", &around, check, stdout);
+        }
         Cli::Alert(command) => {
             let mut output = Output { out: stdout, err: &mut std::io::stderr(), paint: paint() };
             runtime()?.block_on(enquiry_command::alert(command, &mut output))?
@@ -186,6 +214,19 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
         }
     };
     Ok(exit.code())
+}
+
+async fn make_backup(
+    args: &MakeArgs,
+    around: Surroundings,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<u8> {
+    let file = args.config.clone().unwrap_or_else(|| PathBuf::from("./hub.toml"));
+    let config = Config::load(&file)?;
+    let data = config.data.clone();
+    let clock = Arc::clone(&around.clock);
+    let open = || backup::of_stopped(config, &file, clock);
+    backup_command::make(args, data.as_path(), "hub", &around, open, stdout).await
 }
 
 /// Colours on a terminal only, and not where <https://no-color.org> asks for none.

@@ -8,6 +8,7 @@ use std::{
 
 use brag_common::{
     alert::oversight::Oversight,
+    backup::BackupConfig,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     console::ConsoleConfig,
     id::AgencyId,
@@ -82,6 +83,9 @@ pub struct Config {
     /// What information governance has on this machine to hold the log against.
     #[serde(default)]
     pub governance: Governance,
+    /// For whom backups are sealed.
+    #[serde(default)]
+    pub backup: BackupConfig,
 }
 
 /// Copies of other parties' files on this machine. They are read, never written.

@@ -1,6 +1,11 @@
 //! The hub: built from its configuration, then run until it is told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use brag_common::{
@@ -14,6 +19,7 @@ use brag_common::{
         AuditLog,
         entry::{Action, AgreementStamp, EntryDraft, Party},
     },
+    backup::local,
     config::ConfigPath,
     console::{self, Console},
     erasure::{Erasing, retention},
@@ -53,7 +59,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{service::Routes, transport::Endpoint};
 
 use crate::{
-    audit_service, challenges,
+    audit_service, backup, challenges,
     config::{Config, DIALS_OUT},
     conflict::{self, LinkedPeople},
     console::{AsConsole, pages},
@@ -231,6 +237,7 @@ pub struct Hub {
     metrics: Metrics,
     limits: Limits,
     console: Option<Console>,
+    file: Option<PathBuf>,
 }
 
 impl Hub {
@@ -342,7 +349,15 @@ impl Hub {
             .and(&shared.config.witness.independent, &client_tls)
             .context("the endpoint of a witness is not a URI")?;
         let limits = surroundings.limits;
-        Ok(Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console })
+        let file = None;
+        Ok(Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console, file })
+    }
+
+    /// The file that the configuration was read from: backups have it.
+    #[must_use]
+    pub fn configured_by(mut self, file: &Path) -> Self {
+        self.file = Some(file.to_owned());
+        self
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -364,8 +379,17 @@ impl Hub {
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(self, started: impl FnOnce(Served)) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console } =
-            self;
+        let Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            witnesses,
+            metrics,
+            limits,
+            console,
+            file,
+        } = self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
@@ -407,6 +431,13 @@ impl Hub {
         shared.rounds.spawn(drafts::keep_clearing(Arc::clone(&shared)));
         shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         shared.rounds.spawn(shared.standing.clone().watch_over(shutdown.clone()));
+        let copying =
+            local::listen(shared.config.data.as_path()).context("the socket for backups")?;
+        shared.rounds.spawn(local::serve(
+            copying,
+            backup::of_running(&shared, file.as_deref()),
+            shutdown.clone(),
+        ));
         let serving = Serving::start_taking(
             listener,
             server_tls,

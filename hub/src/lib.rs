@@ -4,6 +4,7 @@
 pub mod agreement_command;
 pub mod audit_service;
 pub mod backlog;
+pub mod backup;
 pub mod basis_file;
 pub mod budget;
 pub mod challenges;

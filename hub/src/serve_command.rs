@@ -32,7 +32,7 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     telemetry::log_start("hub", env!("CARGO_PKG_VERSION"), &args.config);
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let hub = Hub::build(config, around, shutdown.clone()).await?;
+    let hub = Hub::build(config, around, shutdown.clone()).await?.configured_by(&args.config);
     let mut written = Ok(());
     hub.run(|served| {
         if let Some(path) = &args.ready_file {

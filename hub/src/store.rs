@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use brag_common::{
     audit::entry::Digest,
-    durable::{Batch, Durable, Scopes, StoreError},
+    durable::{Batch, Durable, Layout, Scopes, StoreError, store_folder},
     id::{AgencyId, AgreementDigest, EnquiryRef, PersonRef, ReleaseRef, RequestId, StaffName},
     secret::SecretBytes,
     time::Timestamp,
@@ -54,6 +54,10 @@ pub const KINDS: &[&str] = &[
 const FOLLOWED: &[&str] =
     &["cell", "changed", "earlier", "enquiry", "release", "statement", "step"];
 
+/// How records are laid out, and how those of older versions are brought up. A change of a place or of the form of a value that the present
+/// code does not read in its old form gets a version and a row here.
+pub const LAYOUT: Layout = Layout { version: 1, migrations: &[] };
+
 /// Memory that the store may use for pages, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -82,7 +86,9 @@ impl Store {
         key: &SecretBytes<32>,
     ) -> Result<Self, StoreError> {
         let scopes = Scopes::open(data, enquiry_keys, KINDS)?;
-        let db = Durable::open_scoped(&data.join("store"), key, CACHE_BYTES, scopes)?;
+        let folder = store_folder(data);
+        let db = Durable::open_scoped(&folder, key, CACHE_BYTES, scopes)?;
+        db.bring_up_to(&LAYOUT, &folder)?;
         let store = Self { db, findable: Arc::default(), changes: Arc::default() };
         for (place, record) in store.scan::<FindableRecord>("match/")? {
             let (enquiry, person) = place.split_once('/').ok_or_else(shape)?;

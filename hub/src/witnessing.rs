@@ -15,6 +15,7 @@ use brag_common::{
     witness::{
         Witness,
         cosigned::Cosigned,
+        gap,
         grpc::{Peers, WitnessHost},
         in_band::{Exchanging, InBand},
         keys::LogKeys,
@@ -107,5 +108,10 @@ pub async fn run(shared: Arc<Shared>, witnesses: Peers<Shared>) {
     tokio::select! {
         () = shared.shutdown.cancelled() => {}
         () = shared.cosigned.keep_asking(&witnesses, every) => {}
+        // Ends at once where nothing was put back.
+        () = async {
+            gap::settle(shared.log.audit(), &witnesses, every).await;
+            std::future::pending::<()>().await;
+        } => {}
     }
 }

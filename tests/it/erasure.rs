@@ -115,7 +115,7 @@ fn governance(federation: &Federation, party: &str, n: u8) -> Client {
 }
 
 /// Two people erase an enquiry at a party.
-async fn erase(federation: &Federation, party: &str, enquiry: &EnquiryRef) -> u64 {
+pub async fn erase(federation: &Federation, party: &str, enquiry: &EnquiryRef) -> u64 {
     governance(federation, party, 1).ask(enquiry, "opened about the wrong family").await.unwrap();
     governance(federation, party, 2).confirm(enquiry).await.unwrap()
 }
@@ -160,7 +160,7 @@ fn copy_folder(from: &Path, to: &Path) {
 /// Everything that a store in a data folder gives whoever has every key that there is, by its place.
 ///
 /// `data` is a copy: the program that works on the original need not be stopped for it.
-fn everything(federation: &Federation, party: &str, data: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn everything(federation: &Federation, party: &str, data: &Path) -> BTreeMap<String, Vec<u8>> {
     let (folder, kinds) = (folder(federation, party), kinds(party));
     let key = store_key::open(data, &folder.join("keys/store.key")).unwrap();
     let scopes = Scopes::open(data, &keys(federation, party), kinds).unwrap();
@@ -174,7 +174,7 @@ fn kinds(party: &str) -> &'static [&'static str] {
 }
 
 /// What in a store belongs to an enquiry, or names it.
-fn of_enquiry(rows: &BTreeMap<String, Vec<u8>>, enquiry: &EnquiryRef) -> Vec<String> {
+pub fn of_enquiry(rows: &BTreeMap<String, Vec<u8>>, enquiry: &EnquiryRef) -> Vec<String> {
     let names = |(place, value): &(&String, &Vec<u8>)| {
         place.contains(enquiry.as_str()) || contains(value, enquiry.as_str())
     };

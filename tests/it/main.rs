@@ -50,11 +50,14 @@
 //! - [`console_identity`]: two identities side by side on a page of the node, and a person who decides
 //! - [`console_statements`]: what an agency signs on pages of its node: consent, thresholds, challenges, actions, acknowledgements
 //! - [`console_operator`]: the pages of whoever runs a node, which show nothing about anybody
+//! - [`backup`]: backups of programs that run, what is put back, what it says of what it lost, and what stays erased
+//! - [`killed`]: programs that are killed while they make a backup, put one back, or migrate a store
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod agreement_change;
 mod alerts;
 mod authz_coverage;
+mod backup;
 mod browser;
 mod budgets;
 mod change_of_evidence;
@@ -76,6 +79,7 @@ mod existence;
 mod identity;
 mod independent_witness;
 mod keys;
+mod killed;
 mod life;
 mod lint;
 mod load;

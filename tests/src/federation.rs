@@ -139,7 +139,7 @@ impl Federation {
                 let path = item.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if path.is_file() {
                     bytes.extend(std::fs::read(path).unwrap());
                 }
             }
@@ -202,6 +202,7 @@ impl Federation {
             log_faults: Some(self.nodes[&agency].faults.clone()),
         };
         let node = Node::build(config, surroundings).await.unwrap();
+        let node = node.configured_by(&self.nodes[&agency].config);
         self.inside.insert(agency.clone(), Arc::downgrade(&node.shared()));
         let program = self.nodes.get_mut(&agency).unwrap();
         let stop = CancellationToken::new();
@@ -322,6 +323,7 @@ impl Federation {
         };
         let stop = CancellationToken::new();
         let hub = Hub::build(config, surroundings, stop.clone()).await.unwrap();
+        let hub = hub.configured_by(&self.hub.config);
         self.inside_hub = Arc::downgrade(&hub.shared());
         let (tell, told) = oneshot::channel();
         let ended = tokio::spawn(hub.run(|served| _ = tell.send((served.admin, served.console))));

@@ -42,6 +42,7 @@ mod seen;
 
 pub use promised::Promised;
 pub use rules::{Explained, Kind, Side};
+pub use seen::Gap;
 
 /// What to compare.
 #[derive(Debug, Clone, Default)]
@@ -121,6 +122,9 @@ pub struct LogRead {
     /// Where it is not in order; what stands behind it was not compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What it lost when it was put back from a backup, as it says itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 /// How many exchanges came to what.
@@ -197,6 +201,10 @@ pub struct Difference {
     /// It began after the last entry of the log that lacks it: that log is older, or was cut.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub after_the_end: bool,
+    /// It falls into what the log that lacks it lost when it was put back from a backup ([`LogRead::gaps`]). It is a difference all the same: that
+    /// the log says so itself does not bring the entry back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_gap: bool,
     /// The hub's entries of the exchange.
     pub hub: Vec<EntryNumber>,
     /// The node's.
@@ -284,6 +292,12 @@ pub fn reconcile_while(
     }
     let Judging { mut report, fields, .. } = found;
     report.promised = promises.broken(&wanted.witnesses, wanted.to)?;
+    for promised in &mut report.promised {
+        let party = promised.origin.parse::<Origin>().map(|origin| origin.party().clone());
+        let of_party =
+            logs.iter().filter(|log| party.as_ref().is_ok_and(|p| log.origin.party() == p));
+        promised.in_gap = of_party.flat_map(|log| &log.gaps).any(|gap| promised.seq >= gap.kept);
+    }
     let values = Values::read(&logs, &fields)?;
     for (difference, (hub, node, fields)) in report.differences.iter_mut().zip(&fields) {
         difference.fields = fields
@@ -319,8 +333,9 @@ fn open(wanted: &Wanted) -> Result<Vec<Log>, ReconcileError> {
             return Err(ReconcileError::Twice { dir: dir.clone(), origin });
         }
         let dir = dir.clone();
-        let (n_entries, n_local, first_ts, last_ts, fault) = (0, 0, None, None, None);
-        logs.push(Log { dir, origin, n_entries, n_local, first_ts, last_ts, fault });
+        let (n_entries, n_local, first_ts, last_ts) = (0, 0, None, None);
+        let (fault, gaps) = (None, Vec::new());
+        logs.push(Log { dir, origin, n_entries, n_local, first_ts, last_ts, fault, gaps });
     }
     Ok(logs)
 }
@@ -432,6 +447,7 @@ impl<'a> Judging<'a> {
             missing_at: None,
             fields: Vec::new(),
             after_the_end: false,
+            in_gap: false,
             hub: entries(Side::Hub),
             node: entries(Side::Node),
         };
@@ -451,8 +467,8 @@ impl<'a> Judging<'a> {
                 Finding::Explained(_) => {}
                 Finding::Missing(side) => {
                     let after_the_end = self.is_after_the_end(*side, party, began);
-                    let missing_at = Some(*side);
-                    let difference = Difference { missing_at, after_the_end, ..blank() };
+                    let (missing_at, in_gap) = (Some(*side), self.is_in_gap(*side, party, began));
+                    let difference = Difference { missing_at, after_the_end, in_gap, ..blank() };
                     self.report.differences.push(difference);
                     self.fields.push((None, None, Vec::new()));
                 }
@@ -467,14 +483,24 @@ impl<'a> Judging<'a> {
         }
     }
 
-    fn is_after_the_end(&self, side: Side, party: Option<u16>, began: Timestamp) -> bool {
-        let of_party = |place: usize| match side {
+    /// The logs of a side of an exchange with a party.
+    fn of_side(&self, side: Side, party: Option<u16>) -> impl Iterator<Item = &Log> {
+        let of_party = move |place: usize| match side {
             Side::Hub => true,
             Side::Node => self.of_log.get(place).copied() == party,
         };
         let logs = self.logs.iter().enumerate();
-        let mine = logs.filter(|(place, log)| log.side() == side && of_party(*place));
-        mine.filter_map(|(_, log)| log.last_ts).max().is_none_or(|last| began > last)
+        let mine = logs.filter(move |(place, log)| log.side() == side && of_party(*place));
+        mine.map(|(_, log)| log)
+    }
+
+    fn is_after_the_end(&self, side: Side, party: Option<u16>, began: Timestamp) -> bool {
+        let last = self.of_side(side, party).filter_map(|log| log.last_ts).max();
+        last.is_none_or(|last| began > last)
+    }
+
+    fn is_in_gap(&self, side: Side, party: Option<u16>, began: Timestamp) -> bool {
+        self.of_side(side, party).any(|log| log.gaps.iter().any(|gap| gap.holds(began)))
     }
 }
 
@@ -488,6 +514,7 @@ fn shown(log: &Log) -> LogRead {
         first: log.first_ts,
         last: log.last_ts,
         fault: log.fault.as_ref().map(words),
+        gaps: log.gaps.clone(),
     }
 }
 

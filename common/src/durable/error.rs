@@ -22,6 +22,17 @@ pub enum StoreError {
         /// The schema found.
         found: u32,
     },
+    /// A later version of the program wrote the store. Nothing in it was changed.
+    #[error(
+        "the store has layout {found}, and this program knows up to {known}: a later version of it wrote the store; use that one, or \
+         put back a backup from before"
+    )]
+    LayoutNewer {
+        /// The version found.
+        found: u32,
+        /// The newest that is known.
+        known: u32,
+    },
     /// An earlier version of the program wrote the store. Nothing in it was changed.
     #[error(
         "the store has schema {found}, of a version before every enquiry had a key of its own, which this program does not \
@@ -89,6 +100,7 @@ impl StoreError {
             Self::WrongKey => "store_wrong_key",
             Self::SchemaNewer { .. } => "store_schema_newer",
             Self::SchemaOlder { .. } => "store_schema_older",
+            Self::LayoutNewer { .. } => "store_layout_newer",
             Self::OtherKeyFolder => "store_other_key_folder",
             Self::Erased => "enquiry_erased",
             Self::Corrupt { .. } => "store_corrupt",

@@ -342,7 +342,7 @@ impl Durable {
             let _guard = self.inner.commit.lock().unwrap_or_else(PoisonError::into_inner);
             scoping.state().erased.insert(scope.clone());
         }
-        self.or_fail(self.inner.db.insert(place, sealed).map_err(StoreError::from))?;
+        self.apply(vec![(place, Some(sealed))])?;
         self.make_durable()
     }
 
@@ -384,18 +384,13 @@ impl Durable {
             let mut places = self.places_of(kind, scope).collect::<Result<Vec<_>, _>>()?;
             while !places.is_empty() {
                 let rest = places.split_off(places.len().min(MAX_BATCH_CHANGES));
-                let mut batch = sled::Batch::default();
-                places.into_iter().for_each(|place| batch.remove(place));
-                self.or_fail(self.inner.db.apply_batch(batch).map_err(StoreError::from))?;
+                self.apply(places.into_iter().map(|place| (place, None)).collect())?;
                 places = rest;
             }
         }
         let done = meta(ERASED, scope);
         let sealed = self.inner.keys.seal(&done, &[])?;
-        let mut batch = sled::Batch::default();
-        batch.remove(begun);
-        batch.insert(done, sealed);
-        self.or_fail(self.inner.db.apply_batch(batch).map_err(StoreError::from))?;
+        self.apply(vec![(begun, None), (done, Some(sealed))])?;
         self.make_durable()
     }
 }

@@ -270,7 +270,9 @@ impl Different {
             let entries = if entries.is_empty() { "none".to_owned() } else { entries.join(", ") };
             lines.push(format!("{whose} entries: {entries}"));
         }
-        if difference.after_the_end {
+        if difference.in_gap {
+            lines.push("The log that lacks it was put back from a backup that ended before, and says so itself.".to_owned());
+        } else if difference.after_the_end {
             lines.push("It began after the last entry of the log that lacks it: that log is older, or was cut.".to_owned());
         }
         Self { exchange: difference.exchange.to_string(), text, lines }

@@ -5,13 +5,16 @@ use std::{
     collections::BTreeSet,
     io::{BufRead as _, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::{Context as _, ensure};
 use brag_common::{
     audit::{Action, AuditLog, EntryDraft, FaultSwitch, LogOptions, Origin, entries, verify_dir},
-    durable::{Batch, Durable},
+    durable::{Batch, Durable, Layout, Migration, Rewrite},
     keys::SigningKey,
     secret::SecretBytes,
     time::SystemClock,
@@ -41,6 +44,21 @@ enum Command {
         /// Where
         dir: PathBuf,
     },
+    /// Fill a store with records of the first layout
+    Fill {
+        /// Where
+        dir: PathBuf,
+    },
+    /// Bring that store up to its third layout; each thousand records that were looked at are a line
+    Migrate {
+        /// Where
+        dir: PathBuf,
+    },
+    /// Check that each record was brought up, once; prints how many
+    CheckMigrated {
+        /// Where
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +85,9 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Write { kind, dir } => write_log(&dir, kind).await,
         Command::Check { kind, dir } => check(kind, &dir),
+        Command::Fill { dir } => fill(&dir),
+        Command::Migrate { dir } => migrate(&dir),
+        Command::CheckMigrated { dir } => check_migrated(&dir),
     }
 }
 
@@ -127,6 +148,63 @@ fn write_store(dir: &Path) -> anyhow::Result<()> {
         acknowledge(number)?;
     }
     Ok(())
+}
+
+/// Records of the store that is migrated: many pieces of a migration.
+const N_RECORDS: u32 = 6_000;
+
+/// Two migrations, as a program has them.
+const THIRD: Layout = Layout {
+    version: 3,
+    migrations: &[
+        Migration { to: 2, what: "a is called b", rewrite: renamed },
+        Migration { to: 3, what: "values are longer", rewrite: longer },
+    ],
+};
+
+fn looked_at() {
+    static N_SHOWN: AtomicU64 = AtomicU64::new(0);
+    let n_shown = N_SHOWN.fetch_add(1, Ordering::Relaxed) + 1;
+    if n_shown.is_multiple_of(1000) {
+        // Nobody who reads it any more is no reason to stop.
+        let _ = acknowledge(n_shown);
+    }
+}
+
+fn renamed(place: &[u8], value: &[u8]) -> Rewrite {
+    looked_at();
+    match place.strip_prefix(b"a/") {
+        Some(rest) => Rewrite::Put([b"b/", rest].concat(), value.to_vec()),
+        None => Rewrite::Keep,
+    }
+}
+
+fn longer(place: &[u8], value: &[u8]) -> Rewrite {
+    looked_at();
+    Rewrite::Put(place.to_vec(), [value, b" and more"].concat())
+}
+
+fn fill(dir: &Path) -> anyhow::Result<()> {
+    let rows = (0..N_RECORDS).map(|n| (format!("a/{n:08}"), format!("value {n}")));
+    open_store(dir)?.load(rows)?;
+    Ok(())
+}
+
+fn migrate(dir: &Path) -> anyhow::Result<()> {
+    Ok(open_store(dir)?.bring_up_to(&THIRD, dir)?)
+}
+
+fn check_migrated(dir: &Path) -> anyhow::Result<()> {
+    let store = open_store(dir)?;
+    for n in 0..N_RECORDS {
+        let found = store.get(format!("b/{n:08}").as_bytes())?;
+        let expected = format!("value {n} and more");
+        ensure!(found.is_some_and(|found| *found == expected.as_bytes()), "record {n}");
+    }
+    let n_rows = store.keys(b"").count();
+    ensure!(n_rows == N_RECORDS as usize, "there are {n_rows} records");
+    ensure!(Layout::noted(dir)? == Some(THIRD.version), "the version is not noted");
+    acknowledge(N_RECORDS.into())
 }
 
 fn check(kind: Kind, dir: &Path) -> anyhow::Result<()> {

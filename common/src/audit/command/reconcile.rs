@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{DONE, FAILED, NOT_VERIFIED, progress};
 use crate::{
     audit::reconcile::{
-        Counts, Difference, EntryNumber, Promised, Report, Side, Wanted, reconcile,
+        Counts, Difference, EntryNumber, Gap, Promised, Report, Side, Wanted, reconcile,
     },
     time::Timestamp,
 };
@@ -100,17 +100,29 @@ fn print(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
     if !(report.explained.is_empty() && report.differences.is_empty()) {
         writeln!(out)?;
     }
-    for Promised { origin, seq, exchange, witness, entry } in &report.promised {
+    for Promised { origin, seq, exchange, witness, entry, in_gap } in &report.promised {
         let (witness, entry) = (witness.display(), entry.as_deref().unwrap_or("not kept"));
         writeln!(
             out,
             "{origin}: NOT IN THE LOG, which has signed that it is: entry {seq} of exchange {exchange}\n  \
-             receipt in {witness}; the entry: {entry}"
+             receipt in {witness}; the entry: {entry}{}",
+            if *in_gap { LOST } else { "" }
         )?;
     }
     for log in &report.logs {
         let (entries, local, origin) = (log.entries, log.local, &log.origin);
         writeln!(out, "{origin}: {entries} entries, {local} of them involve no other party")?;
+        for Gap { after, until, kept, seen } in &log.gaps {
+            let after = after.map_or_else(|| "its beginning".to_owned(), |at| at.to_string());
+            write!(
+                out,
+                "  PUT BACK from a backup of {kept} entries: what was recorded from {after} to {until} is lost here"
+            )?;
+            for (party, n) in seen {
+                write!(out, "; {party} has seen {n} entries more")?;
+            }
+            writeln!(out)?;
+        }
         if let Some(fault) = &log.fault {
             writeln!(out, "  NOT IN ORDER: {fault}; what stands behind it was not compared")?;
         }
@@ -138,6 +150,9 @@ fn row(out: &mut dyn Write, what: &str, counts: &Counts) -> std::io::Result<()> 
     writeln!(out, "{what:<18} {agreed:>9} {explained:>9} {one_sided:>9} {different:>9}")
 }
 
+/// What is said of an entry in a gap.
+const LOST: &str = "; lost there when the log was put back from a backup";
+
 /// One difference on one line.
 fn line(difference: &Difference) -> String {
     let Difference { exchange, kind, party, began, .. } = difference;
@@ -163,7 +178,9 @@ fn line(difference: &Difference) -> String {
         let words = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
         let _ = write!(line, "; {side}: {words}");
     }
-    if difference.after_the_end {
+    if difference.in_gap {
+        line.push_str(LOST);
+    } else if difference.after_the_end {
         line.push_str("; it began after the last entry of the log that lacks it");
     }
     line

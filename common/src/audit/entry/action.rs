@@ -195,6 +195,15 @@ actions! {
     /// The shard continues the one before, at the turn of the year; `count` is how many entries stand in all shards before it, `evidence`
     /// has the root of the last one's tree, and the digest is that of its last checkpoint.
     ShardContinued = "shard_continued";
+    /// The log was put back from a backup and goes on in this shard; `count` is how many entries of the shard before the backup held,
+    /// `evidence` has the root over them, and the digest is that of the backup. What was recorded behind them is not in this log.
+    LogRestored = "log_restored";
+    /// How much `peer` has seen of the shard before that the backup did not hold: `count` entries; `evidence` has the root that it knows, and the
+    /// digest is that of its checkpoint.
+    RestoreGap = "restore_gap";
+    /// A backup was made, or is about to be whole; `decision` is what is in it, `count` how many entries of the log, and the digest is that of
+    /// the file.
+    BackupMade = "backup_made";
     /// The program started to serve.
     ServiceStarted = "service_started";
     /// The program stopped in good order.

@@ -34,6 +34,9 @@ pub struct Promised {
     /// The entry, where the receipt has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
+    /// The log says itself that it was put back from a backup which ended before that entry.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_gap: bool,
 }
 
 /// Which log, and which of its shards.
@@ -127,6 +130,7 @@ impl Promises {
                         exchange: receipt.exchange.clone(),
                         witness: dir.clone(),
                         entry: text,
+                        in_gap: false,
                     });
                 }
             })?;

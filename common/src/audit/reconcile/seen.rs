@@ -2,10 +2,12 @@
 //! nobody who writes a log can foresee; an altered field goes unseen once in four thousand million.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::RandomState},
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::RandomState},
     hash::{BuildHasher as _, Hash},
     path::PathBuf,
 };
+
+use serde::Serialize;
 
 use super::rules::{FURTHER, Field, Kind, Part, ROWS, Side, When};
 use crate::{
@@ -34,6 +36,30 @@ pub(super) struct Log {
     pub(super) last_ts: Option<Timestamp>,
     /// Where it is not in order; what stands behind it takes no part.
     pub(super) fault: Option<Fault>,
+    /// What it lost when it was put back from a backup.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// What a log lost when it was put back from a backup, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// When the last entry was written that the backup held; absent when it held none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
+    /// When the log went on.
+    pub until: Timestamp,
+    /// How many entries of the shard before the backup held.
+    pub kept: u64,
+    /// How many entries behind those each party has seen, as it has said since.
+    pub seen: BTreeMap<Party, u64>,
+}
+
+impl Gap {
+    /// Whether an exchange that began then may be in it.
+    pub(super) fn holds(&self, began: Timestamp) -> bool {
+        let is_before = |after: Timestamp| after.duration_since(began) > CALL_AT_MOST;
+        began <= self.until && !self.after.is_some_and(is_before)
+    }
 }
 
 impl Log {
@@ -299,18 +325,29 @@ pub(super) struct Reading<'a> {
     /// The program serves, or enrols, as far as the log tells.
     running: bool,
     last: Option<Timestamp>,
+    /// When the last entry before the present break of the log was written.
+    before_break: Option<Timestamp>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(log: &'a mut Log, place: u16) -> Self {
         let side = log.side();
-        Self { log, place, side, recent: VecDeque::new(), running: false, last: None }
+        Self {
+            log,
+            place,
+            side,
+            recent: VecDeque::new(),
+            running: false,
+            last: None,
+            before_break: None,
+        }
     }
 
     pub(super) fn take(&mut self, entry: &Entry, shrink: &mut Shrink, exchanges: &mut Exchanges) {
         self.log.n_entries += 1;
         self.log.first_ts = self.log.first_ts.or(Some(entry.ts));
         self.log.last_ts = Some(entry.ts);
+        self.breaks(entry);
         self.runs(entry, exchanges);
         self.last = Some(entry.ts);
         let Some(exchange) = &entry.exchange else {
@@ -331,6 +368,25 @@ impl<'a> Reading<'a> {
             self.recent.push_back((exchange.clone(), entries.len(), entry.ts));
         }
         entries.push(seen);
+    }
+
+    /// Follows what the log tells of having been put back.
+    fn breaks(&mut self, entry: &Entry) {
+        match entry.action {
+            Action::ShardBegun => self.before_break = self.last,
+            Action::LogRestored => self.log.gaps.push(Gap {
+                after: self.before_break,
+                until: entry.ts,
+                kept: entry.count.unwrap_or(0),
+                seen: BTreeMap::new(),
+            }),
+            Action::RestoreGap => {
+                if let (Some(gap), Some(peer)) = (self.log.gaps.last_mut(), &entry.peer) {
+                    gap.seen.insert(peer.clone(), entry.count.unwrap_or(0));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Follows what the log tells of the program's own life. A hub that starts without having stopped was killed; so was an

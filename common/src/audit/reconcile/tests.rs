@@ -288,7 +288,8 @@ fn good() -> Vec<Pair> {
 fn log(party: &str) -> Log {
     let origin = format!("exampleshire.example/{party}/1").parse().unwrap();
     let (n_entries, n_local, first_ts, last_ts, fault) = (0, 0, None, None, None);
-    Log { dir: PathBuf::new(), origin, n_entries, n_local, first_ts, last_ts, fault }
+    let gaps = Vec::new();
+    Log { dir: PathBuf::new(), origin, n_entries, n_local, first_ts, last_ts, fault, gaps }
 }
 
 /// Compares the hub's entries with those of CSC, one second apart unless a step says otherwise.
@@ -331,6 +332,45 @@ fn sides(pairs: &[Pair]) -> (Vec<EntryDraft>, Vec<EntryDraft>) {
         .map(|(_, hub, node)| (hub.clone(), node.clone()))
         .unzip::<_, _, Vec<_>, Vec<_>>();
     (hub.concat(), node.concat())
+}
+
+#[test]
+fn what_a_log_says_that_it_lost_is_named_and_is_a_difference_all_the_same() {
+    let restored = |action, count| {
+        let mut draft = EntryDraft::new(action);
+        draft.count = Some(count);
+        draft.peer = (action == Action::RestoreGap).then_some(Party::Hub);
+        draft
+    };
+    let at = |hours: i64| start() + SignedDuration::from_hours(hours);
+    let asked = |text: &str| {
+        let mut draft = EntryDraft::new(Action::NewsTold);
+        draft.exchange = Some(RequestId::from_random([text.as_bytes()[0]; 16]));
+        draft.peer = Some("CSC".parse().unwrap());
+        draft
+    };
+    let taken = |text: &str| {
+        let mut draft = asked(text);
+        (draft.action, draft.peer) = (Action::NewsReceived, Some(Party::Hub));
+        draft
+    };
+    let hub =
+        vec![(at(0), asked("a")), (at(2), asked("b")), (at(4), asked("c")), (at(8), asked("d"))];
+    let node = vec![
+        (at(0), taken("a")),
+        (at(5), restored(Action::ShardBegun, 1)),
+        (at(5), restored(Action::LogRestored, 1)),
+        (at(5), restored(Action::RestoreGap, 7)),
+    ];
+    let report = compare_at(hub, node);
+    let gap = &report.logs[1].gaps[0];
+    assert_eq!((gap.after, gap.until, gap.kept), (Some(at(0)), at(5), 1));
+    assert_eq!(gap.seen.get(&Party::Hub), Some(&7));
+    assert!(!report.agrees());
+    let mut found: Vec<_> = report.differences.iter().map(|d| (d.began, d.in_gap)).collect();
+    found.sort();
+    // What was left out after the log went on is not covered by what it says.
+    assert_eq!(found, [(at(2), true), (at(4), true), (at(8), false)]);
 }
 
 /// The one class that exchanges are explained by.
