@@ -1,9 +1,10 @@
 //! `agency-node serve`: runs the node until a signal stops it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
+    program::keep_log_level,
     telemetry,
 };
 use clap::Args;
@@ -27,10 +28,13 @@ pub struct ServeArgs {
 /// When something the node needs is missing or wrong, or a part of it ends by itself.
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let config = Config::load(args.config.path())?;
-    telemetry::start_log(config.log)?;
+    let log = telemetry::start_log(config.log)?;
     telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), args.config.path());
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
+    let path = args.config.path().to_owned();
+    let level = |path: &Path| Config::load(path).map(|config| config.log.level);
+    tokio::spawn(keep_log_level(log, path, level, shutdown.clone()));
     let node = Node::build(config, around).await?;
     let mut written = Ok(());
     node.run(shutdown.clone(), |served| {

@@ -6,14 +6,17 @@
 //! 2. who asks, about whom: [`peer`], [`matching`]
 //! 3. policy: [`agreement`] and the decision
 //! 4. evidence: [`tlog`], [`audit`], [`durable`], [`witness`]
-//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`], [`console`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`certificate`], [`serve`], [`admin`], [`console`],
+//!    [`doctor`]
 
 pub mod admin;
 pub mod agreement;
 pub mod alert;
 pub mod audit;
+pub mod certificate;
 pub mod config;
 pub mod console;
+pub mod doctor;
 pub mod durable;
 pub mod enquiry;
 pub mod erasure;

@@ -241,6 +241,7 @@ impl Server {
         let Self { tls, limits, metrics, cut, shutdown } = self;
         // Admitted connections pass through at once; the loop waits only if tonic does not take them.
         let (admitted, incoming) = mpsc::channel::<io::Result<Connection>>(16);
+        let clock = tls.clock();
         let admission = Arc::new(Admission::new(tls, limits.clone(), metrics, cut.clone()));
         let accepting = AbortOnDropHandle::new(tokio::spawn(accept::run(
             listener,
@@ -249,7 +250,7 @@ impl Server {
             shutdown.clone(),
         )));
         let serving = builder(&limits).serve_with_incoming_shutdown(
-            Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests))),
+            Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests)), clock),
             ReceiverStream::new(incoming),
             shutdown.clone().cancelled_owned(),
         );

@@ -22,8 +22,9 @@ use brag_common::{
     lifecycle::Served,
     peer::TrustDomain,
     program::{
-        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, quorum,
-        realm, stamp, watch_agreements, watch_readiness,
+        Accepting, CertificateMetrics, Loaded, Reloading, Surroundings, Took, keep_reloading, load,
+        log_options, open_log, open_witness, quorum, realm, stamp, watch_agreements,
+        watch_readiness,
     },
     reason::Reason,
     replay::ReplayGuard,
@@ -59,7 +60,7 @@ use crate::{
     config::Config,
     conflict::{self, LinkedPeople},
     console::{AsConsole, pages},
-    drafts, epochs,
+    doctor_command, drafts, epochs,
     guard::{Refusal, SignedIn},
     life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
@@ -227,6 +228,8 @@ pub struct Hub {
     folder: VersionFolder,
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
+    client_tls: Arc<ClientTls>,
+    started: Timestamp,
     witnesses: Peers<Shared>,
     metrics: Metrics,
     limits: Limits,
@@ -338,7 +341,19 @@ impl Hub {
             .and(&shared.config.witness.independent, &client_tls)
             .context("the endpoint of a witness is not a URI")?;
         let limits = surroundings.limits;
-        Ok(Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console })
+        let started = shared.clock.now();
+        Ok(Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            started,
+            witnesses,
+            metrics,
+            limits,
+            console,
+        })
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -360,17 +375,32 @@ impl Hub {
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(self, started: impl FnOnce(Served)) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console } =
-            self;
+        let Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            started: since,
+            witnesses,
+            metrics,
+            limits,
+            console,
+        } = self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
-        let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());
-        let admin = Admin::start(
+        let own_tls = Arc::clone(&server_tls);
+        let in_force = move || {
+            let refused = watched.in_force().err().map(|refusal| refusal.to_string());
+            refused.or_else(|| own_tls.expired())
+        };
+        let admin = Admin::start_telling(
             shared.config.admin_listen,
             readiness.clone(),
             metrics.clone(),
+            Some(doctor_command::tell(&shared, since)),
             shutdown.clone(),
         )
         .await?;
@@ -394,6 +424,21 @@ impl Hub {
             AsHub::of(&shared.config),
             Arc::clone(&shared.clock),
             took(&shared),
+            shutdown.clone(),
+        ));
+        shared.rounds.spawn(keep_reloading(
+            Reloading {
+                server: Arc::clone(&server_tls),
+                client: client_tls,
+                files: shared.config.tls.files(),
+                console: shared
+                    .config
+                    .console
+                    .as_ref()
+                    .map(|console| console.certificate.as_path().to_owned()),
+                clock: Arc::clone(&shared.clock),
+                metrics: CertificateMetrics::register(&metrics),
+            },
             shutdown.clone(),
         ));
         shared.rounds.spawn(witnessing::run(Arc::clone(&shared), witnesses));

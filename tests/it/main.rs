@@ -47,6 +47,8 @@
 //! - [`console_identity`]: two identities side by side on a page of the node, and a person who decides
 //! - [`console_statements`]: what an agency signs on pages of its node: consent, thresholds, challenges, actions, acknowledgements
 //! - [`console_operator`]: the pages of whoever runs a node, which show nothing about anybody
+//! - [`doctor`]: faults that are planted into healthy programs, each found under its subject
+//! - [`renewal`]: certificates, authorities, revocation lists, agreement and level of messages that change under load
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod agreement_change;
@@ -66,6 +68,7 @@ mod console_operator;
 mod console_sign_in;
 mod console_statements;
 mod demo;
+mod doctor;
 mod enrolment;
 mod erasure;
 mod existence;
@@ -87,6 +90,7 @@ mod plan;
 mod receipts;
 mod reconcile;
 mod release;
+mod renewal;
 mod reports;
 mod retraction;
 mod review;

@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
+mod probe;
+
+pub use self::probe::{Reached, Unreached, probe};
 use super::{ALPN_H2, ClockTime, Cut, Material, TlsError, TlsFiles, provider};
 use crate::{
     peer::{IdentityError, PeerName, TrustDomain, name_in_certificate},
@@ -34,6 +37,8 @@ use crate::{
 
 /// For name resolution, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a connection is begun again because certificates were reloaded while it was made.
+const RELOADED_AGAIN: usize = 3;
 /// As the server's, so that either side notices a dead connection within 40 s.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -266,7 +271,14 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let Self { expected, tls } = self.clone();
         Box::pin(async move {
-            let connected = tls.dial(&uri, &expected).await;
+            let mut connected = tls.dial(&uri, &expected).await;
+            // No call fails because something was reloaded just then. More often than so, something reloads without end.
+            for _ in 0..RELOADED_AGAIN {
+                if !matches!(connected, Err(ConnectError::Reloaded)) {
+                    break;
+                }
+                connected = tls.dial(&uri, &expected).await;
+            }
             connected.map(TokioIo::new).inspect_err(|error| {
                 tracing::debug!(peer = %expected, error = error as &dyn std::error::Error, "no connection");
             })
