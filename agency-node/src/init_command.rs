@@ -74,6 +74,11 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
          move it away",
         there.join(", ")
     );
+    let name = args.trust_domain.agency(args.agency.clone());
+    let hosts =
+        if args.hosts.is_empty() { vec![certificate::this_host()] } else { args.hosts.clone() };
+    let asked = Request { name, hosts };
+    asked.check()?;
     let statements = SigningKey::generate()?;
     let sealing = SealingKey::generate()?;
     let log = SigningKey::generate()?;
@@ -85,14 +90,10 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     keyfile::write_signing_key(&keys.join("log.key"), &log)?;
     keyfile::write_signing_key(&keys.join("witness.key"), &SigningKey::generate()?)?;
     make_folder(&args.dir.join("tls"))?;
-    let name = args.trust_domain.agency(args.agency.clone());
-    let hosts =
-        if args.hosts.is_empty() { vec![certificate::this_host()] } else { args.hosts.clone() };
-    let asked = Request { name: name.clone(), hosts };
     let request = certificate::write_first(&asked, &tls_key)?;
     write_config(&config, &args.agency)?;
 
-    let tls = name.to_string();
+    let tls = asked.name.to_string();
     let signing = statements.verifying_key().to_string();
     let sealing = sealing.public_key()?.to_string();
     let log = log.verifying_key().to_string();

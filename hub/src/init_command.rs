@@ -66,15 +66,16 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         "{} exist(s) and is not overwritten; choose another folder",
         there.join(", ")
     );
+    let hosts =
+        if args.hosts.is_empty() { vec![certificate::this_host()] } else { args.hosts.clone() };
+    let asked = Request { name: args.trust_domain.hub(), hosts };
+    asked.check()?;
     make_folder(&keys)?;
     let statements = SigningKey::generate()?;
     keyfile::write_signing_key(&key("statements"), &statements)?;
     keyfile::write(&key("store"), KeyKind::Store, &SecretBytes::random()?)?;
     keyfile::write_signing_key(&key("log"), &SigningKey::generate()?)?;
     keyfile::write_signing_key(&key("witness"), &SigningKey::generate()?)?;
-    let hosts =
-        if args.hosts.is_empty() { vec![certificate::this_host()] } else { args.hosts.clone() };
-    let asked = Request { name: args.trust_domain.hub(), hosts };
     let request = certificate::write_first(&asked, &args.dir.join(TLS_KEY))?;
     write_config(&config, &args.trust_domain)?;
 

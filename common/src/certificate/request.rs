@@ -30,6 +30,19 @@ pub struct Request {
     pub hosts: Vec<String>,
 }
 
+impl Request {
+    /// Whether it can be written, before anything is.
+    ///
+    /// # Errors
+    /// When there is no host, there are too many, or one is none.
+    pub fn check(&self) -> Result<(), RequestError> {
+        if self.hosts.is_empty() || self.hosts.len() > HOSTS_MAX {
+            return Err(RequestError::NoHost);
+        }
+        self.hosts.iter().try_for_each(|host| alternative(host).map(drop))
+    }
+}
+
 /// Why nothing was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
@@ -137,9 +150,7 @@ pub(super) fn forget(private_key: &Path) -> io::Result<()> {
 
 /// A key (PKCS #8) and a request for it, both in PEM. The key is ECDSA on P-256, from the system's randomness.
 fn make(request: &Request) -> Result<(Zeroizing<String>, String), RequestError> {
-    if request.hosts.is_empty() || request.hosts.len() > HOSTS_MAX {
-        return Err(RequestError::NoHost);
-    }
+    request.check()?;
     let failed = |error: rcgen::Error| RequestError::Key(error.to_string());
     let mut params = CertificateParams::default();
     let mut subject = DistinguishedName::new();

@@ -63,7 +63,6 @@ pub(super) fn modes(examined: &Examined, findings: &mut Findings) {
     folders.dedup();
     for folder in folders {
         let Ok(metadata) = fs::metadata(folder) else { continue };
-        // The sticky bit keeps others from exchanging what is not theirs; a folder of ours has none all the same.
         if metadata.mode() & 0o022 != 0 {
             let shown = folder.display();
             wrong(
