@@ -204,7 +204,7 @@ impl TestCa {
     /// # Panics
     /// When the key can not be read, a name is not ASCII, or a time is before 1970.
     pub fn issue_for(&self, spec: &CertSpec, key_pem: &str) -> String {
-        self.sign(spec, KeyPair::from_pem(key_pem).expect("key is good")).certificate_pem
+        self.sign(spec, &KeyPair::from_pem(key_pem).expect("key is good")).certificate_pem
     }
 
     /// A revocation list, in PEM, of the certificate in this PEM.
@@ -230,10 +230,10 @@ impl TestCa {
     /// # Panics
     /// When a name is not ASCII or a time is before 1970.
     pub fn issue(&self, spec: &CertSpec) -> TestCert {
-        self.sign(spec, KeyPair::generate().expect("a key is made"))
+        self.sign(spec, &KeyPair::generate().expect("a key is made"))
     }
 
-    fn sign(&self, spec: &CertSpec, key: KeyPair) -> TestCert {
+    fn sign(&self, spec: &CertSpec, key: &KeyPair) -> TestCert {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let mut params = CertificateParams::default();
         params.distinguished_name = named("BRAG test peer");
@@ -257,7 +257,7 @@ impl TestCa {
         let dns_names = spec.dns_names.iter().map(|name| SanType::DnsName(ascii(name)));
         let addresses = spec.addresses.iter().map(|address| SanType::IpAddress(*address));
         params.subject_alt_names = uris.chain(dns_names).chain(addresses).collect();
-        let certificate = params.signed_by(&key, &self.issuer).expect("it is signed");
+        let certificate = params.signed_by(key, &self.issuer).expect("it is signed");
         TestCert {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
