@@ -9,6 +9,7 @@ use std::{
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
     backup::command::{self as backup_command, BackupArgs, MakeArgs, RestoreArgs},
+    certificate::command::CertificateCommand,
     console::command::AccountCommand,
     erasure::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
@@ -27,6 +28,7 @@ use crate::{
     check_command::{self, CheckArgs},
     config::Config,
     desk_command::{self, DeskCommand},
+    doctor_command::{self, DoctorArgs},
     init_command::{self, InitArgs},
     key_command::{self, KeyCommand},
     match_command::{self, MatchCommand},
@@ -44,7 +46,7 @@ use crate::{
 pub enum Cli {
     /// Make the configuration and keys of a new node
     ///
-    /// Writes DIR/agency-node.toml and four key files in DIR/keys, and prints the block that the partnership
+    /// Writes DIR/agency-node.toml, five key files in DIR/keys, and DIR/tls with a key and a request for its certificate; prints the block that the partnership
     /// puts into the agreement for this agency. Never overwrites anything.
     ///
     /// Example: agency-node init /etc/brag --agency CSC --trust-domain exampleshire
@@ -58,6 +60,19 @@ pub enum Cli {
     /// Example: agency-node check-config --config /etc/brag/agency-node.toml
     #[command(verbatim_doc_comment)]
     CheckConfig(CheckArgs),
+    /// Say what is wrong with this node or about to be, and how to mend it
+    ///
+    /// Looks at configuration, clock, disk, files, store, log, certificates, agreement, enrolment and the hub. Changes nothing, and
+    /// may run beside the node. Exit 1 when something is to be done. docs/doctor.md explains every finding.
+    ///
+    /// Example: agency-node doctor --config /etc/brag/agency-node.toml
+    #[command(verbatim_doc_comment)]
+    Doctor(DoctorArgs),
+    /// Request, install and show the node's certificate, while the node runs
+    ///
+    /// Example: agency-node certificate show --config /etc/brag/agency-node.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Certificate(CertificateCommand),
     /// Serve the hub and the agency's staff until SIGINT or SIGTERM
     ///
     /// Messages go to standard error. On a signal no new calls are taken, those under way may finish, and the
@@ -209,7 +224,7 @@ pub enum Exit {
 
 impl Exit {
     /// The exit that a command of both programs gives as a code.
-    const fn of(code: u8) -> Self {
+    pub(crate) const fn of(code: u8) -> Self {
         match code {
             log_command::DONE => Self::Done,
             erasure::REFUSED => Self::Refused,
@@ -249,6 +264,8 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
     match cli {
         Cli::Init(args) => init_command::run(&args, stdout),
         Cli::CheckConfig(args) => check_command::run(&args, &clock, stdout),
+        Cli::Doctor(args) => doctor_command::run(&args, &clock, stdout),
+        Cli::Certificate(command) => doctor_command::certificate(&command, &clock, stdout),
         Cli::Serve(args) => {
             runtime()?.block_on(serve_command::run(&args, around))?;
             Ok(Exit::Done)

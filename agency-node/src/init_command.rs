@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use brag_common::{
+    certificate::{self, Request},
     id::AgencyId,
     keyfile::{self, KeyKind},
     keys::SigningKey,
@@ -26,6 +27,9 @@ const TEMPLATE: &str = include_str!("../../deploy/config/agency-node/basic.toml"
 /// The line of the template that names the agency.
 const TEMPLATE_AGENCY: &str = "agency = \"EXAMPLE\"";
 
+/// The key of the certificate, as the template has it.
+const TLS_KEY: &str = "tls/node.key";
+
 /// The files of keys, in the folder `keys`.
 const KEYS: [&str; 5] = ["statements.key", "sealing.key", "store.key", "log.key", "witness.key"];
 
@@ -40,6 +44,9 @@ pub struct InitArgs {
     /// The partnership's trust domain, the first part of every TLS name: spiffe://DOMAIN/agency/ID
     #[arg(long, value_name = "DOMAIN")]
     trust_domain: TrustDomain,
+    /// A DNS name or address under which the hub reaches the node, for the certificate; several times for several. Default: this machine's name
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -54,6 +61,8 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let keys = args.dir.join("keys");
     let mut wanted = vec![config.clone()];
     wanted.extend(KEYS.iter().map(|name| keys.join(name)));
+    let tls_key = args.dir.join(TLS_KEY);
+    wanted.push(tls_key.clone());
     let there: Vec<String> = wanted
         .iter()
         .filter(|path| path.symlink_metadata().is_ok())
@@ -65,6 +74,11 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
          move it away",
         there.join(", ")
     );
+    let name = args.trust_domain.agency(args.agency.clone());
+    let hosts =
+        if args.hosts.is_empty() { vec![certificate::this_host()] } else { args.hosts.clone() };
+    let asked = Request { name, hosts };
+    asked.check()?;
     let statements = SigningKey::generate()?;
     let sealing = SealingKey::generate()?;
     let log = SigningKey::generate()?;
@@ -75,9 +89,11 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     keyfile::write(&keys.join("store.key"), KeyKind::Store, &SecretBytes::random()?)?;
     keyfile::write_signing_key(&keys.join("log.key"), &log)?;
     keyfile::write_signing_key(&keys.join("witness.key"), &SigningKey::generate()?)?;
+    make_folder(&args.dir.join("tls"))?;
+    let request = certificate::write_first(&asked, &tls_key)?;
     write_config(&config, &args.agency)?;
 
-    let tls = args.trust_domain.agency(args.agency.clone()).to_string();
+    let tls = asked.name.to_string();
     let signing = statements.verifying_key().to_string();
     let sealing = sealing.public_key()?.to_string();
     let log = log.verifying_key().to_string();
@@ -88,6 +104,8 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
                 "config": config.display().to_string(),
                 "party_keys": { "tls": tls, "signing": signing, "sealing": sealing },
                 "log_key": log,
+                "certificate_request": request.display().to_string(),
+                "hosts": asked.hosts,
             }),
         )?;
         return Ok(Exit::Done);
@@ -99,8 +117,12 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     writeln!(stdout, "\nFor information governance, who verify the log with it: {log}")?;
     writeln!(
         stdout,
-        "\nNext: copy the keys to a safe place, apart from the data; get a certificate for {tls}; fill in the \
-         configuration; sign the agreement; then run\n  agency-node check-config --config {}",
+        "\nNext: copy the keys to a safe place, apart from the data; send {} (for {}, reached as {}) to the \
+         partnership's authority and install what it sends back (agency-node certificate install); fill in the configuration; \
+         sign the agreement; then run\n  agency-node doctor --config {}",
+        request.display(),
+        asked.name,
+        asked.hosts.join(", "),
         config.display()
     )?;
     Ok(Exit::Done)

@@ -19,6 +19,7 @@ pub mod consent;
 pub mod console;
 pub mod desk;
 pub mod desk_command;
+pub mod doctor_command;
 pub mod enrol;
 pub mod erasure;
 pub mod ground;

@@ -18,7 +18,10 @@ use brag_common::{
     id::RequestId,
     lifecycle::Served,
     peer::TrustDomain,
-    program::{Surroundings, Took, open_witness, quorum, stamp, watch_agreements, watch_readiness},
+    program::{
+        CertificateMetrics, Reloading, Surroundings, Took, keep_reloading, open_witness, quorum,
+        stamp, watch_agreements, watch_readiness,
+    },
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     standing::{DialOut, Dialling, dice},
@@ -52,6 +55,7 @@ use crate::{
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
     hot_index::HotIndex,
+    operating,
     outbox::{self, Order},
     renew::{self, Told},
     review::deadline::{self, Deadlines},
@@ -352,11 +356,16 @@ impl Node {
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
-        let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());
-        let admin = Admin::start(
+        let own_tls = Arc::clone(&server_tls);
+        let in_force = move || {
+            let refused = watched.in_force().err().map(|refusal| refusal.to_string());
+            refused.or_else(|| own_tls.expired())
+        };
+        let admin = Admin::start_telling(
             shared.config.admin_listen,
             readiness.clone(),
             metrics.clone(),
+            Some(operating::tell(&shared)),
             shutdown.clone(),
         )
         .await?;
@@ -377,6 +386,21 @@ impl Node {
             AsAgency::of(&shared.config),
             Arc::clone(&shared.clock),
             took(&shared),
+            shutdown.clone(),
+        ));
+        let reloading = tokio::spawn(keep_reloading(
+            Reloading {
+                server: Arc::clone(&server_tls),
+                client: Arc::clone(&client_tls),
+                files: shared.config.tls.files(),
+                console: shared
+                    .config
+                    .console
+                    .as_ref()
+                    .map(|console| console.certificate.as_path().to_owned()),
+                clock: Arc::clone(&shared.clock),
+                metrics: CertificateMetrics::register(&metrics),
+            },
             shutdown.clone(),
         ));
         let witnesses = Peers::new(Arc::clone(&shared), [(Party::Hub, hub.clone())])
@@ -433,6 +457,7 @@ impl Node {
         erasing.await?;
         copying.await?;
         taking_up.await?;
+        reloading.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

@@ -6,6 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use brag_common::{
+    doctor::{Enrolment, State, Tell},
     durable::StoreError,
     machine::{self, Space},
     status::to_status,
@@ -221,6 +222,43 @@ impl Operating {
             now: shared.clock.now(),
         })
     }
+}
+
+/// What the running node tells its doctor. Weak: the admin port outlives the node.
+pub(crate) fn tell(shared: &Arc<Shared>) -> Tell {
+    let shared = Arc::downgrade(shared);
+    Tell::new(move || {
+        let shared = shared.upgrade();
+        Box::pin(async move {
+            let shared = shared?;
+            let counted = shared.store.run(|store| {
+                let people = enrol::count_people(store)?;
+                Ok((people, enrol::count_enrolled(store)?, store.outgoing()?.len()))
+            });
+            // A store that can not be read says so below.
+            let counted = counted.await.ok();
+            let epoch = shared.index.newest_epoch().map(|epoch| epoch.0);
+            let told = shared.told.newest().0;
+            let log = shared.log.audit();
+            Some(State {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                now: shared.clock.now(),
+                started: shared.running.started(),
+                store_available: counted.is_some() && shared.store.durable().is_available(),
+                log_available: log.is_available(),
+                log_entries: log.tree().head().size,
+                log_cosigned: shared.cosigned.size(),
+                waiting: counted
+                    .map_or(0, |(_, _, waiting)| u64::try_from(waiting).unwrap_or(u64::MAX)),
+                enrolment: counted.map(|(people, enrolled, _)| Enrolment {
+                    people,
+                    enrolled,
+                    epoch,
+                    told,
+                }),
+            })
+        })
+    })
 }
 
 fn failed(error: StoreError) -> Status {

@@ -1,9 +1,10 @@
 //! `agency-node serve`: runs the node until a signal stops it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
+    program::keep_log_level,
     telemetry,
 };
 use clap::Args;
@@ -32,14 +33,16 @@ pub struct ServeArgs {
 /// When something the node needs is missing or wrong, or a part of it ends by itself.
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let configs = partnerships::load(args.config.paths())?;
+    let shutdown = CancellationToken::new();
     // One process has one log of its own messages: the first configuration's.
-    if let Some(first) = configs.first() {
-        telemetry::start_log(first.log)?;
+    if let Some((first, path)) = configs.first().zip(args.config.paths().first()) {
+        let log = telemetry::start_log(first.log)?;
+        let level = |path: &Path| Config::load(path).map(|config| config.log.level);
+        tokio::spawn(keep_log_level(log, path.clone(), level, shutdown.clone()));
     }
     for path in args.config.paths() {
         telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), path);
     }
-    let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let nodes = Partnerships::build(configs, &around).await?.configured_by(args.config.paths());
     let mut written = Ok(());

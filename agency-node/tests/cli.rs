@@ -40,6 +40,10 @@ fn every_command_and_option_has_help() {
     for expected in [
         "init",
         "check-config",
+        "doctor",
+        "certificate request",
+        "certificate install",
+        "certificate show",
         "serve",
         "import",
         "enrol",
@@ -167,6 +171,74 @@ fn init_makes_private_keys_and_never_overwrites() {
     std::fs::remove_file(dir.join("agency-node.toml")).unwrap();
     assert_eq!(agency_node(&args).status.code(), Some(1));
     assert!(!dir.join("agency-node.toml").exists());
+}
+
+#[test]
+fn init_asks_for_a_certificate_with_our_name_and_hosts() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("node");
+    let args = ["init", dir.to_str().unwrap(), "--agency", "CSC", "--trust-domain", "exampleshire"];
+    let refused = agency_node(&[&args[..], &["--host", "not a host"]].concat());
+    assert_eq!(refused.status.code(), Some(1), "{}", stdout(&refused));
+    assert!(!dir.exists(), "nothing is half done");
+    let made = agency_node(&[&args[..], &["--json", "--host", "node.csc.example"]].concat());
+    let made = json(&made);
+    assert_eq!(made["hosts"], json!(["node.csc.example"]));
+    assert_eq!(made["certificate_request"], json!(dir.join("tls/node.csr")));
+    let text = std::fs::read_to_string(dir.join("tls/node.csr")).unwrap();
+    assert!(text.starts_with("-----BEGIN CERTIFICATE REQUEST-----"), "{text}");
+    let mode = std::fs::metadata(dir.join("tls/node.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_certificate_is_requested_refused_with_3_installed_and_shown() {
+    let folder = Folder::new();
+    let requested = folder.run(&["certificate", "request", "--json"]);
+    assert_eq!(requested.status.code(), Some(0), "{}", stderr(&requested));
+    assert_eq!(json(&requested)["name"], "spiffe://exampleshire/agency/CSC");
+    assert_eq!(json(&requested)["hosts"], json!(["localhost", "127.0.0.1", "::1"]));
+    let shown = |what: &str| json(&folder.run(&["certificate", "show", "--json"]))[what].clone();
+    let before = shown("certificates");
+    assert_eq!(shown("new_key_waits"), true);
+
+    let of_another = folder.sign("POL");
+    let args = ["certificate", "install", of_another.to_str().unwrap(), "--json"];
+    let refused = folder.run(&args);
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    assert_eq!(json(&refused)["code"], "certificate_of_another");
+    assert_eq!(shown("certificates"), before);
+    let nothing = folder.run(&["certificate", "install", "/nowhere.pem"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("/nowhere.pem"));
+
+    let own = folder.sign("CSC");
+    let installed = folder.run(&["certificate", "install", own.to_str().unwrap()]);
+    assert_eq!(installed.status.code(), Some(0), "{}", stdout(&installed));
+    assert!(stdout(&installed).contains("with its new key"), "{}", stdout(&installed));
+    assert_ne!(shown("certificates"), before);
+    assert_eq!(shown("new_key_waits"), false);
+    assert_eq!(folder.run(&["check-config"]).status.code(), Some(0));
+}
+
+#[test]
+fn the_doctor_exits_with_1_when_something_is_to_be_done_and_says_what() {
+    let folder = Folder::new();
+    let looked = folder.run(&["doctor", "--json"]);
+    assert_eq!(looked.status.code(), Some(1), "{}", stderr(&looked));
+    let looked = json(&looked);
+    assert_eq!(looked["ok"], false);
+    let findings = looked["findings"].as_array().unwrap();
+    let actions: Vec<_> = findings.iter().filter(|found| found["severity"] == "action").collect();
+    // The hub of the sample is nowhere; everything else is in order, as far as this machine is.
+    for found in &actions {
+        let subject = found["subject"].as_str().unwrap();
+        assert!(["peer", "disk", "inodes"].contains(&subject), "{found:#}");
+        assert!(!found["remedy"].as_str().unwrap().is_empty());
+    }
+    assert!(actions.iter().any(|found| found["subject"] == "peer"), "{looked:#}");
+    let text = stdout(&folder.run(&["doctor"]));
+    assert!(text.contains("to do  peer: the hub at") && text.contains("mend: "), "{text}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! The operator's page on this machine: `/live`, `/ready` and `/metrics`, plain HTTP.
+//! The operator's page on this machine: `/live`, `/ready`, `/metrics`, and `/state` for the doctor; plain HTTP.
 //!
 //! It has no sign-in, so it listens on the loopback interface and nowhere else.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -11,10 +11,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::telemetry::Metrics;
+use crate::{doctor::Tell, telemetry::Metrics};
 
 /// Whether a program serves, and if not, why. One value drives `/ready` and gRPC health.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +93,20 @@ impl Admin {
         metrics: Metrics,
         shutdown: CancellationToken,
     ) -> Result<Self, AdminError> {
+        Self::start_telling(address, readiness, metrics, None, shutdown).await
+    }
+
+    /// As [`Admin::start`], and tells at `/state` how the program is, for its doctor.
+    ///
+    /// # Errors
+    /// As [`Admin::start`].
+    pub async fn start_telling(
+        address: SocketAddr,
+        readiness: watch::Receiver<Readiness>,
+        metrics: Metrics,
+        tell: Option<Tell>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, AdminError> {
         if !address.ip().is_loopback() {
             return Err(AdminError::NotLoopback(address));
         }
@@ -99,7 +116,8 @@ impl Admin {
         let router = Router::new()
             .route("/live", get(async || "live\n"))
             .route("/ready", get(ready).with_state(readiness))
-            .route("/metrics", get(show_metrics).with_state(metrics));
+            .route("/metrics", get(show_metrics).with_state(metrics))
+            .route("/state", get(state).with_state(Arc::new((tell, Mutex::new(())))));
         let server =
             axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
         let task = AbortOnDropHandle::new(tokio::spawn(server.into_future()));
@@ -131,6 +149,19 @@ async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> Response 
         text.push('\n');
     }
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+/// One caller at a time: some of it is counted anew.
+async fn state(State(tell): State<Arc<(Option<Tell>, Mutex<()>)>>) -> Response {
+    let (Some(tell), one_at_a_time) = &*tell else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let _held = one_at_a_time.lock().await;
+    let state = tell.state().await;
+    match state.and_then(|state| serde_json::to_string(&state).ok()) {
+        Some(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn show_metrics(State(metrics): State<Metrics>) -> Response {

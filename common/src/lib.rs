@@ -8,14 +8,18 @@
 //! 4. evidence: [`tlog`], [`audit`], [`durable`], [`witness`]
 //! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`standing`], [`admin`], [`console`]
 //! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`], [`console`], [`backup`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`certificate`], [`serve`], [`admin`], [`console`],
+//!    [`doctor`]
 
 pub mod admin;
 pub mod agreement;
 pub mod alert;
 pub mod audit;
 pub mod backup;
+pub mod certificate;
 pub mod config;
 pub mod console;
+pub mod doctor;
 pub mod durable;
 pub mod enquiry;
 pub mod erasure;

@@ -7,8 +7,10 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 mod agreements;
+mod reloading;
 
 pub use agreements::{Accepting, Loaded, Took, install, load, watch_agreements};
+pub use reloading::{CertificateMetrics, Reloading, keep_log_level, keep_reloading};
 
 use crate::{
     admin::Readiness,

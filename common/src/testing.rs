@@ -202,11 +202,41 @@ impl TestCa {
         }
     }
 
+    /// The certificate, in PEM, that says what `spec` says of somebody else's key (PKCS #8, in PEM), as for a request.
+    ///
+    /// # Panics
+    /// When the key can not be read, a name is not ASCII, or a time is before 1970.
+    pub fn issue_for(&self, spec: &CertSpec, key_pem: &str) -> String {
+        self.sign(spec, &KeyPair::from_pem(key_pem).expect("key is good")).certificate_pem
+    }
+
+    /// A revocation list, in PEM, of the certificate in this PEM.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn crl_of_pem(&self, certificate_pem: &str) -> String {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()).expect("PEM");
+        let certificate = pem.parse_x509().expect("certificate");
+        let serial = certificate.tbs_certificate.raw_serial();
+        let serial = serial.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        let revoked = TestCert {
+            certificate_pem: certificate_pem.to_owned(),
+            key_pem: String::new(),
+            der: pem.contents.clone(),
+            serial,
+        };
+        self.crl(&[&revoked])
+    }
+
     /// Signs a certificate that says what `spec` says, good or bad.
     ///
     /// # Panics
     /// When a name is not ASCII or a time is before 1970.
     pub fn issue(&self, spec: &CertSpec) -> TestCert {
+        self.sign(spec, &KeyPair::generate().expect("a key is made"))
+    }
+
+    fn sign(&self, spec: &CertSpec, key: &KeyPair) -> TestCert {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let mut params = CertificateParams::default();
         params.distinguished_name = named("BRAG test peer");
@@ -230,8 +260,7 @@ impl TestCa {
         let dns_names = spec.dns_names.iter().map(|name| SanType::DnsName(ascii(name)));
         let addresses = spec.addresses.iter().map(|address| SanType::IpAddress(*address));
         params.subject_alt_names = uris.chain(dns_names).chain(addresses).collect();
-        let key = KeyPair::generate().expect("a key is made");
-        let certificate = params.signed_by(&key, &self.issuer).expect("it is signed");
+        let certificate = params.signed_by(key, &self.issuer).expect("it is signed");
         TestCert {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),

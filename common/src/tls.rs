@@ -33,7 +33,7 @@ use rustls::{
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::Status;
 
@@ -44,7 +44,7 @@ pub(crate) use self::{
     gate::Gate,
 };
 pub use self::{
-    client::{ClientTls, ConnectError, connect, connect_by, with_deadline},
+    client::{ClientTls, ConnectError, Reached, Unreached, connect, connect_by, probe, with_deadline},
     files::{TlsError, TlsFiles},
     proxy::{Proxy, ProxyConfigError, ProxyError},
     route::{Route, RouteError},
@@ -91,7 +91,15 @@ impl Spoken {
 /// How long a certificate that was found good on an open connection stays so without another look.
 const RECHECK_AFTER: Duration = Duration::from_secs(60);
 
-fn provider() -> Arc<CryptoProvider> {
+/// What a program's clock shows, in milliseconds since 1970, beside its answer to gRPC health: for a doctor on the other side.
+pub(crate) const NOW_HEADER: &str = "brag-now-unix-ms";
+/// The program's version, likewise.
+pub(crate) const VERSION_HEADER: &str = "brag-version";
+
+/// How long a connection of a peer that is no longer accepted is kept: its next request is told why it is refused.
+const REFUSED_LINGERS: Duration = Duration::from_secs(5);
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
@@ -124,6 +132,8 @@ pub struct ServerTls {
     current: ArcSwap<Generation>,
     /// Guards the making of the next generation, so that none is lost.
     changing: Mutex<()>,
+    /// Tells open connections that there is another generation.
+    changed: watch::Sender<u64>,
 }
 
 impl ServerTls {
@@ -144,12 +154,13 @@ impl ServerTls {
             clock,
             current: ArcSwap::from_pointee(first),
             changing: Mutex::new(()),
+            changed: watch::Sender::new(1),
         }))
     }
 
     /// Reads the files again. New connections see the new certificate, roots and lists; the next
-    /// request on an open connection is refused if they no longer accept its certificate. On error
-    /// everything stays as it was. Blocks, as [`ServerTls::load`].
+    /// request on an open connection is refused if they no longer accept its certificate, and the
+    /// connection ends within seconds. On error everything stays as it was. Blocks, as [`ServerTls::load`].
     ///
     /// # Errors
     /// As [`ServerTls::load`].
@@ -160,6 +171,7 @@ impl ServerTls {
         let next =
             Generation::read(&self.files, &self.trust_domain, &self.clock, old.number + 1, denied)?;
         self.current.store(Arc::new(next));
+        self.changed.send_replace(old.number + 1);
         Ok(())
     }
 
@@ -176,6 +188,7 @@ impl ServerTls {
             name: old.name.clone(),
             expires: old.expires,
         }));
+        self.changed.send_replace(old.number + 1);
     }
 
     /// The name in our own certificate.
@@ -188,6 +201,19 @@ impl ServerTls {
     #[must_use]
     pub fn expires(&self) -> Timestamp {
         self.current.load().expires
+    }
+
+    /// Why nobody accepts our own certificate: it has expired. In words for an operator.
+    #[must_use]
+    pub fn expired(&self) -> Option<String> {
+        let expires = self.expires();
+        (expires <= self.clock.now())
+            .then(|| format!("the program's own certificate expired at {expires}"))
+    }
+
+    /// Our clock.
+    pub(crate) fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
     }
 
     /// The partnership whose members may connect.
@@ -374,6 +400,18 @@ impl Caller {
             *last = Look { generation: current.number, at: now, good };
         }
         last.good
+    }
+
+    /// Waits until the certificate is no longer accepted, and a little longer, so that the peer's next request can be told. It is
+    /// looked at when something is reloaded, and each minute for what time alone changes. Never ends for a session.
+    pub(crate) async fn no_longer_trusted(self) {
+        let Standing::Certificate(by) = &self.0 else { return std::future::pending().await };
+        let mut changed = by.tls.changed.subscribe();
+        while self.is_trusted() {
+            // An error would mean that the server is gone, and this connection with it.
+            let _ = tokio::time::timeout(RECHECK_AFTER, changed.changed()).await;
+        }
+        tokio::time::sleep(REFUSED_LINGERS).await;
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use brag_common::{
     audit::command::{self as log_command, LogCommand},
     backup::command::{self as backup_command, BackupArgs, MakeArgs, RestoreArgs},
+    certificate::command::CertificateCommand,
     console::command::AccountCommand,
     erasure::{
         command::{self as erasure, EraseArgs, ErasureCommand, HoldCommand},
@@ -25,6 +26,7 @@ use crate::{
     backup,
     check_command::{self, CheckArgs},
     config::Config,
+    doctor_command::{self, DoctorArgs},
     enquiry_command::{self, EnquiryCommand, Output},
     init_command::{self, InitArgs},
     key_command::{self, KeyCommand},
@@ -58,6 +60,19 @@ pub enum Cli {
     /// Example: hub check-config --config /etc/brag/hub/hub.toml
     #[command(verbatim_doc_comment)]
     CheckConfig(CheckArgs),
+    /// Say what is wrong with this hub or about to be, and how to mend it
+    ///
+    /// Looks at configuration, clock, disk, files, store, log, certificates, agreement and every node. Changes nothing, and may run
+    /// beside the hub. Exit 1 when something is to be done. docs/doctor.md explains every finding.
+    ///
+    /// Example: hub doctor --config /etc/brag/hub/hub.toml
+    #[command(verbatim_doc_comment)]
+    Doctor(DoctorArgs),
+    /// Request, install and show the hub's certificate, while the hub runs
+    ///
+    /// Example: hub certificate show --config /etc/brag/hub/hub.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Certificate(CertificateCommand),
     /// Serve nodes and co-ordinators until SIGINT or SIGTERM
     ///
     /// Messages go to standard error. On a signal no new calls are taken, those under way may finish, and
@@ -160,6 +175,8 @@ pub fn run_in(cli: &Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow
     let exit = match cli {
         Cli::Init(args) => init_command::run(args, stdout)?,
         Cli::CheckConfig(args) => check_command::run(args, &clock, stdout)?,
+        Cli::Doctor(args) => doctor_command::run(args, &clock, stdout)?,
+        Cli::Certificate(command) => return doctor_command::certificate(command, &clock, stdout),
         Cli::Serve(args) => {
             runtime()?.block_on(serve_command::run(args, around))?;
             Exit::Done

@@ -28,8 +28,9 @@ use brag_common::{
     lifecycle::Served,
     peer::{PeerName, TrustDomain},
     program::{
-        Accepting, Loaded, Surroundings, Took, load, log_options, open_log, open_witness, quorum,
-        realm, stamp, watch_agreements, watch_readiness,
+        Accepting, CertificateMetrics, Loaded, Reloading, Surroundings, Took, keep_reloading, load,
+        log_options, open_log, open_witness, quorum, realm, stamp, watch_agreements,
+        watch_readiness,
     },
     reason::Reason,
     replay::ReplayGuard,
@@ -63,7 +64,7 @@ use crate::{
     config::{Config, DIALS_OUT},
     conflict::{self, LinkedPeople},
     console::{AsConsole, pages},
-    drafts, epochs,
+    doctor_command, drafts, epochs,
     guard::{Refusal, SignedIn},
     life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
@@ -233,6 +234,8 @@ pub struct Hub {
     folder: VersionFolder,
     listener: TcpListener,
     server_tls: Arc<ServerTls>,
+    client_tls: Arc<ClientTls>,
+    started: Timestamp,
     witnesses: Peers<Shared>,
     metrics: Metrics,
     limits: Limits,
@@ -350,7 +353,20 @@ impl Hub {
             .context("the endpoint of a witness is not a URI")?;
         let limits = surroundings.limits;
         let file = None;
-        Ok(Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console, file })
+        let started = shared.clock.now();
+        Ok(Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            started,
+            witnesses,
+            metrics,
+            limits,
+            console,
+            file,
+        })
     }
 
     /// The file that the configuration was read from: backups have it.
@@ -384,6 +400,8 @@ impl Hub {
             folder,
             listener,
             server_tls,
+            client_tls,
+            started: since,
             witnesses,
             metrics,
             limits,
@@ -394,11 +412,16 @@ impl Hub {
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
-        let in_force = move || watched.in_force().err().map(|refusal| refusal.to_string());
-        let admin = Admin::start(
+        let own_tls = Arc::clone(&server_tls);
+        let in_force = move || {
+            let refused = watched.in_force().err().map(|refusal| refusal.to_string());
+            refused.or_else(|| own_tls.expired())
+        };
+        let admin = Admin::start_telling(
             shared.config.admin_listen,
             readiness.clone(),
             metrics.clone(),
+            Some(doctor_command::tell(&shared, since)),
             shutdown.clone(),
         )
         .await?;
@@ -422,6 +445,21 @@ impl Hub {
             AsHub::of(&shared.config),
             Arc::clone(&shared.clock),
             took(&shared),
+            shutdown.clone(),
+        ));
+        shared.rounds.spawn(keep_reloading(
+            Reloading {
+                server: Arc::clone(&server_tls),
+                client: client_tls,
+                files: shared.config.tls.files(),
+                console: shared
+                    .config
+                    .console
+                    .as_ref()
+                    .map(|console| console.certificate.as_path().to_owned()),
+                clock: Arc::clone(&shared.clock),
+                metrics: CertificateMetrics::register(&metrics),
+            },
             shutdown.clone(),
         ));
         shared.rounds.spawn(witnessing::run(Arc::clone(&shared), witnesses));

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use brag_common::{
+    certificate::{self, Request},
     keyfile::{self, KeyKind},
     keys::SigningKey,
     peer::TrustDomain,
@@ -24,6 +25,9 @@ const TEMPLATE: &str = include_str!("../../deploy/config/hub/basic.toml");
 /// The trust domain in the template.
 const TEMPLATE_DOMAIN: &str = "exampleshire";
 
+/// The key of the certificate, as the template has it.
+const TLS_KEY: &str = "tls.key";
+
 /// Where to set up a hub.
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -32,6 +36,9 @@ pub struct InitArgs {
     /// The partnership's trust domain: the host part of every name in its certificates
     #[arg(long, value_name = "DOMAIN")]
     trust_domain: TrustDomain,
+    /// A DNS name or address under which nodes and staff reach the hub, for the certificate; several times for several. Default: this machine's name
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -50,7 +57,7 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
     let there: Vec<_> = names
         .iter()
         .map(|name| key(name))
-        .chain([config.clone()])
+        .chain([config.clone(), args.dir.join(TLS_KEY)])
         .filter(|path| fs::symlink_metadata(path).is_ok())
         .map(|path| format!("`{}`", path.display()))
         .collect();
@@ -59,26 +66,39 @@ pub fn run(args: &InitArgs, stdout: &mut dyn Write) -> anyhow::Result<Exit> {
         "{} exist(s) and is not overwritten; choose another folder",
         there.join(", ")
     );
+    let hosts =
+        if args.hosts.is_empty() { vec![certificate::this_host()] } else { args.hosts.clone() };
+    let asked = Request { name: args.trust_domain.hub(), hosts };
+    asked.check()?;
     make_folder(&keys)?;
     let statements = SigningKey::generate()?;
     keyfile::write_signing_key(&key("statements"), &statements)?;
     keyfile::write(&key("store"), KeyKind::Store, &SecretBytes::random()?)?;
     keyfile::write_signing_key(&key("log"), &SigningKey::generate()?)?;
     keyfile::write_signing_key(&key("witness"), &SigningKey::generate()?)?;
+    let request = certificate::write_first(&asked, &args.dir.join(TLS_KEY))?;
     write_config(&config, &args.trust_domain)?;
 
-    let tls = args.trust_domain.hub().to_string();
+    let tls = asked.name.to_string();
     let signing = statements.verifying_key().to_string();
     if args.json {
         let document = json!({
             "config": config,
             "keys": names.map(key),
             "hub_keys": { "tls": tls, "signing": signing },
+            "certificate_request": request,
+            "hosts": asked.hosts,
         });
         writeln!(stdout, "{document:#}")?;
     } else {
         writeln!(stdout, "# {} is ready. For the agreement:", args.dir.display())?;
         writeln!(stdout, "[hub.keys]\ntls = \"{tls}\"\nsigning = \"{signing}\"")?;
+        writeln!(
+            stdout,
+            "# {} asks the partnership's authority for a certificate, reached as {}.",
+            request.display(),
+            asked.hosts.join(", ")
+        )?;
     }
     Ok(Exit::Done)
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod conflict;
 pub mod console;
 pub mod deliver;
+pub mod doctor_command;
 pub mod drafts;
 pub mod earlier;
 pub mod enquiry;

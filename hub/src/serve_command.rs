@@ -1,9 +1,10 @@
 //! `hub serve`: runs the hub until a signal stops it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
+    program::keep_log_level,
     telemetry,
 };
 use clap::Args;
@@ -28,10 +29,12 @@ pub struct ServeArgs {
 /// When something the hub needs is missing or wrong, or a part of it ends by itself.
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let config = Config::load(&args.config)?;
-    telemetry::start_log(config.log)?;
+    let log = telemetry::start_log(config.log)?;
     telemetry::log_start("hub", env!("CARGO_PKG_VERSION"), &args.config);
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
+    let level = |path: &Path| Config::load(path).map(|config| config.log.level);
+    tokio::spawn(keep_log_level(log, args.config.clone(), level, shutdown.clone()));
     let hub = Hub::build(config, around, shutdown.clone()).await?.configured_by(&args.config);
     let mut written = Ok(());
     hub.run(|served| {

@@ -124,3 +124,68 @@ fn links_between_pages_lead_somewhere() {
         }
     }
 }
+
+/// The first argument of each call that is a subject of a finding: a word with dots and underscores.
+fn subjects_of(source: &str) -> BTreeSet<String> {
+    let first = |after: &str| {
+        let (word, _) = after.trim_start().strip_prefix('"')?.split_once('"')?;
+        let is_word = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
+        (!word.is_empty() && word.chars().all(is_word)).then(|| word.to_owned())
+    };
+    let named = |call: &str| {
+        let calls = ["problem", "note", "add", "check_bind", "check_key_folder", "check_data"];
+        calls.iter().any(|name| call.ends_with(name)) || call.trim_end().ends_with(['[', ','])
+    };
+    let mut subjects = BTreeSet::new();
+    let parts: Vec<&str> = source.split('(').collect();
+    for pair in parts.windows(2) {
+        if let [before, after] = pair
+            && named(before)
+        {
+            subjects.extend(first(after));
+        }
+    }
+    subjects
+}
+
+#[test]
+fn the_doctors_page_explains_every_subject_of_both_programs() {
+    let page = read("docs/doctor.md");
+    let row = |word: &str| {
+        let quoted = format!("`{word}`");
+        page.lines().any(|line| {
+            line.starts_with("| ")
+                && line.split('|').nth(1).is_some_and(|cell| cell.contains(&quoted))
+        })
+    };
+    for subject in brag_common::doctor::Subject::ALL {
+        assert!(row(subject.word()), "{}", subject.word());
+    }
+    for source in ["hub/src/check_command.rs", "agency-node/src/check_command.rs"] {
+        let subjects = subjects_of(&read(source));
+        for known in ["keys.statements", "agreement", "tls.certificate", "staff", "admin_listen"] {
+            assert!(subjects.contains(known), "{source}: {subjects:?}");
+        }
+        for subject in subjects {
+            assert!(row(&subject), "{source}: {subject}");
+        }
+    }
+}
+
+#[test]
+fn the_page_on_certificates_has_every_code_of_a_refusal() {
+    let page = read("docs/certificates.md");
+    for source in [
+        "common/src/certificate/judge.rs",
+        "common/src/certificate/install.rs",
+        "common/src/peer.rs",
+    ] {
+        for code in read(source).split('"').filter(|text| text.starts_with("certificate_")) {
+            // What is no refusal of the certificate: the authorities or lists themselves can not be used.
+            assert!(
+                code == "certificate_trust_unusable" || page.contains(&format!("`{code}`")),
+                "{code}"
+            );
+        }
+    }
+}

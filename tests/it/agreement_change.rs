@@ -74,14 +74,14 @@ impl Stage {
 }
 
 /// The agreement holds until the end of the day on which every test begins.
-fn ends_tonight(document: &mut DocumentMut) {
+pub(crate) fn ends_tonight(document: &mut DocumentMut) {
     let today: Datetime = "2027-02-09".parse().unwrap();
     document["agreement"]["valid_to"] = value(today);
     document["agreement"]["review_by"] = value(today);
 }
 
 /// The version after it holds from the next day on.
-fn begins_tomorrow(document: &mut DocumentMut) {
+pub(crate) fn begins_tomorrow(document: &mut DocumentMut) {
     document["agreement"]["valid_from"] = value("2027-02-10".parse::<Datetime>().unwrap());
     document["agreement"]["valid_to"] = value("2027-12-31".parse::<Datetime>().unwrap());
     document["agreement"]["review_by"] = value("2027-06-30".parse::<Datetime>().unwrap());

@@ -52,6 +52,8 @@
 //! - [`console_operator`]: the pages of whoever runs a node, which show nothing about anybody
 //! - [`backup`]: backups of programs that run, what is put back, what it says of what it lost, and what stays erased
 //! - [`killed`]: programs that are killed while they make a backup, put one back, or migrate a store
+//! - [`doctor`]: faults that are planted into healthy programs, each found under its subject
+//! - [`renewal`]: certificates, authorities, revocation lists, agreement and level of messages that change under load
 //! - [`tidy`]: facts about the source text and the wire format
 
 mod agreement_change;
@@ -73,6 +75,7 @@ mod console_sign_in;
 mod console_statements;
 mod demo;
 mod dial_out;
+mod doctor;
 mod enrolment;
 mod erasure;
 mod existence;
@@ -97,6 +100,7 @@ mod plan;
 mod receipts;
 mod reconcile;
 mod release;
+mod renewal;
 mod reports;
 mod retraction;
 mod review;

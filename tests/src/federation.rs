@@ -91,6 +91,7 @@ pub struct Federation {
     call_within: String,
     epoch: String,
     cut: String,
+    connection_age: Option<Duration>,
     certificates: AtomicU32,
     /// Whether an exchange may have only one side, because a side was stopped, failed, or was not asked by the hub.
     one_sided: AtomicBool,
@@ -197,7 +198,7 @@ impl Federation {
         config.staff.extend(self.extra_staff.get(&agency).into_iter().flatten().cloned());
         let surroundings = agency_node::Surroundings {
             clock,
-            limits: limits(),
+            limits: self.limits(),
             log_options,
             log_faults: Some(self.nodes[&agency].faults.clone()),
         };
@@ -300,6 +301,12 @@ impl Federation {
         config
     }
 
+    fn limits(&self) -> Limits {
+        let limits = limits();
+        let connection_age = self.connection_age.unwrap_or(limits.connection_age);
+        Limits { connection_age, ..limits }
+    }
+
     /// Stops the hub and waits until it has let go of everything.
     pub async fn stop_hub(&mut self) {
         self.one_sided();
@@ -317,7 +324,7 @@ impl Federation {
         config.matching.cut = self.cut.parse().unwrap();
         let surroundings = hub::Surroundings {
             clock: self.clock.clone(),
-            limits: limits(),
+            limits: self.limits(),
             log_options,
             log_faults: Some(self.hub.faults.clone()),
         };
@@ -353,6 +360,18 @@ impl Federation {
         let mut browser = Browser::new(address, &folder.join("ca.pem"));
         browser.sign_in(&folder.join("data"), name, &self.clock()).await;
         browser
+    }
+
+    /// Where a running node's own port is, on this machine.
+    #[must_use]
+    pub fn admin_address(&self, agency: &str) -> SocketAddr {
+        self.program(agency).running.as_ref().unwrap().admin.unwrap()
+    }
+
+    /// Where the running hub's own port is.
+    #[must_use]
+    pub fn hub_admin_address(&self) -> SocketAddr {
+        self.hub.running.as_ref().unwrap().admin.unwrap()
     }
 
     /// A node's `/ready`: status and text.

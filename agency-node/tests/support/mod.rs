@@ -67,7 +67,6 @@ impl Folder {
         assert!(made.status.success(), "{}", stderr(&made));
         let this = Self { folder, ca };
         this.sign_agreement(&json(&made)["party_keys"]);
-        std::fs::create_dir(dir.join("tls")).unwrap();
         this.ca.agency(&AGENCY.parse().unwrap()).write(&this.ca, &dir.join("tls"), "node");
         let config = std::fs::read_to_string(this.config()).unwrap();
         let config = config
@@ -93,6 +92,16 @@ impl Folder {
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         let config = self.config();
         agency_node(&[args, &["--config", config.to_str().unwrap()]].concat())
+    }
+
+    /// What the authority makes of the request that waits, for an agency.
+    pub(crate) fn sign(&self, agency: &str) -> PathBuf {
+        let domain: TrustDomain = DOMAIN.parse().unwrap();
+        let key = std::fs::read_to_string(self.path().join("node/tls/node.key.next")).unwrap();
+        let spec = self.ca.spec(&domain.agency(agency.parse().unwrap()));
+        let path = self.path().join(format!("{agency}.pem"));
+        std::fs::write(&path, self.ca.issue_for(&spec, &key)).unwrap();
+        path
     }
 
     /// A profile with which a person reaches a server.

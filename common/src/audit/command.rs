@@ -29,7 +29,7 @@ pub use self::{
     export::ExportArgs,
     prove::{CheckProofArgs, ProveArgs, TilesArgs},
     reconcile::ReconcileArgs,
-    verify::VerifyArgs,
+    verify::{VerifyArgs, examine_shard},
 };
 use verify::FoundFault;
 

@@ -174,9 +174,13 @@ impl Admission {
         let open = Open::new(self.metrics.clone());
         let cut = self.cut.clone();
         let oldest = self.limits.connection_age.saturating_add(self.limits.connection_age_grace);
+        let refused = caller.clone().no_longer_trusted();
         let stream = Cut::new(stream, async move {
-            // At its age tonic tells the peer to go away; this is for what has not gone by then.
-            let _ = tokio::time::timeout(oldest, cut.cancelled()).await;
+            tokio::select! {
+                // At its age tonic tells the peer to go away; this is for what has not gone by then.
+                _ = tokio::time::timeout(oldest, cut.cancelled()) => {}
+                () = refused => {}
+            }
         });
         let mut connection = Connection::new(stream, caller, (of_peer, of_all, open));
         match (spoken, &self.standing) {

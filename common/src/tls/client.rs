@@ -27,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
+mod probe;
+
+pub use self::probe::{Reached, Unreached, probe};
 use super::{
     ALPN_H2, ClockTime, Cut, Material, Proxy, ProxyError, Route, Spoken, TlsError, TlsFiles,
     provider, route::Place,
@@ -40,6 +43,8 @@ use crate::{
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the first of several addresses has before the next is tried beside it (RFC 8305, section 5, says 250 ms).
 const BESIDE_AFTER: Duration = Duration::from_millis(250);
+/// How often a connection is begun again because certificates were reloaded while it was made.
+const RELOADED_AGAIN: usize = 3;
 /// As the server's, so that either side notices a dead connection within 40 s.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -376,12 +381,23 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let Self { expected, tls, route } = self.clone();
         Box::pin(async move {
-            let connected = match route {
-                Some(route) => tls.dial(&route, &expected, Spoken::Http2).await,
-                None => match Route::to(&uri) {
-                    Ok(route) => tls.dial(&route, &expected, Spoken::Http2).await,
-                    Err(_) => Err(ConnectError::NotHttps),
-                },
+            let route = match route {
+                Some(route) => Ok(route),
+                None => Route::to(&uri).map(Arc::new).map_err(|_| ConnectError::NotHttps),
+            };
+            let connected = match &route {
+                Ok(route) => {
+                    let mut connected = tls.dial(route, &expected, Spoken::Http2).await;
+                    // No call fails because something was reloaded just then. More often than so, something reloads without end.
+                    for _ in 0..RELOADED_AGAIN {
+                        if !matches!(connected, Err(ConnectError::Reloaded)) {
+                            break;
+                        }
+                        connected = tls.dial(route, &expected, Spoken::Http2).await;
+                    }
+                    connected
+                }
+                Err(_) => Err(ConnectError::NotHttps),
             };
             connected.map(|dialled| TokioIo::new(dialled.stream)).inspect_err(|error| {
                 tracing::debug!(peer = %expected, error = error as &dyn std::error::Error, "no connection");

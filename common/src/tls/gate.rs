@@ -12,19 +12,24 @@ use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower_service::Service;
 
-use super::Caller;
+use super::{Caller, NOW_HEADER, VERSION_HEADER};
+use crate::time::SharedClock;
+
+/// Where gRPC health is asked. Its answer alone tells clock and version: what is asked about people keeps its size.
+const HEALTH: &str = "/grpc.health.v1.Health/";
 
 /// Wraps the routes of a server; clones share one limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate<S> {
     inner: S,
     requests: Arc<Semaphore>,
+    clock: SharedClock,
 }
 
 impl<S> Gate<S> {
     /// At most as many requests as `requests` has permits, over all connections.
-    pub(crate) const fn new(inner: S, requests: Arc<Semaphore>) -> Self {
-        Self { inner, requests }
+    pub(crate) const fn new(inner: S, requests: Arc<Semaphore>, clock: SharedClock) -> Self {
+        Self { inner, requests, clock }
     }
 }
 
@@ -52,10 +57,17 @@ where
         let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else {
             return refuse(Status::resource_exhausted("too many requests at once"));
         };
+        let tells = request.uri().path().starts_with(HEALTH).then(|| Arc::clone(&self.clock));
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
             drop(place);
+            if let (Ok(answer), Some(clock)) = (&mut answer, tells) {
+                let now = clock.now().as_millisecond();
+                answer.headers_mut().insert(NOW_HEADER, http::HeaderValue::from(now));
+                let version = http::HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
+                answer.headers_mut().insert(VERSION_HEADER, version);
+            }
             answer
         })
     }

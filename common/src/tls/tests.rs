@@ -359,6 +359,66 @@ async fn a_revoked_peer_is_refused_on_new_and_open_connections() {
 }
 
 #[tokio::test]
+async fn the_standing_connection_of_a_revoked_peer_ends_within_seconds_and_others_stay() {
+    let rig = Rig::with(Limits::default(), |ca| Some(ca.crl(&[]))).await;
+    let (revoked, good) = (rig.ca.agency(&csc()), rig.ca.agency(&"POL".parse().unwrap()));
+    let (mut gone, mut stays) = (rig.client(&revoked), rig.client(&good));
+    let watching = async |client: &mut HealthClient<Channel>| {
+        let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        assert!(stream.message().await.unwrap().is_some());
+        stream
+    };
+    let (mut cut, mut kept) = (watching(&mut gone).await, watching(&mut stays).await);
+    let at = std::time::Instant::now();
+    rig.revoke(&[&revoked]);
+    // The peer asks nothing and is told nothing: the connection itself ends.
+    let ended = tokio::time::timeout(Duration::from_secs(60), cut.message()).await;
+    assert!(ended.expect("it ends").is_err());
+    assert!(at.elapsed() >= REFUSED_LINGERS, "a request has its time to be refused by name");
+    rig.readiness.send_replace(Readiness::starting());
+    assert!(kept.message().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_doctor_is_told_which_stage_failed_and_what_clock_and_version_are_there() {
+    let rig = Rig::start().await;
+    let port = rig.serving.local_addr().port();
+    let url = format!("https://localhost:{port}");
+    let own = rig.client_tls(&rig.ca.agency(&csc()));
+    let reached = probe(&url, &domain().hub(), &own).await.unwrap();
+    assert_eq!((reached.now, reached.serves), (Some(now()), true));
+    assert_eq!(reached.version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(reached.expires, Some(rig.tls.expires()));
+    let stage = async |url: &str, name: PeerName, tls: &Arc<ClientTls>| {
+        let error = probe(url, &name, tls).await.unwrap_err();
+        assert!(!error.remedy().is_empty());
+        (error.stage(), error.to_string())
+    };
+    assert_eq!(stage("http://localhost:1", domain().hub(), &own).await.0, "configuration");
+    assert_eq!(stage(&url, domain().agency(csc()), &own).await.0, "identity");
+    let (at, text) = stage(&url, domain().hub(), &{
+        let stranger = TestCa::new(domain());
+        let files = stranger.agency(&csc()).write(&rig.ca, rig.folder.path(), "stranger");
+        ClientTls::load(files, domain(), Arc::clone(&rig.clock) as _).unwrap()
+    })
+    .await;
+    assert!(at == "tls" && text.contains("refuses our certificate"), "{text}");
+    let distrusts = {
+        let other = TestCa::new("other.example".parse().unwrap());
+        let files = rig.ca.agency(&csc()).write(&other, rig.folder.path(), "distrusts");
+        ClientTls::load(files, domain(), Arc::clone(&rig.clock) as _).unwrap()
+    };
+    let (at, text) = stage(&url, domain().hub(), &distrusts).await;
+    assert!(at == "tls" && text.contains("not trusted"), "{text}");
+    // Its clock is behind: the certificate of the hub is from the future.
+    let behind: SharedClock = Arc::new(SettableClock::at("2019-01-01T00:00:00Z".parse().unwrap()));
+    let files = rig.ca.agency(&csc()).write(&rig.ca, rig.folder.path(), "behind");
+    let behind = ClientTls::load(files, domain(), behind).unwrap();
+    let (at, text) = stage(&url, domain().hub(), &behind).await;
+    assert!(at == "tls" && text.contains("our clock is behind"), "{text}");
+}
+
+#[tokio::test]
 async fn a_denied_certificate_is_refused_on_new_and_open_connections() {
     let rig = Rig::start().await;
     let cert = rig.ca.agency(&csc());

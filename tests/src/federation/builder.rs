@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak, atomic::AtomicU32},
+    time::Duration,
 };
 
 use brag_agency_node::config::{Role, Staff};
@@ -36,6 +37,7 @@ pub struct Builder {
     ahead: BTreeMap<AgencyId, SignedDuration>,
     change: Option<AgreementChange>,
     consoles: bool,
+    connection_age: Option<Duration>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -140,6 +142,13 @@ impl Builder {
         self
     }
 
+    /// At which age hub and nodes have a connection made anew. As programs have it unless told otherwise.
+    #[must_use]
+    pub const fn connection_age(mut self, age: Duration) -> Self {
+        self.connection_age = Some(age);
+        self
+    }
+
     /// Hub and nodes serve pages for browsers.
     #[must_use]
     pub const fn consoles(mut self) -> Self {
@@ -166,6 +175,7 @@ impl Builder {
             ahead,
             change,
             consoles,
+            connection_age,
         } = self;
         let hour: Timestamp = START.parse().unwrap();
         let start = hour.checked_add(SignedDuration::from_mins(minute)).unwrap();
@@ -212,6 +222,7 @@ impl Builder {
             extra_staff: staff,
             cut: cut.unwrap_or_else(|| "1ms".to_owned()),
             epoch: epoch.unwrap_or_else(|| "30d".to_owned()),
+            connection_age,
             call_within: call_within.unwrap_or_else(|| "10s".to_owned()),
             certificates: AtomicU32::new(0),
             one_sided: false.into(),
