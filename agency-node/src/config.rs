@@ -9,10 +9,11 @@ use brag_common::{
     alert::oversight::Oversight,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     console::ConsoleConfig,
+    forward::ForwardConfig,
     id::AgencyId,
     profile::TlsPaths,
     staff,
-    telemetry::LogConfig,
+    telemetry::{LogConfig, traces::TracesConfig},
 };
 use serde::Deserialize;
 
@@ -52,6 +53,12 @@ pub struct Config {
     /// The program's own messages.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where the log's entries are forwarded to. Absent: nowhere.
+    #[serde(default)]
+    pub forward: Option<ForwardConfig>,
+    /// Where traces go. Absent: none are made.
+    #[serde(default)]
+    pub traces: Option<TracesConfig>,
     /// How the log is witnessed.
     #[serde(default)]
     pub witness: WitnessConfig,

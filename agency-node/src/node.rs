@@ -13,6 +13,7 @@ use brag_common::{
     audit::entry::{Action, AgreementStamp, EntryDraft, Party},
     console::{self, Console},
     erasure::{Erasing, retention},
+    forward::{self, ForwardMetrics, Forwarder},
     id::RequestId,
     lifecycle::Served,
     peer::TrustDomain,
@@ -20,7 +21,7 @@ use brag_common::{
     replay::ReplayGuard,
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
-    telemetry::{Metrics, RequestMetrics},
+    telemetry::{Metrics, RequestMetrics, calls::AskedCalls},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls},
     version_folder::VersionFolder,
@@ -49,6 +50,7 @@ use crate::{
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
     hot_index::HotIndex,
+    measure::Gauges,
     outbox::{self, Order},
     renew::{self, Told},
     review::deadline::{self, Deadlines},
@@ -101,6 +103,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// How calls of the hub ended.
+    pub asked: AskedCalls,
     /// What information governance is told of.
     pub alerts: Alerts,
     /// The order of what is delivered.
@@ -182,6 +186,8 @@ pub struct Node {
     server_tls: Arc<ServerTls>,
     client_tls: Arc<ClientTls>,
     metrics: Metrics,
+    gauges: Gauges,
+    forwarder: Option<Forwarder>,
     limits: Limits,
     console: Option<Console>,
 }
@@ -230,6 +236,14 @@ impl Node {
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let metrics = Metrics::new("brag_node");
         let alerts = Alerts::register(&metrics);
+        let forwarder = forward::open(
+            config.forward.as_ref(),
+            "brag-node",
+            config.data.as_path(),
+            &log,
+            &clock,
+            ForwardMetrics::register(&metrics),
+        )?;
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let running = Running::since(clock.now());
         let shared = Arc::new(Shared {
@@ -251,6 +265,12 @@ impl Node {
             told: Told::default(),
             replay,
             alerts,
+            asked: AskedCalls::register(
+                &metrics,
+                "brag.v1.HubService",
+                |method| method == "HubService/Deliver",
+                [Party::Hub],
+            ),
             requests: RequestMetrics::register(
                 &metrics,
                 &["screen", "rate", "release", "receive", "challenge", "notify", "inform"],
@@ -266,6 +286,7 @@ impl Node {
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;
+        let gauges = Gauges::register(&metrics, shared.running.started());
         let console = console::configured(
             shared.config.console.as_ref(),
             shared.config.data.as_path(),
@@ -273,7 +294,18 @@ impl Node {
             AsConsole(Arc::clone(&shared)),
         )
         .await?;
-        Ok(Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console })
+        Ok(Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            metrics,
+            gauges,
+            forwarder,
+            limits,
+            console,
+        })
     }
 
     /// Where the hub and the staff reach the node.
@@ -299,8 +331,18 @@ impl Node {
         shutdown: CancellationToken,
         started: impl FnOnce(Served),
     ) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, client_tls, metrics, limits, console } =
-            self;
+        let Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            client_tls,
+            metrics,
+            gauges,
+            forwarder,
+            limits,
+            console,
+        } = self;
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
         let watched = Arc::clone(&shared);
@@ -344,11 +386,14 @@ impl Node {
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
         let erasing = tokio::spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
+        gauges.measure(&shared).await;
+        let forwarding = tokio::spawn(forward::run(forwarder, shutdown.clone()));
+        let measuring = tokio::spawn(gauges.run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
             limits,
-            ServeMetrics::register(&metrics),
+            ServeMetrics::register(&metrics, service::NAMES),
             routes,
             shutdown.clone(),
         )?;
@@ -374,6 +419,8 @@ impl Node {
         closing.await?;
         erasing.await?;
         taking_up.await?;
+        measuring.await?;
+        forwarding.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

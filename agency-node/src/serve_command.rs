@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
-    telemetry,
+    telemetry::{self, traces::Traces},
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,14 @@ pub struct ServeArgs {
 /// When something the node needs is missing or wrong, or a part of it ends by itself.
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let config = Config::load(args.config.path())?;
-    telemetry::start_log(config.log)?;
+    let traces = match &config.traces {
+        Some(traces) => {
+            let (version, instance) = (env!("CARGO_PKG_VERSION"), config.agency.to_string());
+            Some(Traces::start(traces, "brag-node", version, instance)?)
+        }
+        None => None,
+    };
+    telemetry::start(config.log, traces.as_ref())?;
     telemetry::log_start("agency-node", env!("CARGO_PKG_VERSION"), args.config.path());
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
@@ -43,5 +50,8 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
         }
     })
     .await?;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     written
 }

@@ -30,8 +30,8 @@ use self::accept::{Admission, Connection};
 pub use self::health::{HealthTask, health, reflection};
 use crate::{
     config::duration,
-    telemetry::Metrics,
-    tls::{Gate, ServerTls},
+    telemetry::{Metrics, calls::ServedCalls},
+    tls::{Gate, HandshakeError, ServerTls},
 };
 
 /// The longest message, in bytes, in either direction: a batch of 512 blinded elements of 32 bytes
@@ -125,6 +125,8 @@ pub struct ServeMetrics {
     refused: Family<Refusal, Counter>,
     /// Connections open now.
     open: Gauge,
+    /// What was asked on them.
+    calls: ServedCalls,
 }
 
 /// The label of a refused connection.
@@ -134,10 +136,14 @@ struct Refusal {
 }
 
 impl ServeMetrics {
-    /// Counters at zero, shown by `metrics`.
+    /// Counters at zero, for calls of the methods of these services, shown by `metrics`.
     #[must_use]
-    pub fn register(metrics: &Metrics) -> Self {
-        let new = Self::default();
+    pub fn register(metrics: &Metrics, services: &[&str]) -> Self {
+        let calls = ServedCalls::register(metrics, services);
+        let new = Self { calls, ..Self::default() };
+        for reason in accept::REASONS.iter().chain(HandshakeError::CODES) {
+            drop(new.refused.get_or_create(&Refusal { reason }));
+        }
         metrics.register("connections", "Connections that peers opened", new.admitted.clone());
         metrics.register(
             "connections_refused",
@@ -241,7 +247,7 @@ impl Server {
         let Self { tls, limits, metrics, cut, shutdown } = self;
         // Admitted connections pass through at once; the loop waits only if tonic does not take them.
         let (admitted, incoming) = mpsc::channel::<io::Result<Connection>>(16);
-        let admission = Arc::new(Admission::new(tls, limits.clone(), metrics, cut.clone()));
+        let admission = Arc::new(Admission::new(tls, limits.clone(), metrics.clone(), cut.clone()));
         let accepting = AbortOnDropHandle::new(tokio::spawn(accept::run(
             listener,
             admission,
@@ -249,7 +255,7 @@ impl Server {
             shutdown.clone(),
         )));
         let serving = builder(&limits).serve_with_incoming_shutdown(
-            Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests))),
+            Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests)), metrics.calls),
             ReceiverStream::new(incoming),
             shutdown.clone().cancelled_owned(),
         );

@@ -12,6 +12,7 @@ mod client;
 mod cut;
 mod files;
 mod gate;
+mod plain;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -39,6 +40,7 @@ use self::files::Material;
 pub use self::{
     client::{ClientTls, connect, with_deadline},
     files::{TlsError, TlsFiles},
+    plain::plain_client,
 };
 pub(crate) use self::{cut::Cut, gate::Gate};
 use crate::{
@@ -248,6 +250,19 @@ pub(crate) enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// Every [`code`](Self::code).
+    pub(crate) const CODES: &[&str] = &[
+        "tls_refused",
+        "not_http2",
+        "certificate_denied",
+        "certificate_unreadable",
+        "certificate_is_authority",
+        "certificate_without_name",
+        "certificate_with_several_names",
+        "certificate_name_invalid",
+        "certificate_of_other_domain",
+    ];
+
     /// A stable code, for counters.
     pub(crate) const fn code(&self) -> &'static str {
         match self {

@@ -17,6 +17,7 @@ use brag_common::{
     config::ConfigPath,
     console::{self, Console},
     erasure::{Erasing, retention},
+    forward::{self, ForwardMetrics, Forwarder},
     id::{AgencyId, EnquiryRef},
     keyfile,
     lifecycle::Served,
@@ -30,7 +31,7 @@ use brag_common::{
     serve::{self, Limits, ServeMetrics, Serving},
     status::PeerFacing as _,
     store_key,
-    telemetry::{Metrics, RequestMetrics},
+    telemetry::{Metrics, RequestMetrics, calls::AskedCalls},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls, connect},
     version_folder::{Found, VersionFolder},
@@ -63,6 +64,7 @@ use crate::{
     guard::{Refusal, SignedIn},
     life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
+    measure::Gauges,
     mismatches::Mismatches,
     notify,
     report::subject_access::service::subject_access,
@@ -101,6 +103,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// How calls of nodes ended.
+    pub asked: AskedCalls,
     /// What information governance is told of.
     pub alerts: Alerts,
     /// Read while an agency is screened, written while new keys of its are evaluated in an epoch that it is screened with: so a key that
@@ -229,6 +233,8 @@ pub struct Hub {
     server_tls: Arc<ServerTls>,
     witnesses: Peers<Shared>,
     metrics: Metrics,
+    gauges: Gauges,
+    forwarder: Option<Forwarder>,
     limits: Limits,
     console: Option<Console>,
 }
@@ -291,6 +297,14 @@ impl Hub {
         let quorum = quorum(&config.witness, &log, &trust_domain, parties, Quorum::Majority)?;
         let cosigned = Cosigned::new(log.clone(), quorum);
         let alerts = Alerts::register(&metrics);
+        let forwarder = forward::open(
+            config.forward.as_ref(),
+            "brag-hub",
+            config.data.as_path(),
+            &log,
+            &clock,
+            ForwardMetrics::register(&metrics),
+        )?;
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let shared = Arc::new(Shared {
             config,
@@ -305,6 +319,12 @@ impl Hub {
             trust_domain,
             replay,
             alerts,
+            asked: AskedCalls::register(
+                &metrics,
+                "brag.v1.NodeService",
+                |_| true,
+                nodes.keys().cloned().map(Party::Agency),
+            ),
             linked,
             screening: nodes.keys().map(|agency| (agency.clone(), RwLock::default())).collect(),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
@@ -338,7 +358,19 @@ impl Hub {
             .and(&shared.config.witness.independent, &client_tls)
             .context("the endpoint of a witness is not a URI")?;
         let limits = surroundings.limits;
-        Ok(Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console })
+        let gauges = Gauges::register(&metrics, &shared);
+        Ok(Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            witnesses,
+            metrics,
+            gauges,
+            forwarder,
+            limits,
+            console,
+        })
     }
 
     /// Where nodes and co-ordinators reach the hub.
@@ -360,8 +392,18 @@ impl Hub {
     /// # Errors
     /// When a part can not start, or ends by itself.
     pub async fn run(self, started: impl FnOnce(Served)) -> anyhow::Result<()> {
-        let Self { shared, folder, listener, server_tls, witnesses, metrics, limits, console } =
-            self;
+        let Self {
+            shared,
+            folder,
+            listener,
+            server_tls,
+            witnesses,
+            metrics,
+            gauges,
+            forwarder,
+            limits,
+            console,
+        } = self;
         let shutdown = shared.shutdown.clone();
         shared.log.record(shared.draft(Action::ServiceStarted)).await?;
         let (tell, readiness) = watch::channel(Readiness::starting());
@@ -402,11 +444,14 @@ impl Hub {
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(drafts::keep_clearing(Arc::clone(&shared)));
         shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
+        gauges.measure(&shared).await;
+        shared.rounds.spawn(forward::run(forwarder, shutdown.clone()));
+        shared.rounds.spawn(gauges.run(Arc::clone(&shared)));
         let serving = Serving::start(
             listener,
             server_tls,
             limits,
-            ServeMetrics::register(&metrics),
+            ServeMetrics::register(&metrics, service::NAMES),
             routes,
             shutdown.clone(),
         )?;

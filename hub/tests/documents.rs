@@ -42,6 +42,13 @@ fn the_advanced_configuration_explains_every_option() {
     assert!(fields.contains("ask_again_after") && fields.contains("listen"));
     let [tls, log] = ["certificate private_key roots crls", "level format"];
     fields.extend(tls.split(' ').chain(log.split(' ')).map(str::to_owned));
+    let of = |path: &str, name: &str| {
+        let source = read(path);
+        let config = source.split(&format!("pub struct {name} {{")).nth(1).unwrap();
+        fields_of(config.split("\n}").next().unwrap())
+    };
+    fields.extend(of("common/src/forward.rs", "ForwardConfig"));
+    fields.extend(of("common/src/telemetry/traces.rs", "TracesConfig"));
     let lines: Vec<&str> = written.lines().collect();
     for field in fields {
         let place = lines.iter().position(|line| {

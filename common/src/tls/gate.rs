@@ -1,5 +1,5 @@
 //! The check that every request passes before any handler: the caller is still trusted, and the
-//! server is not at its limit of requests.
+//! server is not at its limit of requests. Here every request is counted, too.
 
 use std::{
     future::Future,
@@ -11,20 +11,26 @@ use std::{
 use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower_service::Service;
+use tracing::{Instrument as _, Span};
 
 use super::Caller;
+use crate::telemetry::{
+    calls::{CallOutcome, ServedCalls},
+    traces,
+};
 
 /// Wraps the routes of a server; clones share one limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate<S> {
     inner: S,
     requests: Arc<Semaphore>,
+    calls: ServedCalls,
 }
 
 impl<S> Gate<S> {
     /// At most as many requests as `requests` has permits, over all connections.
-    pub(crate) const fn new(inner: S, requests: Arc<Semaphore>) -> Self {
-        Self { inner, requests }
+    pub(crate) const fn new(inner: S, requests: Arc<Semaphore>, calls: ServedCalls) -> Self {
+        Self { inner, requests, calls }
     }
 }
 
@@ -44,6 +50,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let refuse = |status: Status| -> Self::Future {
+            self.calls.begin(request.uri().path()).ended(CallOutcome::of(status.code()));
             Box::pin(std::future::ready(Ok(status.into_http())))
         };
         if !request.extensions().get::<Caller>().is_some_and(Caller::is_trusted) {
@@ -52,11 +59,25 @@ where
         let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else {
             return refuse(Status::resource_exhausted("too many requests at once"));
         };
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+        let call = self.calls.begin(request.uri().path());
+        let caller =
+            request.extensions().get::<Caller>().map(|caller| caller.peer().name().clone());
+        let span = caller.map_or_else(Span::none, |caller| {
+            traces::served(call.method(), &caller, request.headers())
+        });
+        let answer = span.in_scope(|| self.inner.call(request));
+        let ended = span.clone();
+        let answering = async move {
             let answer = answer.await;
+            let outcome = match &answer {
+                Ok(answer) => CallOutcome::of_head(answer.headers()),
+                Err(_) => CallOutcome::Failed,
+            };
+            ended.record("outcome", outcome.word());
+            call.ended(outcome);
             drop(place);
             answer
-        })
+        };
+        Box::pin(answering.instrument(span))
     }
 }
