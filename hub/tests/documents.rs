@@ -131,3 +131,38 @@ fn links_between_pages_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_unit_starts_with_its_configuration_alone_as_a_user_without_privileges() {
+    for (unit, program) in [
+        ("brag-agency-node", "/usr/bin/agency-node serve"),
+        ("brag-hub", "/usr/bin/hub serve"),
+        ("brag-witness", "/usr/bin/hub witness serve"),
+    ] {
+        let text = read(&format!("deploy/systemd/{unit}.service"));
+        let setting = |name: &str| {
+            let mut values = text.lines().filter_map(|line| line.strip_prefix(&format!("{name}=")));
+            values.next().unwrap_or_else(|| panic_of(unit, name)).to_owned()
+        };
+        let config = setting("ConditionPathExists");
+        assert_eq!(setting("ExecStart"), format!("{program} --config {config}"));
+        for (name, value) in [
+            ("User", "brag"),
+            ("NoNewPrivileges", "yes"),
+            ("ProtectSystem", "strict"),
+            ("PrivateUsers", "yes"),
+            ("MemoryDenyWriteExecute", "yes"),
+            ("CapabilityBoundingSet", ""),
+            ("RestrictAddressFamilies", "AF_INET AF_INET6"),
+            ("StateDirectory", "brag"),
+            ("LimitCORE", "0"),
+        ] {
+            assert_eq!(setting(name), value, "{unit}: {name}");
+        }
+    }
+}
+
+fn panic_of(unit: &str, name: &str) -> &'static str {
+    assert!(unit.is_empty(), "{unit} does not have `{name}`");
+    ""
+}

@@ -82,6 +82,11 @@ impl Forwarder {
         let mut sent = self.place.clone();
         let mut unconfirmed = VecDeque::new();
         loop {
+            // Also in the midst of a long way: the program's end does not wait for it.
+            if shutdown.is_cancelled() {
+                self.end(from, to, sent).await;
+                return Ended::Stopping;
+            }
             if let Err(error) = self.confirm(&mut unconfirmed).await {
                 return Ended::Failed(Failed::Place, error);
             }
@@ -98,6 +103,8 @@ impl Forwarder {
                 let written = tokio::select! {
                     written = self.write(&mut to, &piece) => written,
                     closed = is_closed(&mut from) => Err(closed),
+                    // Half of a message may have gone: what was sent does not count.
+                    () = shutdown.cancelled() => return Ended::Stopping,
                 };
                 if let Err(error) = written {
                     return Ended::Failed(Failed::Connection, error);
@@ -108,10 +115,7 @@ impl Forwarder {
                 continue;
             }
             tokio::select! {
-                () = shutdown.cancelled() => {
-                    self.end(from, to, sent).await;
-                    return Ended::Stopping;
-                }
+                () = shutdown.cancelled() => {}
                 closed = is_closed(&mut from) => {
                     return Ended::Failed(Failed::Connection, closed);
                 }

@@ -22,9 +22,8 @@ pub const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// Seconds since 1970, with fractions; 0 before the first.
 pub type SecondsGauge = Gauge<f64, AtomicU64>;
 
-/// A moment as a gauge has it.
+/// A moment as a gauge has it; milliseconds since 1970 are far below the 2^53 that it has exactly.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
 pub fn seconds(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }
