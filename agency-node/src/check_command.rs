@@ -126,6 +126,17 @@ pub fn check(config: &Config, clock: &SharedClock, addresses: Addresses, finding
     let agreement = check_keys_and_agreement(config, clock, findings);
     check_tls(config, agreement.as_ref(), clock, findings);
     check_data(config.data.as_path(), findings);
+    if let Some(forward) = &config.forward
+        && let Err(error) = brag_common::forward::check(forward, clock)
+    {
+        let what = format!("{:#}", anyhow::Error::new(error));
+        findings.problem("forward", what, "correct the table [forward]");
+    }
+    if let Some(traces) = &config.traces
+        && let Err(error) = brag_common::telemetry::traces::check(traces)
+    {
+        findings.problem("traces", error.to_string(), "correct the table [traces]");
+    }
     check_key_folder("view_keys", &config.view_key_folder(), "no backup", config, findings);
     check_key_folder(
         "enquiry_keys",

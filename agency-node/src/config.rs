@@ -12,11 +12,12 @@ use brag_common::{
     backup::BackupConfig,
     config::{self, ConfigError, ConfigPath, DurationText, WitnessConfig},
     console::ConsoleConfig,
+    forward::ForwardConfig,
     id::AgencyId,
     profile::TlsPaths,
     staff,
     standing::{DeadAfter, DialOutOptions},
-    telemetry::LogConfig,
+    telemetry::{LogConfig, traces::TracesConfig},
     tls::{Proxy, Route},
 };
 use serde::Deserialize;
@@ -63,6 +64,12 @@ pub struct Config {
     /// The program's own messages.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where the log's entries are forwarded to. Absent: nowhere.
+    #[serde(default)]
+    pub forward: Option<ForwardConfig>,
+    /// Where traces go. Absent: none are made.
+    #[serde(default)]
+    pub traces: Option<TracesConfig>,
     /// How the log is witnessed.
     #[serde(default)]
     pub witness: WitnessConfig,

@@ -32,6 +32,7 @@ pub mod init_command;
 pub mod key_command;
 pub mod look;
 pub mod match_command;
+pub mod measure;
 pub mod node;
 pub mod notices;
 pub mod operating;

@@ -15,6 +15,7 @@ use brag_common::{
     backup::local,
     console::{self, Console},
     erasure::{Erasing, retention},
+    forward::{self, ForwardMetrics, Forwarder},
     id::RequestId,
     lifecycle::Served,
     peer::TrustDomain,
@@ -26,7 +27,7 @@ use brag_common::{
     serve::{self, Limits, ServeMetrics, Serving},
     standing::{DialOut, Dialling, dice},
     status::PeerFacing as _,
-    telemetry::{Metrics, RequestMetrics},
+    telemetry::{Metrics, RequestMetrics, calls::AskedCalls},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, Route, ServerTls},
     version_folder::VersionFolder,
@@ -55,6 +56,7 @@ use crate::{
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
     hot_index::HotIndex,
+    measure::Gauges,
     operating,
     outbox::{self, Order},
     renew::{self, Told},
@@ -108,6 +110,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// How calls of the hub ended.
+    pub asked: AskedCalls,
     /// What information governance is told of.
     pub alerts: Alerts,
     /// The order of what is delivered.
@@ -190,6 +194,8 @@ pub struct Node {
     client_tls: Arc<ClientTls>,
     route: Route,
     metrics: Metrics,
+    gauges: Gauges,
+    forwarder: Option<Forwarder>,
     limits: Limits,
     console: Option<Console>,
     file: Option<PathBuf>,
@@ -253,6 +259,14 @@ impl Node {
             .with_context(|| format!("can not listen on {}", config.listen))?;
         let metrics = Metrics::new("brag_node");
         let alerts = Alerts::register(&metrics);
+        let forwarder = forward::open(
+            config.forward.as_ref(),
+            "brag-node",
+            config.data.as_path(),
+            &log,
+            &clock,
+            ForwardMetrics::register(&metrics),
+        )?;
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let running = Running::since(clock.now(), Dialling::register(&metrics));
         let shared = Arc::new(Shared {
@@ -274,6 +288,12 @@ impl Node {
             told: Told::default(),
             replay,
             alerts,
+            asked: AskedCalls::register(
+                &metrics,
+                "brag.v1.HubService",
+                |method| method == "HubService/Deliver",
+                [Party::Hub],
+            ),
             requests: RequestMetrics::register(
                 &metrics,
                 &["screen", "rate", "release", "receive", "challenge", "notify", "inform"],
@@ -289,6 +309,7 @@ impl Node {
             screened: Mutex::default(),
         });
         let limits = surroundings.limits;
+        let gauges = Gauges::register(&metrics, shared.running.started());
         let console = console::configured(
             shared.config.console.as_ref(),
             shared.config.data.as_path(),
@@ -305,6 +326,8 @@ impl Node {
             client_tls,
             route,
             metrics,
+            gauges,
+            forwarder,
             limits,
             console,
             file,
@@ -349,6 +372,8 @@ impl Node {
             client_tls,
             route,
             metrics,
+            gauges,
+            forwarder,
             limits,
             console,
             file,
@@ -419,11 +444,14 @@ impl Node {
             backup::of_running(&shared, file.as_deref()),
             shutdown.clone(),
         ));
+        gauges.measure(&shared).await;
+        let forwarding = tokio::spawn(forward::run(forwarder, shutdown.clone()));
+        let measuring = tokio::spawn(gauges.run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
             server_tls,
             limits,
-            ServeMetrics::register(&metrics),
+            ServeMetrics::register(&metrics, service::NAMES),
             routes,
             shutdown.clone(),
         )?;
@@ -458,6 +486,8 @@ impl Node {
         copying.await?;
         taking_up.await?;
         reloading.await?;
+        measuring.await?;
+        forwarding.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
         let _ = shared.log.record(shared.draft(Action::ServiceStopped)).await;

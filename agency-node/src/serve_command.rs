@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
     program::keep_log_level,
-    telemetry,
+    telemetry::{self, traces::Traces},
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -34,9 +34,14 @@ pub struct ServeArgs {
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let configs = partnerships::load(args.config.paths())?;
     let shutdown = CancellationToken::new();
-    // One process has one log of its own messages: the first configuration's.
+    // One process has one log of its own messages and one place for its traces: the first configuration's.
+    let mut traces = None;
     if let Some((first, path)) = configs.first().zip(args.config.paths().first()) {
-        let log = telemetry::start_log(first.log)?;
+        if let Some(wanted) = &first.traces {
+            let (version, instance) = (env!("CARGO_PKG_VERSION"), first.agency.to_string());
+            traces = Some(Traces::start(wanted, "brag-node", version, instance)?);
+        }
+        let log = telemetry::start(first.log, traces.as_ref())?;
         let level = |path: &Path| Config::load(path).map(|config| config.log.level);
         tokio::spawn(keep_log_level(log, path.clone(), level, shutdown.clone()));
     }
@@ -57,5 +62,8 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
             }
         })
         .await?;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     written
 }

@@ -8,6 +8,7 @@ use brag_common::{
     keys::VerifyingKey,
     peer::{TrustDomain, VerifiedPeer},
     status::PeerFacing as _,
+    telemetry::calls::AskedCalls,
     time::Timestamp,
     tlog::NoteKey,
     witness::{
@@ -77,6 +78,10 @@ impl Exchanging for Shared {
 
     fn in_band(&self) -> &InBand {
         &self.in_band
+    }
+
+    fn asked_calls(&self) -> &AskedCalls {
+        &self.asked
     }
 
     fn own_statement_key(&self) -> Option<VerifyingKey> {

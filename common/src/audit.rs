@@ -40,6 +40,7 @@ pub mod rewrite;
 mod segment;
 pub mod shard;
 pub mod storage;
+pub mod tail;
 pub mod verify;
 mod writer;
 

@@ -24,6 +24,7 @@ pub mod durable;
 pub mod enquiry;
 pub mod erasure;
 pub mod evidence;
+pub mod forward;
 pub mod id;
 pub mod keyfile;
 pub mod keys;

@@ -33,8 +33,8 @@ pub use self::{
 use crate::{
     config::duration,
     standing::Standing,
-    telemetry::Metrics,
-    tls::{Gate, ServerTls},
+    telemetry::{Metrics, calls::ServedCalls},
+    tls::{Gate, HandshakeError, ServerTls},
 };
 
 /// The longest message, in bytes, in either direction: a batch of 512 blinded elements of 32 bytes
@@ -128,6 +128,8 @@ pub struct ServeMetrics {
     refused: Family<Refusal, Counter>,
     /// Connections open now.
     open: Gauge,
+    /// What was asked on them.
+    calls: ServedCalls,
 }
 
 /// The label of a refused connection.
@@ -137,10 +139,14 @@ struct Refusal {
 }
 
 impl ServeMetrics {
-    /// Counters at zero, shown by `metrics`.
+    /// Counters at zero, for calls of the methods of these services, shown by `metrics`.
     #[must_use]
-    pub fn register(metrics: &Metrics) -> Self {
-        let new = Self::default();
+    pub fn register(metrics: &Metrics, services: &[&str]) -> Self {
+        let calls = ServedCalls::register(metrics, services);
+        let new = Self { calls, ..Self::default() };
+        for reason in accept::REASONS.iter().chain(HandshakeError::CODES) {
+            drop(new.refused.get_or_create(&Refusal { reason }));
+        }
         metrics.register("connections", "Connections that peers opened", new.admitted.clone());
         metrics.register(
             "connections_refused",
@@ -218,7 +224,12 @@ impl Serving {
     ) -> Result<Self, ServeError> {
         let local_addr = listener.local_addr().map_err(ServeError::Listener)?;
         let cut = CancellationToken::new();
-        let gate = Gate::new(routes.prepare(), Arc::new(semaphore(limits.requests)));
+        let gate = Gate::new(
+            routes.prepare(),
+            Arc::new(semaphore(limits.requests)),
+            tls.clock(),
+            metrics.calls.clone(),
+        );
         let services = Services::new(gate, Arc::clone(&tls), limits.clone(), cut.clone());
         let server = Server { tls, limits, metrics, cut, shutdown: shutdown.clone() };
         let running = server.run(listener, services.gate(), standing);

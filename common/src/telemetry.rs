@@ -4,6 +4,10 @@
 //! at any level; therefore the level applies to our own modules only. The libraries below us print
 //! headers and frames when asked to, so they never say more than warnings.
 
+pub mod calls;
+pub mod traces;
+pub mod vitals;
+
 use std::{
     fmt,
     io::IsTerminal as _,
@@ -20,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::{
     EnvFilter, Layer as _, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
+
+use self::traces::Traces;
 
 /// How much our own modules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -105,11 +111,19 @@ impl fmt::Debug for LogHandle {
     }
 }
 
-/// Starts the log of this process, on standard error.
+/// Starts the log of this process, on standard error, without traces.
 ///
 /// # Errors
 /// When it was started before.
 pub fn start_log(config: LogConfig) -> Result<LogHandle, LogError> {
+    start(config, None)
+}
+
+/// Starts the log of this process, on standard error, and traces where there are any.
+///
+/// # Errors
+/// When it was started before.
+pub fn start(config: LogConfig, traces: Option<&Traces>) -> Result<LogHandle, LogError> {
     let (filter, handle) = reload::Layer::new(config.level.filter());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format {
@@ -117,8 +131,8 @@ pub fn start_log(config: LogConfig) -> Result<LogHandle, LogError> {
         LogFormat::Json => lines.with_ansi(false).json().boxed(),
     };
     tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
+        // Each with a filter of its own: spans of traces are not said in the log, and nothing of the log is in a trace.
+        .with(lines.with_filter(filter).and_then(traces.map(Traces::layer)))
         .try_init()
         .map_err(|_| LogError::Started)?;
     Ok(LogHandle(handle))

@@ -12,6 +12,7 @@ mod client;
 mod cut;
 mod files;
 mod gate;
+mod plain;
 mod proxy;
 mod route;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub(crate) use self::{
 pub use self::{
     client::{ClientTls, ConnectError, Reached, Unreached, connect, connect_by, probe, with_deadline},
     files::{TlsError, TlsFiles},
+    plain::plain_client,
     proxy::{Proxy, ProxyConfigError, ProxyError},
     route::{Route, RouteError},
 };
@@ -322,6 +324,19 @@ pub(crate) enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// Every [`code`](Self::code).
+    pub(crate) const CODES: &[&str] = &[
+        "tls_refused",
+        "not_http2",
+        "certificate_denied",
+        "certificate_unreadable",
+        "certificate_is_authority",
+        "certificate_without_name",
+        "certificate_with_several_names",
+        "certificate_name_invalid",
+        "certificate_of_other_domain",
+    ];
+
     /// A stable code, for counters.
     pub(crate) const fn code(&self) -> &'static str {
         match self {

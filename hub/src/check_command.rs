@@ -120,6 +120,16 @@ pub fn check(path: &Path, clock: &SharedClock) -> Vec<Problem> {
         Err(error) => found.add("data", chain(&error), "give the hub's user the folder"),
     }
     check_enquiry_keys(&config, &mut found);
+    if let Some(forward) = &config.forward
+        && let Err(error) = brag_common::forward::check(forward, clock)
+    {
+        found.add("forward", chain(&error), "correct the table [forward]");
+    }
+    if let Some(traces) = &config.traces
+        && let Err(error) = brag_common::telemetry::traces::check(traces)
+    {
+        found.add("traces", error, "correct the table [traces]");
+    }
     if let Some(console) = &config.console
         && let Err(error) = brag_common::console::check(console, clock)
     {

@@ -23,6 +23,7 @@ use brag_common::{
     config::ConfigPath,
     console::{self, Console},
     erasure::{Erasing, retention},
+    forward::{self, ForwardMetrics, Forwarder},
     id::{AgencyId, EnquiryRef},
     keyfile,
     lifecycle::Served,
@@ -38,7 +39,7 @@ use brag_common::{
     standing::{PeerChannel, Standing},
     status::PeerFacing as _,
     store_key,
-    telemetry::{Metrics, RequestMetrics},
+    telemetry::{Metrics, RequestMetrics, calls::AskedCalls},
     time::{SharedClock, Timestamp},
     tls::{ClientTls, ServerTls, connect},
     version_folder::{Found, VersionFolder},
@@ -68,6 +69,7 @@ use crate::{
     guard::{Refusal, SignedIn},
     life::{agenda::Summaries, settle, words::Words},
     locks::Locks,
+    measure::Gauges,
     mismatches::Mismatches,
     notify,
     report::subject_access::service::subject_access,
@@ -106,6 +108,8 @@ pub struct Shared {
     pub replay: ReplayGuard,
     /// How requests ended.
     pub requests: RequestMetrics,
+    /// How calls of nodes ended.
+    pub asked: AskedCalls,
     /// What information governance is told of.
     pub alerts: Alerts,
     /// Read while an agency is screened, written while new keys of its are evaluated in an epoch that it is screened with: so a key that
@@ -238,6 +242,8 @@ pub struct Hub {
     started: Timestamp,
     witnesses: Peers<Shared>,
     metrics: Metrics,
+    gauges: Gauges,
+    forwarder: Option<Forwarder>,
     limits: Limits,
     console: Option<Console>,
     file: Option<PathBuf>,
@@ -304,6 +310,14 @@ impl Hub {
         let quorum = quorum(&config.witness, &log, &trust_domain, parties, Quorum::Majority)?;
         let cosigned = Cosigned::new(log.clone(), quorum);
         let alerts = Alerts::register(&metrics);
+        let forwarder = forward::open(
+            config.forward.as_ref(),
+            "brag-hub",
+            config.data.as_path(),
+            &log,
+            &clock,
+            ForwardMetrics::register(&metrics),
+        )?;
         let log = WatchedLog::new(log, Arc::clone(&clock), watch, alerts.clone()).await?;
         let shared = Arc::new(Shared {
             config,
@@ -318,6 +332,12 @@ impl Hub {
             trust_domain,
             replay,
             alerts,
+            asked: AskedCalls::register(
+                &metrics,
+                "brag.v1.NodeService",
+                |_| true,
+                nodes.keys().cloned().map(Party::Agency),
+            ),
             linked,
             screening: nodes.keys().map(|agency| (agency.clone(), RwLock::default())).collect(),
             requests: RequestMetrics::register(&metrics, &["evaluate", "enrolled", "deliver"]),
@@ -354,6 +374,7 @@ impl Hub {
         let limits = surroundings.limits;
         let file = None;
         let started = shared.clock.now();
+        let gauges = Gauges::register(&metrics, &shared);
         Ok(Self {
             shared,
             folder,
@@ -363,6 +384,8 @@ impl Hub {
             started,
             witnesses,
             metrics,
+            gauges,
+            forwarder,
             limits,
             console,
             file,
@@ -404,6 +427,8 @@ impl Hub {
             started: since,
             witnesses,
             metrics,
+            gauges,
+            forwarder,
             limits,
             console,
             file,
@@ -468,6 +493,9 @@ impl Hub {
         shared.rounds.spawn(notify::keep_telling(Arc::clone(&shared)));
         shared.rounds.spawn(drafts::keep_clearing(Arc::clone(&shared)));
         shared.rounds.spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
+        gauges.measure(&shared).await;
+        shared.rounds.spawn(forward::run(forwarder, shutdown.clone()));
+        shared.rounds.spawn(gauges.run(Arc::clone(&shared)));
         shared.rounds.spawn(shared.standing.clone().watch_over(shutdown.clone()));
         let copying =
             local::listen(shared.config.data.as_path()).context("the socket for backups")?;
@@ -480,7 +508,7 @@ impl Hub {
             listener,
             server_tls,
             limits,
-            ServeMetrics::register(&metrics),
+            ServeMetrics::register(&metrics, service::NAMES),
             routes,
             Some(shared.standing.clone()),
             shutdown.clone(),

@@ -261,7 +261,7 @@ impl IndependentWitness {
             listener,
             tls,
             limits,
-            ServeMetrics::register(&metrics),
+            ServeMetrics::register(&metrics, &[grpc::NAME]),
             routes,
             shutdown.clone(),
         )?;

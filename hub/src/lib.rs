@@ -37,6 +37,7 @@ pub mod life;
 pub mod life_command;
 pub mod locks;
 pub mod matrix;
+pub mod measure;
 pub mod mismatches;
 pub mod notify;
 pub mod release;

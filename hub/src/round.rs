@@ -17,10 +17,13 @@ use brag_common::{
     seal::Binding,
     secret::random_bytes,
     statement::PersonIn,
+    telemetry::traces,
     tls::with_deadline,
     wire::{MAX_MESSAGE_BYTES, pb, witness::MAX_EXCHANGE_BYTES},
     witness::{in_band, layer::WitnessedChannel},
 };
+
+use tracing::Instrument as _;
 
 use crate::{
     backlog::{Backlog, Place},
@@ -153,11 +156,14 @@ async fn ask(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
             return;
         }
     };
-    if let Err(failed) = asking.run().await
-        && let Err(error) = asking.missed(&failed).await
-    {
-        tracing::warn!(%error, %agency, "can not keep that an agency did not answer");
-    }
+    let answered = async {
+        if let Err(failed) = asking.run().await
+            && let Err(error) = asking.missed(&failed).await
+        {
+            tracing::warn!(%error, %agency, "can not keep that an agency did not answer");
+        }
+    };
+    answered.instrument(traces::round(enquiry, agency)).await;
 }
 
 /// Why an agency gave no answers to a call.

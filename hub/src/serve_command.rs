@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use brag_common::{
     lifecycle::{stop_on_signals, write_ready_file},
     program::keep_log_level,
-    telemetry,
+    telemetry::{self, traces::Traces},
 };
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,14 @@ pub struct ServeArgs {
 /// When something the hub needs is missing or wrong, or a part of it ends by itself.
 pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
     let config = Config::load(&args.config)?;
-    let log = telemetry::start_log(config.log)?;
+    let traces = match &config.traces {
+        Some(traces) => {
+            let (version, instance) = (env!("CARGO_PKG_VERSION"), "hub".to_owned());
+            Some(Traces::start(traces, "brag-hub", version, instance)?)
+        }
+        None => None,
+    };
+    let log = telemetry::start(config.log, traces.as_ref())?;
     telemetry::log_start("hub", env!("CARGO_PKG_VERSION"), &args.config);
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
@@ -47,5 +54,8 @@ pub async fn run(args: &ServeArgs, around: Surroundings) -> anyhow::Result<()> {
         }
     })
     .await?;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     written
 }

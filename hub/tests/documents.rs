@@ -42,6 +42,13 @@ fn the_advanced_configuration_explains_every_option() {
     assert!(fields.contains("ask_again_after") && fields.contains("listen"));
     let [tls, log] = ["certificate private_key roots crls", "level format"];
     fields.extend(tls.split(' ').chain(log.split(' ')).map(str::to_owned));
+    let of = |path: &str, name: &str| {
+        let source = read(path);
+        let config = source.split(&format!("pub struct {name} {{")).nth(1).unwrap();
+        fields_of(config.split("\n}").next().unwrap())
+    };
+    fields.extend(of("common/src/forward.rs", "ForwardConfig"));
+    fields.extend(of("common/src/telemetry/traces.rs", "TracesConfig"));
     let lines: Vec<&str> = written.lines().collect();
     for field in fields {
         let place = lines.iter().position(|line| {
@@ -188,4 +195,41 @@ fn the_page_on_certificates_has_every_code_of_a_refusal() {
             );
         }
     }
+}
+
+#[test]
+fn every_unit_starts_with_its_configuration_alone_as_a_user_without_privileges() {
+    // Node and hub take orders for a backup at a socket of their own.
+    let with_backups = "AF_INET AF_INET6 AF_UNIX";
+    for (unit, program, families) in [
+        ("brag-agency-node", "/usr/bin/agency-node serve", with_backups),
+        ("brag-hub", "/usr/bin/hub serve", with_backups),
+        ("brag-witness", "/usr/bin/hub witness serve", "AF_INET AF_INET6"),
+    ] {
+        let text = read(&format!("deploy/systemd/{unit}.service"));
+        let setting = |name: &str| {
+            let mut values = text.lines().filter_map(|line| line.strip_prefix(&format!("{name}=")));
+            values.next().unwrap_or_else(|| panic_of(unit, name)).to_owned()
+        };
+        let config = setting("ConditionPathExists");
+        assert_eq!(setting("ExecStart"), format!("{program} --config {config}"));
+        for (name, value) in [
+            ("User", "brag"),
+            ("NoNewPrivileges", "yes"),
+            ("ProtectSystem", "strict"),
+            ("PrivateUsers", "yes"),
+            ("MemoryDenyWriteExecute", "yes"),
+            ("CapabilityBoundingSet", ""),
+            ("RestrictAddressFamilies", families),
+            ("StateDirectory", "brag"),
+            ("LimitCORE", "0"),
+        ] {
+            assert_eq!(setting(name), value, "{unit}: {name}");
+        }
+    }
+}
+
+fn panic_of(unit: &str, name: &str) -> &'static str {
+    assert!(unit.is_empty(), "{unit} does not have `{name}`");
+    ""
 }

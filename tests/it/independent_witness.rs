@@ -102,6 +102,10 @@ impl Witnessing {
         Self { place, admin: told.await.unwrap(), stop, ended }
     }
 
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     pub async fn stop(self) -> Place {
         self.stop.cancel();
         self.ended.await.unwrap().unwrap();

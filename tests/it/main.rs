@@ -38,6 +38,7 @@
 //! - [`malicious_node`]: what a node that has turned bad tries against the hub; [`stand_in`] takes a node's place
 //! - [`authz_coverage`]: every call, and everybody who may not make it
 //! - [`browser`]: the consoles, in a browser: scenarios played on pages, and what must be so on every page
+//! - [`observability`]: metrics, traces and messages, as their page says, and nobody in them
 //! - [`budgets`]: how much may be asked, of how many people and how often
 //! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
@@ -92,6 +93,7 @@ mod malicious_node;
 mod news;
 mod no_inbound;
 mod node_process;
+mod observability;
 mod other_verifier;
 mod over_versions;
 mod partial_failure;

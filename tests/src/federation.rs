@@ -229,7 +229,7 @@ impl Federation {
         let tls = ServerTls::load(files, domain, self.clock.clone()).unwrap();
         let listener = TcpListener::bind(program.port.address()).await.unwrap();
         let stop = CancellationToken::new();
-        let metrics = ServeMetrics::register(&Metrics::new("stand_in"));
+        let metrics = ServeMetrics::register(&Metrics::new("stand_in"), &[]);
         let serving =
             Serving::start(listener, tls, limits(), metrics, routes, stop.clone()).unwrap();
         let ended = tokio::spawn(async move { Ok(serving.ended().await?) });
@@ -396,6 +396,11 @@ impl Federation {
     /// The hub's `/metrics`.
     pub async fn hub_metrics(&self) -> String {
         fetch(self.hub.running.as_ref().unwrap().admin.unwrap(), "/metrics").await.1
+    }
+
+    /// A node's `/metrics`.
+    pub async fn node_metrics(&self, agency: &str) -> String {
+        fetch(self.program(agency).running.as_ref().unwrap().admin.unwrap(), "/metrics").await.1
     }
 
     /// Stops everything and checks every log: that both sides have every exchange, unless the test kept a side from

@@ -1,6 +1,9 @@
 //! The log with a watch over it: every entry that a program records is looked at as it becomes durable, in one place.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
 
 use super::{
     Alerts,
@@ -12,7 +15,7 @@ use crate::{
         AuditLog, LogError, Recordable, Recorded,
         entry::{Entry, EntryDraft},
     },
-    time::SharedClock,
+    time::{SharedClock, Timestamp},
 };
 
 /// A watch that the log's reading shows everything at the start, and the program everything after it.
@@ -45,6 +48,8 @@ pub struct WatchedLog {
     clock: SharedClock,
     watch: SharedWatch,
     alerts: Alerts,
+    /// When the newest entry became durable, in milliseconds since 1970; 0: none has since the start.
+    last: Arc<AtomicI64>,
 }
 
 impl WatchedLog {
@@ -59,7 +64,7 @@ impl WatchedLog {
         alerts: Alerts,
     ) -> Result<Self, LogError> {
         let due = watch.with(|watch| watch.due());
-        let new = Self { log, clock, watch, alerts };
+        let new = Self { log, clock, watch, alerts, last: Arc::default() };
         new.raise(due).await?;
         Ok(new)
     }
@@ -74,6 +79,13 @@ impl WatchedLog {
     #[must_use]
     pub fn is_available(&self) -> bool {
         self.log.is_available()
+    }
+
+    /// When the newest entry became durable, if one has since the program started.
+    #[must_use]
+    pub fn last_append(&self) -> Option<Timestamp> {
+        let last = self.last.load(Ordering::Relaxed);
+        (last != 0).then(|| Timestamp::from_millisecond(last).ok()).flatten()
     }
 
     /// As [`AuditLog::record`], and raises what the entry makes due.
@@ -106,6 +118,7 @@ impl WatchedLog {
 
     fn see(&self, entries: impl IntoIterator<Item = (u64, EntryDraft)>) -> Vec<Due> {
         let now = self.clock.now();
+        self.last.store(now.as_millisecond(), Ordering::Relaxed);
         self.watch.with(|watch| {
             entries
                 .into_iter()

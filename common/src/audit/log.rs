@@ -14,6 +14,7 @@ use std::{
 };
 
 use tokio::sync::{Semaphore, oneshot, watch};
+use tracing::Instrument as _;
 
 use super::{
     chain::Origin,
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     keys::{SigningKey, VerifyingKey},
+    telemetry::traces,
     time::SharedClock,
     tlog::{CheckpointNote, NoteKey, TreeReader},
 };
@@ -358,7 +360,8 @@ impl AuditLog {
     /// # Errors
     /// See [`LogError`]; the value is gone, and what it would have allowed must not happen.
     pub async fn record<T: Recordable>(&self, value: T) -> Result<Recorded<T>, LogError> {
-        let Placed { seq, base } = self.append([value.entry()]).await?;
+        let Placed { seq, base } =
+            self.append([value.entry()]).instrument(traces::appending(1)).await?;
         Ok(Recorded { value, seq, base })
     }
 
@@ -373,7 +376,9 @@ impl AuditLog {
         if values.len() > MAX_RECORDED_AT_ONCE {
             return Err(LogError::TooMany { n_entries: values.len() });
         }
-        let Placed { seq: first, base } = self.append(values.iter().map(Recordable::entry)).await?;
+        let appending = traces::appending(values.len());
+        let placed = self.append(values.iter().map(Recordable::entry)).instrument(appending);
+        let Placed { seq: first, base } = placed.await?;
         Ok((first..).zip(values).map(|(seq, value)| Recorded { value, seq, base }).collect())
     }
 

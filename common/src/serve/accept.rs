@@ -103,6 +103,15 @@ pub(super) struct Admission {
     peers: Tally<PeerName>,
 }
 
+/// Why a connection is refused other than for its handshake, as the counter names it.
+pub(super) const REASONS: &[&str] = &[
+    "handshakes_of_source",
+    "handshakes",
+    "handshake_timeout",
+    "connections_of_peer",
+    "connections",
+];
+
 /// The places of a handshake.
 type DoorPlaces = (Place<IpAddr>, OwnedSemaphorePermit);
 

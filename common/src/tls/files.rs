@@ -106,7 +106,10 @@ impl Material {
 }
 
 /// Every section of a PEM file; at least one.
-fn read_pem<T: PemObject>(path: &Path, expected: &'static str) -> Result<Vec<T>, TlsError> {
+pub(super) fn read_pem<T: PemObject>(
+    path: &Path,
+    expected: &'static str,
+) -> Result<Vec<T>, TlsError> {
     let not_pem = || TlsError::NotPem { path: path.to_owned(), expected };
     let text = std::fs::read(path)
         .map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })?;

@@ -1,5 +1,5 @@
 //! The check that every request passes before any handler: the caller is still trusted, and the
-//! server is not at its limit of requests.
+//! server is not at its limit of requests. Here every request is counted, too.
 
 use std::{
     future::Future,
@@ -11,9 +11,16 @@ use std::{
 use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower_service::Service;
+use tracing::{Instrument as _, Span};
 
 use super::{Caller, NOW_HEADER, VERSION_HEADER};
-use crate::time::SharedClock;
+use crate::{
+    telemetry::{
+        calls::{CallOutcome, ServedCalls},
+        traces,
+    },
+    time::SharedClock,
+};
 
 /// Where gRPC health is asked. Its answer alone tells clock and version: what is asked about people keeps its size.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -24,12 +31,18 @@ pub(crate) struct Gate<S> {
     inner: S,
     requests: Arc<Semaphore>,
     clock: SharedClock,
+    calls: ServedCalls,
 }
 
 impl<S> Gate<S> {
     /// At most as many requests as `requests` has permits, over all connections.
-    pub(crate) const fn new(inner: S, requests: Arc<Semaphore>, clock: SharedClock) -> Self {
-        Self { inner, requests, clock }
+    pub(crate) const fn new(
+        inner: S,
+        requests: Arc<Semaphore>,
+        clock: SharedClock,
+        calls: ServedCalls,
+    ) -> Self {
+        Self { inner, requests, clock, calls }
     }
 }
 
@@ -49,6 +62,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let refuse = |status: Status| -> Self::Future {
+            self.calls.begin(request.uri().path()).ended(CallOutcome::of(status.code()));
             Box::pin(std::future::ready(Ok(status.into_http())))
         };
         if !request.extensions().get::<Caller>().is_some_and(Caller::is_trusted) {
@@ -58,9 +72,22 @@ where
             return refuse(Status::resource_exhausted("too many requests at once"));
         };
         let tells = request.uri().path().starts_with(HEALTH).then(|| Arc::clone(&self.clock));
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+        let call = self.calls.begin(request.uri().path());
+        let caller =
+            request.extensions().get::<Caller>().map(|caller| caller.peer().name().clone());
+        let span = caller.map_or_else(Span::none, |caller| {
+            traces::served(call.method(), &caller, request.headers())
+        });
+        let answer = span.in_scope(|| self.inner.call(request));
+        let ended = span.clone();
+        let answering = async move {
             let mut answer = answer.await;
+            let outcome = match &answer {
+                Ok(answer) => CallOutcome::of_head(answer.headers()),
+                Err(_) => CallOutcome::Failed,
+            };
+            ended.record("outcome", outcome.word());
+            call.ended(outcome);
             drop(place);
             if let (Ok(answer), Some(clock)) = (&mut answer, tells) {
                 let now = clock.now().as_millisecond();
@@ -69,6 +96,7 @@ where
                 answer.headers_mut().insert(VERSION_HEADER, version);
             }
             answer
-        })
+        };
+        Box::pin(answering.instrument(span))
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     id::RequestId,
     keys::VerifyingKey,
     status::PeerFacing,
+    telemetry::calls::AskedCalls,
     tlog::{NoteKey, TreeHead, TreeReader},
     wire::{
         WireError,
@@ -43,6 +44,8 @@ pub trait Exchanging: WitnessHost {
     fn cosigned(&self) -> &Cosigned;
     /// What is remembered between exchanges.
     fn in_band(&self) -> &InBand;
+    /// Where its calls of other parties are counted.
+    fn asked_calls(&self) -> &AskedCalls;
     /// The key that the agreement names for this program's own statements.
     fn own_statement_key(&self) -> Option<VerifyingKey>;
     /// A party's answer came without a good receipt: for information governance.

@@ -20,8 +20,10 @@ use futures::{
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited, StreamBody};
+use tokio::time::Instant;
 use tonic::{Status, body::Body, codegen::StdError, server::NamedService};
 use tower_service::Service;
+use tracing::{Instrument as _, Span};
 
 use super::{
     grpc::Refused,
@@ -31,6 +33,7 @@ use crate::{
     audit::{LogError, Party, noting},
     standing::PeerChannel,
     status::{PeerFacing, to_status},
+    telemetry::{calls::CallOutcome, traces},
     tls::Caller,
     wire::witness as wire,
 };
@@ -188,6 +191,7 @@ where
     let message = Message::read(body).await?;
     let read = wire::read_request(&message.bytes).map_err(|error| to_status(&error))?;
     let (exchange, asked) = read;
+    Span::current().record("exchange", tracing::field::display(&exchange));
     let asked = asked.ok_or_else(|| to_status(&Refused::NotWitnessing))?;
     let refused = |refused: Refused| {
         tracing::warn!(%party, code = refused.code(), "a request is refused for its caller's log");
@@ -243,19 +247,48 @@ impl<H: Exchanging> Service<Request<Body>> for WitnessedChannel<H> {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let next = self.clone();
         let Self { mut channel, party, host } = std::mem::replace(self, next);
-        async move {
-            if !is_witnessed(request.uri().path()) {
-                return channel.call(request).await;
-            }
+        if !is_witnessed(request.uri().path()) {
+            return channel.call(request).boxed();
+        }
+        let mut request = request;
+        let method = host.asked_calls().method(request.uri().path());
+        let span = traces::asked(&method.to_owned(), party.as_str(), request.headers_mut());
+        let asking = async move {
+            let (path, since) = (request.uri().path().to_owned(), Instant::now());
+            let count = |outcome: CallOutcome| {
+                Span::current().record("outcome", outcome.word());
+                host.asked_calls().count(&party, &path, outcome, since.elapsed());
+            };
             let (request, sent) = match show(&host, &party, request).await {
                 Ok(shown) => shown,
                 Err(status) => return Ok(status.into_http()),
             };
-            let answer = channel.call(request).await?;
-            Ok(judge(&host, &party, &sent, answer).await.unwrap_or_else(Status::into_http))
-        }
-        .boxed()
+            let answer = match channel.call(request).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    count(if is_late(&error) { CallOutcome::Late } else { CallOutcome::Failed });
+                    return Err(error);
+                }
+            };
+            let answer = judge(&host, &party, &sent, answer).await;
+            let answer = answer.unwrap_or_else(Status::into_http);
+            count(CallOutcome::of_head(answer.headers()));
+            Ok(answer)
+        };
+        asking.instrument(span).boxed()
     }
+}
+
+/// Whether a call ended because its time had passed.
+fn is_late(error: &TransportError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = cause {
+        if one.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        cause = one.source();
+    }
+    false
 }
 
 /// The request with what is shown behind it.
@@ -267,6 +300,7 @@ async fn show<H: Exchanging>(
     let (head, body) = request.into_parts();
     let message = Message::read(body).await?;
     let (exchange, _) = wire::read_request(&message.bytes).map_err(|error| to_status(&error))?;
+    Span::current().record("exchange", tracing::field::display(&exchange));
     let shown = host.in_band().show(&**host, party, exchange);
     let (witnessing, sent) = shown.ok_or_else(|| to_status(&NotRecorded))?;
     let body = message.into_body(&wire::behind_request(witnessing));

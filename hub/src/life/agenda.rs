@@ -74,6 +74,17 @@ impl Summary {
     }
 }
 
+/// How many enquiries there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Not closed.
+    pub open: usize,
+    /// Cells that wait in their matrices.
+    pub waiting: usize,
+    /// Open ones whose clock has run out.
+    pub overdue: usize,
+}
+
 /// The summaries of all enquiries, each with the generation of its enquiry that it is of.
 #[derive(Debug, Default)]
 pub struct Summaries(Mutex<BTreeMap<EnquiryRef, (u64, Arc<Summary>)>>);
@@ -108,6 +119,18 @@ impl Summaries {
         let (of, summary) = all.get(enquiry)?;
         let counts = *of == generation && summary.next.is_none_or(|next| next > now);
         counts.then(|| Arc::clone(summary))
+    }
+
+    /// How many enquiries there are, as they were last worked out.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> Counts {
+        let mut counts = Counts::default();
+        for (_, one) in self.all().values().filter(|(_, one)| !one.closed) {
+            counts.open += 1;
+            counts.waiting += one.n_waiting;
+            counts.overdue += usize::from(one.due_at.is_some_and(|due| due < now));
+        }
+        counts
     }
 
     /// Enquiries whose time has come.
