@@ -280,8 +280,8 @@ impl<H: Exchanging> Service<Request<Body>> for WitnessedChannel<H> {
 }
 
 /// Whether a call ended because its time had passed.
-fn is_late(error: &TransportError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+fn is_late(error: &StdError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
     while let Some(one) = cause {
         if one.is::<tonic::TimeoutExpired>() {
             return true;
