@@ -133,7 +133,12 @@ async fn the_page_on_metrics_has_each_that_is_served_and_no_other() {
     assert!(figure(&node, "brag_node_audit_log_entries") > 1.0);
     assert!(figure(&hub, "brag_hub_disk_bytes") > figure(&hub, "brag_hub_disk_free_bytes"));
     assert!(figure(&hub, "brag_hub_audit_log_last_append_time_seconds") > 1.8e9);
-    assert!(hub.contains("brag_hub_agency_can_be_screened{agency=\"SMS\"} 1\n"), "{hub}");
+    // Enrolled after the hub had started, so it shows with the next measurement.
+    eventually("the hub shows that the agency has enrolled", async || {
+        let hub = federation.hub_metrics().await;
+        hub.contains("brag_hub_agency_can_be_screened{agency=\"SMS\"} 1\n").then_some(())
+    })
+    .await;
     witness.stop().await;
     federation.finish().await;
 }

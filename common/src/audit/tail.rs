@@ -41,11 +41,14 @@ impl Place {
     }
 }
 
+/// Entries, each with its canonical bytes.
+pub type Encoded = Vec<(Entry, Vec<u8>)>;
+
 /// Entries that follow each other.
 #[derive(Debug)]
 pub struct Piece {
-    /// Each with its canonical bytes.
-    pub entries: Vec<(Entry, Vec<u8>)>,
+    /// The entries.
+    pub entries: Encoded,
     /// Behind the last of them.
     pub next: Place,
     /// Damage that was passed over, because a later shard goes on behind it; in words.
@@ -121,7 +124,7 @@ impl Tail {
     }
 
     /// What follows in the segment of `place`, or the start of the next segment.
-    fn read_here(&self, place: &Place) -> io::Result<(Vec<(Entry, Vec<u8>)>, Place)> {
+    fn read_here(&self, place: &Place) -> io::Result<(Encoded, Place)> {
         // Before the file is read: what is acknowledged by now stands in it whole.
         let limit = self.acknowledged(place.shard);
         let mut entries = Vec::new();

@@ -286,9 +286,8 @@ impl AskedCalls {
 
     /// The method at `path`, as labels have it: one of those that are counted, or `other`.
     #[must_use]
-    pub fn method<'a>(&self, path: &'a str) -> &'a str {
-        let method = short(path);
-        if self.known.contains(method) { method } else { OTHER }
+    pub fn method(&self, path: &str) -> &str {
+        self.known.get(short(path)).map_or(OTHER, |known| &known.0)
     }
 
     /// A call of the method at `path` at `peer` has ended so, after `took`.

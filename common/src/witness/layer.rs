@@ -252,7 +252,7 @@ impl<H: Exchanging> Service<Request<Body>> for WitnessedChannel<H> {
         }
         let mut request = request;
         let method = host.asked_calls().method(request.uri().path());
-        let span = traces::asked(&method.to_owned(), party.as_str(), request.headers_mut());
+        let span = traces::asked(method, party.as_str(), request.headers_mut());
         let asking = async move {
             let (path, since) = (request.uri().path().to_owned(), Instant::now());
             let count = |outcome: CallOutcome| {
