@@ -6,7 +6,7 @@
 //! 2. who asks, about whom: [`peer`], [`matching`]
 //! 3. policy: [`agreement`] and the decision
 //! 4. evidence: [`tlog`], [`audit`], [`durable`], [`witness`]
-//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`], [`console`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`fetch`], [`serve`], [`admin`], [`console`]
 
 pub mod admin;
 pub mod agreement;
@@ -18,6 +18,7 @@ pub mod durable;
 pub mod enquiry;
 pub mod erasure;
 pub mod evidence;
+pub mod fetch;
 pub mod id;
 pub mod keyfile;
 pub mod keys;
