@@ -16,6 +16,8 @@ use brag_common::{
 };
 use serde::Deserialize;
 
+use crate::connect::config::ConnectorConfig;
+
 /// What a node is told by its operator. Unknown keys are refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +69,9 @@ pub struct Config {
     /// Pages for browsers. Absent: there are none.
     #[serde(default)]
     pub console: Option<ConsoleConfig>,
+    /// Systems of the agency's own that records come from while the node runs.
+    #[serde(default)]
+    pub connector: Vec<ConnectorConfig>,
 }
 
 /// How much the hub may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.

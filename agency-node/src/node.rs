@@ -45,6 +45,7 @@ use crate::{
     audit_service,
     budget::Screenings,
     config::Config,
+    connect,
     console::{AsConsole, pages},
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
@@ -117,6 +118,8 @@ pub struct Shared {
     pub erasing: Erasing,
     /// Held while it is looked at whether something released has to be taken back.
     pub retracting: tokio::sync::Mutex<()>,
+    /// Held while a connector brings records in: one at a time gives out record numbers.
+    pub importing: tokio::sync::Mutex<()>,
     /// Held while an auditor reads the log or handles an alert: one at a time reads all of it.
     pub auditing: tokio::sync::Mutex<()>,
     screened: Mutex<HashMap<RequestId, Screened>>,
@@ -262,6 +265,7 @@ impl Node {
             at_desk: tokio::sync::Mutex::default(),
             erasing: Erasing::default(),
             retracting: tokio::sync::Mutex::default(),
+            importing: tokio::sync::Mutex::default(),
             auditing: tokio::sync::Mutex::default(),
             screened: Mutex::default(),
         });
@@ -343,6 +347,7 @@ impl Node {
         let delivering = tokio::spawn(outbox::run(Arc::clone(&shared), hub, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
+        let connecting = tokio::spawn(connect::run_all(Arc::clone(&shared), shutdown.clone()));
         let erasing = tokio::spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let serving = Serving::start(
             listener,
@@ -373,6 +378,7 @@ impl Node {
         reviewing.await?;
         closing.await?;
         erasing.await?;
+        connecting.await?;
         taking_up.await?;
         watching.abort();
         // Nothing is lost when the log can not be written: it says less, never something false.
