@@ -24,7 +24,7 @@ use crate::{
     Config,
     cli::{ConfigArg, Exit, print_json},
     config::{RecordsConfig, Role},
-    ground,
+    connect, ground,
     store::LAYOUT,
 };
 
@@ -157,6 +157,9 @@ pub fn check(config: &Config, clock: &SharedClock, addresses: Addresses, finding
             format!("{:#}", anyhow::Error::new(error)),
             "correct the table [console]; see deploy/config/agency-node/advanced.toml",
         );
+    }
+    for wrong in connect::config::check(&config.connector) {
+        findings.problem("connector", wrong.what, wrong.remedy);
     }
     if config.staff.is_empty() {
         findings.note(

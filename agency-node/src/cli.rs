@@ -27,6 +27,7 @@ use crate::{
     backup,
     check_command::{self, CheckArgs},
     config::Config,
+    connector_command::{self, ConnectorCommand},
     desk_command::{self, DeskCommand},
     doctor_command::{self, DoctorArgs},
     init_command::{self, InitArgs},
@@ -94,6 +95,13 @@ pub enum Cli {
     /// Example: agency-node import people.csv entries.jsonl --rejects rejects.csv
     #[command(verbatim_doc_comment)]
     Import(ImportArgs),
+    /// Look at, try and run the connectors by which records come from the agency's own systems
+    ///
+    /// A running node runs each by itself. docs/connectors.md describes them.
+    ///
+    /// Example: agency-node connector test housing --config /etc/brag/agency-node.toml
+    #[command(subcommand, verbatim_doc_comment)]
+    Connector(ConnectorCommand),
     /// Enrol new and changed people with the hub, so that its queries can find them
     ///
     /// The node has to be stopped. The hub evaluates keys that it can not read. A run that was interrupted goes
@@ -271,6 +279,9 @@ pub fn run_in(cli: Cli, around: Surroundings, stdout: &mut dyn Write) -> anyhow:
             Ok(Exit::Done)
         }
         Cli::Import(args) => runtime()?.block_on(records_command::import(args, clock, stdout)),
+        Cli::Connector(command) => {
+            runtime()?.block_on(connector_command::run(command, clock, stdout))
+        }
         Cli::Enrol(args) => runtime()?.block_on(records_command::enrol(&args, clock, stdout)),
         Cli::Match(command) => runtime()?.block_on(match_command::run(&command, stdout)),
         Cli::Agreement(command) => agreement_command::run(&command, stdout),

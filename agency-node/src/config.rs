@@ -22,6 +22,8 @@ use brag_common::{
 };
 use serde::Deserialize;
 
+use crate::connect::config::ConnectorConfig;
+
 /// A standing connection that lasts for so long was a good one; what ended sooner is made again after a wait.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
@@ -88,6 +90,9 @@ pub struct Config {
     /// For whom backups are sealed.
     #[serde(default)]
     pub backup: BackupConfig,
+    /// Systems of the agency's own that records come from while the node runs.
+    #[serde(default)]
+    pub connector: Vec<ConnectorConfig>,
 }
 
 /// How much the hub may ask. Windows slide: an hour and a day are the last sixty minutes and twenty-four hours.

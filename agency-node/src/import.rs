@@ -59,17 +59,19 @@ use std::{
 use brag_common::{id::CategoryCode, rating::AnalysisBounds};
 use ring::digest::{Context, SHA256};
 
-mod build;
+pub(crate) mod build;
 mod columns;
-mod csv;
-mod jsonl;
+pub(crate) mod csv;
+mod intake;
+pub(crate) mod jsonl;
 mod record;
-mod reject;
+pub(crate) mod reject;
 mod sink;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use intake::{Intake, Repeats, Taken};
 pub use record::{Entry, Flag, HandlingCode, ImportItem, Rating, SourceId};
 pub use reject::{MAX_FIELD_BYTES, MAX_ROW_BYTES, Reason, Reject, RejectWriter};
 pub use sink::{MemorySink, Put, RecordSink, SinkError};
@@ -167,10 +169,7 @@ pub fn import<S: RecordSink, R: Read, W: Write>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<ImportSummary, ImportFailure> {
     let input = BufReader::with_capacity(64 * 1024, input);
-    let mut rows = match options.format {
-        Format::Csv => Rows::Csv(columns::CsvRows::open(input)?),
-        Format::Jsonl => Rows::Jsonl(jsonl::JsonRows::new(input)),
-    };
+    let mut rows = Rows::open(input, options.format)?;
     let mut seen = HashSet::new();
     let mut summary = ImportSummary::default();
     let mut reported = 0;
@@ -211,35 +210,43 @@ pub fn import<S: RecordSink, R: Read, W: Write>(
 }
 
 /// One row: where it began, and what it says or what is wrong with it.
-struct Row {
-    line: u64,
-    item: Result<ImportItem, Vec<Fault>>,
+pub(crate) struct Row {
+    pub(crate) line: u64,
+    pub(crate) item: Result<ImportItem, Vec<Fault>>,
 }
 
 /// One thing wrong with a row. The field is absent when the fault is of the row as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fault {
-    field: Option<&'static str>,
-    reason: Reason,
+pub(crate) struct Fault {
+    pub(crate) field: Option<&'static str>,
+    pub(crate) reason: Reason,
 }
 
 impl Fault {
-    const fn row(reason: Reason) -> Self {
+    pub(crate) const fn row(reason: Reason) -> Self {
         Self { field: None, reason }
     }
 
-    const fn at(field: &'static str, reason: Reason) -> Self {
+    pub(crate) const fn at(field: &'static str, reason: Reason) -> Self {
         Self { field: Some(field), reason }
     }
 }
 
-enum Rows<R> {
+pub(crate) enum Rows<R> {
     Csv(columns::CsvRows<R>),
     Jsonl(jsonl::JsonRows<R>),
 }
 
 impl<R: io::BufRead> Rows<R> {
-    fn next(&mut self, options: &ImportOptions) -> Result<Option<Row>, ImportFailure> {
+    /// Rows of a file in one of the layouts; reads the header of a CSV file.
+    pub(crate) fn open(input: R, format: Format) -> Result<Self, ImportFailure> {
+        Ok(match format {
+            Format::Csv => Self::Csv(columns::CsvRows::open(input)?),
+            Format::Jsonl => Self::Jsonl(jsonl::JsonRows::new(input)),
+        })
+    }
+
+    pub(crate) fn next(&mut self, options: &ImportOptions) -> Result<Option<Row>, ImportFailure> {
         match self {
             Self::Csv(rows) => rows.next(options),
             Self::Jsonl(rows) => rows.next(options),

@@ -15,6 +15,8 @@ pub mod check_command;
 pub mod cli;
 pub mod config;
 pub mod conflict;
+pub mod connect;
+pub mod connector_command;
 pub mod consent;
 pub mod console;
 pub mod desk;

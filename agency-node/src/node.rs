@@ -52,6 +52,7 @@ use crate::{
     audit_service, backup,
     budget::Screenings,
     config::Config,
+    connect,
     console::{AsConsole, pages},
     ground::{AsAgency, Ground, NodeKeys, SealingNow, StatementsNow},
     guard::Refusal,
@@ -436,6 +437,7 @@ impl Node {
         let delivering = tokio::spawn(outbox::run(Arc::clone(&shared), hub, shutdown.clone()));
         let reviewing = tokio::spawn(deadline::run(Arc::clone(&shared), shutdown.clone()));
         let closing = tokio::spawn(views::run(Arc::clone(&shared), shutdown.clone()));
+        let connecting = tokio::spawn(connect::run_all(Arc::clone(&shared), shutdown.clone()));
         let erasing = tokio::spawn(retention::run(Arc::clone(&shared), shutdown.clone()));
         let copying =
             local::listen(shared.config.data.as_path()).context("the socket for backups")?;
@@ -484,6 +486,7 @@ impl Node {
         closing.await?;
         erasing.await?;
         copying.await?;
+        connecting.await?;
         taking_up.await?;
         reloading.await?;
         measuring.await?;

@@ -6,6 +6,7 @@
 use std::{path::Path, sync::Arc};
 
 use brag_common::{
+    config::DurationText,
     doctor::{Enrolment, State, Tell},
     durable::StoreError,
     machine::{self, Space},
@@ -18,6 +19,10 @@ use tonic::{Request, Status};
 use crate::{
     check_command::{self, Addresses, Findings},
     config::Role,
+    connect::{
+        config::{ConnectorConfig, ConnectorName},
+        state::{ConnectorState, RunReport},
+    },
     enrol,
     guard::Refusal,
     node::Shared,
@@ -62,6 +67,8 @@ pub struct Health {
 pub struct Records {
     /// The last import; `None`: none since reports are kept.
     pub import: Option<ImportReport>,
+    /// The connectors, in the order of the configuration.
+    pub connectors: Vec<Connected>,
     /// People of the records.
     pub people: u64,
     /// People of whom a token stands in the newest epoch.
@@ -70,6 +77,19 @@ pub struct Records {
     pub epoch: Option<u64>,
     /// The newest epoch that the hub has told of since the start; 0: none.
     pub told: u64,
+}
+
+/// A connector.
+#[derive(Debug)]
+pub struct Connected {
+    /// What it is called.
+    pub name: ConnectorName,
+    /// What kind of source it has, in a word.
+    pub kind: &'static str,
+    /// How long after one run the next begins.
+    pub every: DurationText,
+    /// Its last run; `None`: there was none.
+    pub last: Option<RunReport>,
 }
 
 /// A certificate of the node.
@@ -173,13 +193,25 @@ impl Operating {
     /// When the caller is no operator, or the store fails.
     pub async fn records(&self, request: Request<()>) -> Result<Records, Status> {
         self.is_operator(&request)?;
-        let looked = self.0.store.run(|store| {
+        let shared = Arc::clone(&self.0);
+        let looked = self.0.store.run(move |store| {
             let import = ImportReport::last(store)?;
-            Ok((import, enrol::count_people(store)?, enrol::count_enrolled(store)?))
+            let connected = |connector: &ConnectorConfig| {
+                Ok(Connected {
+                    name: connector.name.clone(),
+                    kind: connector.kind(),
+                    every: connector.every,
+                    last: ConnectorState::read(store, &connector.name)?.last,
+                })
+            };
+            let connectors = shared.config.connector.iter().map(connected);
+            let connectors = connectors.collect::<Result<_, StoreError>>()?;
+            Ok((import, connectors, enrol::count_people(store)?, enrol::count_enrolled(store)?))
         });
-        let (import, people, enrolled) = looked.await.map_err(failed)?;
+        let (import, connectors, people, enrolled) = looked.await.map_err(failed)?;
         let epoch = self.0.index.newest_epoch().map(|epoch| epoch.0);
-        Ok(Records { import, people, enrolled, epoch, told: self.0.told.newest().0 })
+        let told = self.0.told.newest().0;
+        Ok(Records { import, connectors, people, enrolled, epoch, told })
     }
 
     /// How the connections are.

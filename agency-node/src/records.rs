@@ -40,6 +40,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use load::categories;
 pub use load::{ImportJob, ImportProgress, Imported, import_files, import_for};
 pub use report::{ImportReport, MAX_REJECTS, Rejected, Rows};
 

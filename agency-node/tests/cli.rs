@@ -20,6 +20,7 @@ use brag_agency_node::{Config, cli::Cli};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 
+mod connectors;
 mod support;
 
 use support::{Folder, agency_node, json, stderr, stdout};
@@ -46,6 +47,9 @@ fn every_command_and_option_has_help() {
         "certificate show",
         "serve",
         "import",
+        "connector list",
+        "connector test",
+        "connector run",
         "enrol",
         "worklist",
         "rate",

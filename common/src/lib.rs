@@ -10,6 +10,7 @@
 //! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`serve`], [`admin`], [`console`], [`backup`]
 //! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`certificate`], [`serve`], [`admin`], [`console`],
 //!    [`doctor`]
+//! 5. shell: [`status`], [`config`], [`keyfile`], [`telemetry`], [`tls`], [`fetch`], [`serve`], [`admin`], [`console`]
 
 pub mod admin;
 pub mod agreement;
@@ -25,6 +26,7 @@ pub mod enquiry;
 pub mod erasure;
 pub mod evidence;
 pub mod forward;
+pub mod fetch;
 pub mod id;
 pub mod keyfile;
 pub mod keys;

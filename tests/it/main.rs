@@ -10,6 +10,7 @@
 //! - [`reports`]: the documents of information governance, beside the tables of the scenarios whose logs they count
 //! - [`subject_access`]: what a person who asks for it is told, who approves it, and what gives nobody away
 //! - [`node_process`]: the node's program, as a process that is told to stop
+//! - [`connectors`]: a person whom a connector brings into a running node is found
 //! - [`release`]: detail from the request to one person's eyes, with reviews, refusals, and the end of the view
 //! - [`partnerships`]: one process that is the agency's node in two partnerships, and that nothing crosses between them
 //! - [`plan`]: actions that agencies accept
@@ -66,6 +67,7 @@ mod budgets;
 mod change_of_evidence;
 mod clocks;
 mod conflict;
+mod connectors;
 mod consent;
 mod console_governance;
 mod console_hub;

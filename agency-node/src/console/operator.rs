@@ -58,17 +58,32 @@ struct RecordsPage {
     enrolment: Vec<Row>,
     import: Vec<Row>,
     rejects: Vec<Rejected>,
+    connectors: Vec<Connector>,
     /// Whether there may be more rejects than are kept.
     are_cut: bool,
+}
+
+/// A connector and its last run.
+struct Connector {
+    title: String,
+    rows: Vec<Row>,
+    rejects: Vec<Rejected>,
 }
 
 async fn records(visit: Visit, State(calls): Here) -> Result<Response, Problem> {
     let records = calls.operating.records(visit.request(())).await?;
     let enrolment = shown::enrolment_rows(&records);
+    let connectors = records.connectors.iter().map(|connected| Connector {
+        title: format!("Connector {}", connected.name),
+        rows: shown::connector_rows(connected),
+        rejects: connected.last.as_ref().map(|last| last.rejects.clone()).unwrap_or_default(),
+    });
+    let connectors = connectors.collect();
     let import = records.import.as_ref().map(import_rows).unwrap_or_default();
     let rejects = records.import.map(|import| import.rejects).unwrap_or_default();
     let are_cut = rejects.len() >= MAX_REJECTS;
-    Ok(page(&RecordsPage { frame: visit.frame("Records"), enrolment, import, rejects, are_cut }))
+    let frame = visit.frame("Records");
+    Ok(page(&RecordsPage { frame, enrolment, import, rejects, connectors, are_cut }))
 }
 
 #[derive(Template)]

@@ -24,17 +24,17 @@ use super::{
 
 /// The faults of one row: the first of each field.
 #[derive(Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn add(&mut self, field: &'static str, reason: Reason) {
+    pub(crate) fn add(&mut self, field: &'static str, reason: Reason) {
         if !self.0.iter().any(|fault| fault.field == Some(field)) {
             self.0.push(Fault::at(field, reason));
         }
     }
 
     /// The value, or nothing and a fault.
-    pub(super) fn take<T>(&mut self, field: &'static str, result: Result<T, Reason>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, field: &'static str, result: Result<T, Reason>) -> Option<T> {
         result.map_err(|reason| self.add(field, reason)).ok()
     }
 
@@ -60,66 +60,66 @@ impl Faults {
 }
 
 /// A name as written; `field` is where a fault is reported, here and below.
-pub(super) struct RawName {
-    pub(super) field: &'static str,
-    pub(super) kind: String,
-    pub(super) given: String,
-    pub(super) family: String,
+pub(crate) struct RawName {
+    pub(crate) field: &'static str,
+    pub(crate) kind: String,
+    pub(crate) given: String,
+    pub(crate) family: String,
 }
 
-pub(super) struct RawIdentifier {
-    pub(super) field: &'static str,
-    pub(super) kind: String,
-    pub(super) value: String,
+pub(crate) struct RawIdentifier {
+    pub(crate) field: &'static str,
+    pub(crate) kind: String,
+    pub(crate) value: String,
 }
 
-pub(super) struct RawAddress {
-    pub(super) field: &'static str,
-    pub(super) house: String,
-    pub(super) postcode: String,
-    pub(super) from: String,
-    pub(super) to: String,
-}
-
-#[derive(Default)]
-pub(super) struct RawPerson {
-    pub(super) id: String,
-    pub(super) names: Vec<RawName>,
-    pub(super) born: String,
-    pub(super) sex: String,
-    pub(super) identifiers: Vec<RawIdentifier>,
-    pub(super) addresses: Vec<RawAddress>,
+pub(crate) struct RawAddress {
+    pub(crate) field: &'static str,
+    pub(crate) house: String,
+    pub(crate) postcode: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
 }
 
 #[derive(Default)]
-pub(super) struct RawEntry {
-    pub(super) id: String,
-    pub(super) entry: String,
-    pub(super) category: String,
-    pub(super) text: String,
-    pub(super) flags: Vec<String>,
-    pub(super) handling_code: String,
+pub(crate) struct RawPerson {
+    pub(crate) id: String,
+    pub(crate) names: Vec<RawName>,
+    pub(crate) born: String,
+    pub(crate) sex: String,
+    pub(crate) identifiers: Vec<RawIdentifier>,
+    pub(crate) addresses: Vec<RawAddress>,
 }
 
 #[derive(Default)]
-pub(super) struct RawRating {
-    pub(super) id: String,
-    pub(super) colour: String,
-    pub(super) analysis: String,
-    pub(super) tags: Vec<String>,
-    pub(super) rated_by: String,
-    pub(super) rated_at: String,
+pub(crate) struct RawEntry {
+    pub(crate) id: String,
+    pub(crate) entry: String,
+    pub(crate) category: String,
+    pub(crate) text: String,
+    pub(crate) flags: Vec<String>,
+    pub(crate) handling_code: String,
+}
+
+#[derive(Default)]
+pub(crate) struct RawRating {
+    pub(crate) id: String,
+    pub(crate) colour: String,
+    pub(crate) analysis: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) rated_by: String,
+    pub(crate) rated_at: String,
 }
 
 /// A row, its texts taken apart.
-pub(super) enum Raw {
+pub(crate) enum Raw {
     Person(RawPerson),
     Entry(RawEntry),
     Rating(RawRating),
 }
 
 /// Builds the item of a row, or says everything that is wrong with it, also what was found while taking it apart.
-pub(super) fn build(
+pub(crate) fn build(
     raw: Raw,
     mut faults: Faults,
     options: &ImportOptions,
@@ -285,7 +285,7 @@ fn day(text: &str) -> Result<Option<Date>, Reason> {
 }
 
 /// The text of a field, if it is short enough and UTF-8.
-pub(super) fn text_of(bytes: &[u8]) -> Result<&str, Reason> {
+pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, Reason> {
     if bytes.len() > MAX_FIELD_BYTES {
         return Err(Reason::FieldTooLong(MAX_FIELD_BYTES));
     }

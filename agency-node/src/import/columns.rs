@@ -32,7 +32,7 @@ const ENTRY: [&str; 5] = ["entry", "category", "text", "flags", "handling_code"]
 const RATING: [&str; 5] = ["colour", "analysis", "tags", "rated_by", "rated_at"];
 
 /// Rows of a CSV file whose header has been read.
-pub(super) struct CsvRows<R> {
+pub(crate) struct CsvRows<R> {
     reader: CsvReader<R>,
     row: RawRow,
     columns: Vec<&'static str>,
@@ -40,7 +40,7 @@ pub(super) struct CsvRows<R> {
 
 impl<R: BufRead> CsvRows<R> {
     /// Reads the header.
-    pub(super) fn open(input: R) -> Result<Self, ImportFailure> {
+    pub(crate) fn open(input: R) -> Result<Self, ImportFailure> {
         let mut reader = CsvReader::new(input);
         let mut row = RawRow::default();
         if !reader.next(&mut row).map_err(ImportFailure::Read)? {
@@ -50,12 +50,12 @@ impl<R: BufRead> CsvRows<R> {
         Ok(Self { reader, row, columns })
     }
 
-    pub(super) const fn n_bytes(&self) -> u64 {
+    pub(crate) const fn n_bytes(&self) -> u64 {
         self.reader.n_bytes()
     }
 
     /// The next row, good or bad; nothing at the end.
-    pub(super) fn next(&mut self, options: &ImportOptions) -> io::Result<Option<Row>> {
+    pub(crate) fn next(&mut self, options: &ImportOptions) -> io::Result<Option<Row>> {
         if !self.reader.next(&mut self.row)? {
             return Ok(None);
         }

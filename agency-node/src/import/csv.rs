@@ -7,17 +7,17 @@ use std::io::{self, BufRead};
 
 use super::reject::{MAX_FIELD_BYTES, MAX_ROW_BYTES, Reason};
 
-/// Most fields of a row: more than the layout has columns.
-const MAX_FIELDS: usize = 64;
+/// Most fields of a row: more than the layout has columns, and more than exports that are mapped have.
+const MAX_FIELDS: usize = 512;
 
 /// What some programs write before UTF-8.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// One row, reused for the next.
 #[derive(Default)]
-pub(super) struct RawRow {
+pub(crate) struct RawRow {
     /// The line where it began, counted from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     bytes: Vec<u8>,
     /// Where each field ends in `bytes`.
     ends: Vec<usize>,
@@ -27,7 +27,7 @@ pub(super) struct RawRow {
 
 impl RawRow {
     /// The fields; or the first thing wrong with the row, and the place of the field, counted from 0.
-    pub(super) fn fields(&self) -> Result<impl Iterator<Item = &[u8]>, (usize, Reason)> {
+    pub(crate) fn fields(&self) -> Result<impl Iterator<Item = &[u8]>, (usize, Reason)> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
@@ -36,7 +36,7 @@ impl RawRow {
         Ok(spans.map(|(start, end)| self.bytes.get(start..end).unwrap_or_default()))
     }
 
-    pub(super) const fn n_fields(&self) -> usize {
+    pub(crate) const fn n_fields(&self) -> usize {
         self.ends.len()
     }
 
@@ -82,7 +82,7 @@ impl RawRow {
     }
 
     #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 }
@@ -98,24 +98,30 @@ enum State {
 }
 
 /// Reads rows one after another.
-pub(super) struct CsvReader<R> {
+pub(crate) struct CsvReader<R> {
     input: R,
+    delimiter: u8,
     line: u64,
     n_bytes: u64,
 }
 
 impl<R: BufRead> CsvReader<R> {
     /// A reader at the beginning of a file; a byte order mark is skipped.
-    pub(super) fn new(input: R) -> Self {
-        Self { input, line: 1, n_bytes: 0 }
+    pub(crate) fn new(input: R) -> Self {
+        Self::delimited(input, b',')
     }
 
-    pub(super) const fn n_bytes(&self) -> u64 {
+    /// As [`CsvReader::new`], with another character of ASCII between fields.
+    pub(crate) fn delimited(input: R, delimiter: u8) -> Self {
+        Self { input, delimiter, line: 1, n_bytes: 0 }
+    }
+
+    pub(crate) const fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
 
     /// Reads the next row that is not blank into `row`; `false` at the end of the file.
-    pub(super) fn next(&mut self, row: &mut RawRow) -> io::Result<bool> {
+    pub(crate) fn next(&mut self, row: &mut RawRow) -> io::Result<bool> {
         loop {
             row.clear(self.line);
             if !self.read_row(row)? {
@@ -156,7 +162,7 @@ impl<R: BufRead> CsvReader<R> {
                 if *byte == b'\n' {
                     self.line += 1;
                 }
-                state = step(state, *byte, row);
+                state = step(state, *byte, self.delimiter, row);
                 if *byte == b'\n' && state == State::Start {
                     ended = true;
                     break;
@@ -173,10 +179,10 @@ impl<R: BufRead> CsvReader<R> {
 }
 
 /// Takes one byte. A line feed that leaves [`State::Start`] behind has ended the row.
-fn step(state: State, byte: u8, row: &mut RawRow) -> State {
+fn step(state: State, byte: u8, delimiter: u8, row: &mut RawRow) -> State {
     match (state, byte) {
         (State::Start, b'"') => State::Quoted,
-        (State::Start | State::Plain | State::AfterQuote, b',') => {
+        (State::Start | State::Plain | State::AfterQuote, byte) if byte == delimiter => {
             row.end_field();
             State::Start
         }

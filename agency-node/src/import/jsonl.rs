@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Lines of a file, each at most [`MAX_ROW_BYTES`] long.
-pub(super) struct JsonRows<R> {
+pub(crate) struct JsonRows<R> {
     input: R,
     line: u64,
     n_bytes: u64,
@@ -29,16 +29,16 @@ enum Line {
 }
 
 impl<R: BufRead> JsonRows<R> {
-    pub(super) const fn new(input: R) -> Self {
+    pub(crate) const fn new(input: R) -> Self {
         Self { input, line: 0, n_bytes: 0, bytes: Vec::new() }
     }
 
-    pub(super) const fn n_bytes(&self) -> u64 {
+    pub(crate) const fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
 
     /// The next row, good or bad; nothing at the end.
-    pub(super) fn next(&mut self, options: &ImportOptions) -> io::Result<Option<Row>> {
+    pub(crate) fn next(&mut self, options: &ImportOptions) -> io::Result<Option<Row>> {
         loop {
             let item = match self.read_line()? {
                 Line::End => return Ok(None),
@@ -47,6 +47,23 @@ impl<R: BufRead> JsonRows<R> {
                 Line::Whole => item(&self.bytes, options),
             };
             return Ok(Some(Row { line: self.line, item }));
+        }
+    }
+
+    /// The next line as whatever it holds, with its number, or what is wrong with it; nothing at the end.
+    pub(crate) fn next_value(&mut self) -> io::Result<Option<(u64, Result<Value, Reason>)>> {
+        loop {
+            let value = match self.read_line()? {
+                Line::End => return Ok(None),
+                Line::TooLong => Err(Reason::RowTooLong),
+                Line::Whole if self.bytes.trim_ascii().is_empty() => continue,
+                Line::Whole => match std::str::from_utf8(&self.bytes) {
+                    Err(error) => Err(Reason::NotUtf8(error.valid_up_to() + 1)),
+                    // The parser's own message may repeat a value, so it is not passed on.
+                    Ok(text) => serde_json::from_str(text).map_err(|_| Reason::NotJson),
+                },
+            };
+            return Ok(Some((self.line, value)));
         }
     }
 

@@ -18,9 +18,9 @@ pub const MAX_FIELD_BYTES: usize = 64 * 1024;
 /// Longest row, in bytes.
 pub const MAX_ROW_BYTES: usize = 256 * 1024;
 /// Longest payload of an entry, in bytes: what can be kept is what can be released.
-pub(super) const MAX_TEXT_BYTES: usize = brag_common::release::MAX_DETAIL_BYTES;
+pub(crate) const MAX_TEXT_BYTES: usize = brag_common::release::MAX_DETAIL_BYTES;
 /// Longest identity, in bytes of its canonical form: as text it still fits a store whose values stay under 63 KiB.
-pub(super) const MAX_IDENTITY_BYTES: usize = 40 * 1024;
+pub(crate) const MAX_IDENTITY_BYTES: usize = 40 * 1024;
 
 /// Why a row, or one of its fields, is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +128,18 @@ pub enum Reason {
     /// Not a staff name.
     #[error("not a staff name: expected 1 to 64 lower-case letters, digits, `.`, `-` or `_`")]
     BadStaffName,
+    /// A value that the mapping's `map` does not list.
+    #[error("the value is not one that the mapping lists")]
+    NotInMap,
+    /// A date in none of the mapping's forms.
+    #[error("not a date in a form that the mapping names")]
+    NotInForm,
+    /// A text without what the mapping's `after` looks for.
+    #[error("the text does not hold what the mapping looks for with `after`")]
+    NotThere,
+    /// An object or a list where the mapping wants a text.
+    #[error("the mapping wants a text here, and there is an object")]
+    NotText,
     /// Not a time.
     #[error("not a time: expected RFC 3339, for example `2027-02-09T08:40:00Z`")]
     BadTime,

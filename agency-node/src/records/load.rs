@@ -180,7 +180,7 @@ async fn import_into(grounds: &[Ground], job: ImportJob) -> anyhow::Result<Impor
 
 /// Every category that an entry may have: what the agreement lists, and what the exchange never carries, which an
 /// agency may well hold.
-fn categories(agreement: &Agreement) -> std::collections::BTreeSet<CategoryCode> {
+pub(crate) fn categories(agreement: &Agreement) -> std::collections::BTreeSet<CategoryCode> {
     let known = |code: &CategoryCode| {
         agreement.categories().contains_key(code) || agreement.never_carries(*code)
     };

@@ -19,6 +19,7 @@ use brag_common::{
     secret::SecretBytes,
     store_key,
 };
+use tokio::sync::watch;
 
 use super::{
     CACHE_BYTES, Store, get, hex, scan, shape,
@@ -31,12 +32,17 @@ use crate::config::RecordsConfig;
 pub struct Records {
     db: Durable,
     details: Arc<DetailKey>,
+    /// Held by whoever writes records.
+    importing: Arc<tokio::sync::Mutex<()>>,
+    /// Tells that people have changed.
+    changed: Arc<watch::Sender<()>>,
 }
 
 impl Records {
     /// In a node's own store, under its key.
     pub(super) fn within(db: Durable, key: &SecretBytes<32>) -> Self {
-        Self { db, details: Arc::new(DetailKey::derive(key)) }
+        let (importing, changed) = (Arc::default(), Arc::new(watch::Sender::new(())));
+        Self { db, details: Arc::new(DetailKey::derive(key)), importing, changed }
     }
 
     /// In a store of their own, made when there is none.
@@ -99,6 +105,23 @@ impl Store {
     #[must_use]
     pub const fn records(&self) -> &Durable {
         &self.records.db
+    }
+
+    /// Held while records are written by a running program: one connector at a time, of whichever partnership.
+    #[must_use]
+    pub fn importing(&self) -> &tokio::sync::Mutex<()> {
+        &self.records.importing
+    }
+
+    /// People of the records have changed: tells every node that reads them.
+    pub fn people_changed(&self) {
+        self.records.changed.send_replace(());
+    }
+
+    /// Hears of changes of people from here on.
+    #[must_use]
+    pub fn changes_of_people(&self) -> watch::Receiver<()> {
+        self.records.changed.subscribe()
     }
 
     /// How often it was asked so far what is held in a category about a person. An answer that must not depend on that

@@ -7,7 +7,6 @@
 //! The tokens are checked here, with ring, rather than by a crate for OpenID Connect: what is used of it is one flow, and the crate
 //! there is would bring four signature libraries beside the one the project has.
 
-mod fetch;
 mod flow;
 mod provider;
 mod token;
@@ -24,7 +23,6 @@ use axum::{
 use serde_json::Value;
 
 use self::{
-    fetch::https,
     flow::{Flow, Flows},
     provider::{Look, Provider, ServiceError},
     token::{Expected, TokenError, verify},
@@ -35,7 +33,7 @@ use super::{
     sign_in::{Next, SignInAct, inside, record, session_cookie, sign_in_page},
     visit::{Address, Here, cookie},
 };
-use crate::{id::StaffName, time::SharedClock};
+use crate::{fetch::https, id::StaffName, time::SharedClock};
 
 /// Where the service sends people back to, below the console's origin.
 const CALLBACK: &str = "/sign-in/service/callback";

@@ -7,7 +7,7 @@ use brag_common::{
 };
 
 use crate::{
-    operating::{Certificate, Connections, Health, Records},
+    operating::{Certificate, Connected, Connections, Health, Records},
     records::ImportReport,
 };
 
@@ -150,6 +150,36 @@ pub(super) fn import_rows(import: &ImportReport) -> Vec<Row> {
     ]
 }
 
+pub(super) fn connector_rows(connected: &Connected) -> Vec<Row> {
+    let mut rows = vec![row(
+        "Source",
+        format!("{}, every {}", connected.kind, connected.every),
+        if connected.last.is_none() { word("grey", "Not run yet") } else { None },
+    )];
+    let Some(last) = &connected.last else { return rows };
+    rows.push(row(
+        "Last run",
+        when(last.at.as_millisecond()),
+        if last.failure.is_some() { word("red", "Given up") } else { None },
+    ));
+    rows.extend(last.failure.iter().map(|why| row("Why", why.clone(), None)));
+    let number = |name, n: u64| row(name, n.to_string(), None);
+    rows.extend([
+        row("Files read", last.files.to_string(), None),
+        number("Records read", last.rows.read),
+        number("New", last.rows.new),
+        number("Changed", last.rows.changed),
+        number("Unchanged", last.rows.unchanged),
+        row(
+            "Rejected",
+            last.rows.rejected.to_string(),
+            if last.rows.rejected == 0 { None } else { word("yellow", "Mend them in the system") },
+        ),
+        number("Rows that the mapping makes nothing of", last.passed_over),
+    ]);
+    rows
+}
+
 pub(super) fn hub_rows(seen: &Connections) -> Vec<Row> {
     let last = |name, ms: i64| {
         if ms == 0 {
@@ -236,14 +266,39 @@ mod tests {
 
     #[test]
     fn who_is_not_enrolled_is_counted() {
-        let mut records =
-            Records { import: None, people: 10, enrolled: 8, epoch: Some(3), told: 4 };
+        let mut records = Records {
+            import: None,
+            connectors: Vec::new(),
+            people: 10,
+            enrolled: 8,
+            epoch: Some(3),
+            told: 4,
+        };
         let rows = enrolment_rows(&records);
         assert_eq!(rows[0].word.as_ref().unwrap().text, "Being enrolled");
         assert_eq!(rows[1].value, "8 of 10");
         assert!(rows[1].word.is_some());
         records = Records { enrolled: 10, told: 0, ..records };
         assert!(enrolment_rows(&records).iter().all(|row| row.word.is_none()));
+    }
+
+    #[test]
+    fn a_connector_that_was_given_up_says_why_in_words() {
+        let mut connected = Connected {
+            name: "housing".parse().unwrap(),
+            kind: "folder",
+            every: brag_common::config::DurationText::from_secs(900),
+            last: None,
+        };
+        let rows = connector_rows(&connected);
+        assert_eq!(rows[0].value, "folder, every 15m");
+        assert_eq!(rows[0].word.as_ref().unwrap().text, "Not run yet");
+        let mut last = crate::connect::state::RunReport::begun(at("2026-11-01T00:00:00Z"));
+        last.failure = Some("the folder can not be read".to_owned());
+        connected.last = Some(last);
+        let rows = connector_rows(&connected);
+        assert_eq!(rows[1].word.as_ref().unwrap().text, "Given up");
+        assert_eq!(rows[2].value, "the folder can not be read");
     }
 
     #[test]

@@ -9,13 +9,10 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::{
-    fetch::{Answer, Fetch, NoAnswer, https},
-    flow::Flow,
-    token::Keys,
-};
+use super::{flow::Flow, token::Keys};
 use crate::{
     console::SignInServiceConfig,
+    fetch::{Answer, Bounds, Fetch, NoAnswer, https, read_secret_file},
     time::{SharedClock, Timestamp},
 };
 
@@ -23,6 +20,10 @@ use crate::{
 const KEPT: Duration = Duration::from_secs(3600);
 /// How long a failure is: a service that is away does not keep everybody waiting, one after the other.
 const FAILURE_KEPT: Duration = Duration::from_secs(10);
+/// What it answers in.
+const JSON: &str = "application/json";
+/// What one request may take: key sets of large services are below 50 KiB.
+const BOUNDS: Bounds = Bounds { within: Duration::from_secs(10), answer_bytes: 256 * 1024 };
 /// How soon its keys are asked for again because a token names one that is not known.
 const KEYS_AGAIN: Duration = Duration::from_secs(60);
 
@@ -113,7 +114,7 @@ impl Provider {
     pub(super) fn open(config: &SignInServiceConfig, clock: &SharedClock) -> Result<Self, String> {
         let secret = config.client_secret_file.as_ref();
         Ok(Self {
-            fetch: Fetch::open(config.roots.as_path(), clock)?,
+            fetch: Fetch::open(config.roots.as_path(), clock, BOUNDS)?,
             issuer: config.issuer.clone(),
             client_id: config.client_id.clone(),
             secret: secret.map(|path| read_secret(path.as_path())).transpose()?,
@@ -139,7 +140,7 @@ impl Provider {
         let address =
             format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let address = https(&address).ok_or(NoAnswer::Address)?;
-        let body = body(self.fetch.get(&address).await?)?;
+        let body = body(self.fetch.get(&address, JSON, None).await?)?;
         let said: Discovered =
             serde_json::from_slice(&body).map_err(|_| ServiceError::Unreadable)?;
         // OpenID Connect Discovery 1.0, section 4.3: exactly the same.
@@ -187,7 +188,7 @@ impl Provider {
     }
 
     async fn ask_keys(&self, described: &Described) -> Result<Keys, ServiceError> {
-        let body = body(self.fetch.get(&described.keys).await?)?;
+        let body = body(self.fetch.get(&described.keys, JSON, None).await?)?;
         Keys::read(&body).ok_or(ServiceError::Unreadable)
     }
 
@@ -262,20 +263,5 @@ fn basic(client: &str, secret: &str) -> Result<HeaderValue, ServiceError> {
 }
 
 fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
-    use std::os::unix::fs::MetadataExt as _;
-    let of = |problem: String| format!("client_secret_file: `{}`: {problem}", path.display());
-    let metadata = std::fs::metadata(path).map_err(|error| of(error.to_string()))?;
-    if metadata.mode() & 0o077 != 0 {
-        return Err(of("others can read it; run chmod 600 on it".to_owned()));
-    }
-    if metadata.len() > 4096 {
-        return Err(of("it is longer than 4096 bytes".to_owned()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| of(error.to_string()))?;
-    let text = Zeroizing::new(text);
-    let secret = text.trim();
-    if secret.is_empty() || secret.chars().any(char::is_control) {
-        return Err(of("it is not one line with a secret".to_owned()));
-    }
-    Ok(Zeroizing::new(secret.to_owned()))
+    read_secret_file(path).map_err(|problem| format!("client_secret_file: {problem}"))
 }
