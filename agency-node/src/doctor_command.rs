@@ -164,7 +164,7 @@ pub fn certificate(
         trust_domain: domain,
         console: config.console.as_ref().map(|console| console.certificate.as_path().to_owned()),
     };
-    let agency = config.agency.clone();
+    let agency = config.agency;
     let code = command.run(&own, |domain| domain.agency(agency.clone()), clock, stdout)?;
     Ok(Exit::of(code))
 }

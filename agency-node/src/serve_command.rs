@@ -11,8 +11,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config,
-    Surroundings,
+    Config, Surroundings,
     cli::ConfigsArg,
     partnerships::{self, Partnerships},
 };

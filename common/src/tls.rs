@@ -45,7 +45,9 @@ pub(crate) use self::{
     gate::Gate,
 };
 pub use self::{
-    client::{ClientTls, ConnectError, Reached, Unreached, connect, connect_by, probe, with_deadline},
+    client::{
+        ClientTls, ConnectError, Reached, Unreached, connect, connect_by, probe, with_deadline,
+    },
     files::{TlsError, TlsFiles},
     plain::plain_client,
     proxy::{Proxy, ProxyConfigError, ProxyError},

@@ -104,7 +104,10 @@ impl ConnectorState {
         name: &ConnectorName,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        batch.put(TO_ENROL, number(store.records(), TO_ENROL)?.wrapping_add(1).to_be_bytes().to_vec());
+        batch.put(
+            TO_ENROL,
+            number(store.records(), TO_ENROL)?.wrapping_add(1).to_be_bytes().to_vec(),
+        );
         // Before the state: cut off here, somebody is enrolled who has not changed.
         store.records().commit(batch)?;
         self.keep(store, name)
