@@ -5,7 +5,7 @@ use std::{io::Write, net::SocketAddr, path::Path};
 use brag_common::{
     certificate::command::{CertificateCommand, Own},
     doctor::{
-        self, Agreements, Enrolment, Examined, Findings, Life, Machine, PeerAddress, Subject,
+        self, Agreements, Enrolment, Examined, Findings, Life, Machine, PeerAddress, Subject, Way,
     },
     program::{Accepting as _, realm},
     store_key,
@@ -95,14 +95,27 @@ fn examined(
     let agreements = agreements(config, clock);
     let domain = agreements.as_ref().and_then(|known| realm(&known.holds).ok());
     let domain = domain.map(|(domain, _)| domain);
-    let hub = domain.as_ref().map(|domain| PeerAddress {
-        called: "the hub".to_owned(),
-        endpoint: config.hub.endpoint.clone(),
-        name: domain.hub(),
+    let ways = match &config.hub.proxy {
+        None => std::iter::once(&config.hub.endpoint)
+            .chain(&config.hub.other_endpoints)
+            .map(|endpoint| Way::At(endpoint.clone()))
+            .collect(),
+        Some(_) => vec![Way::NotCalled(
+            "a proxy stands between, which the doctor does not use; the operator's page Connections says when it last answered",
+        )],
+    };
+    let hub = domain.as_ref().map(|domain| {
+        let name = domain.hub();
+        ways.into_iter().map(move |way| PeerAddress {
+            called: "the hub".to_owned(),
+            way,
+            name: name.clone(),
+        })
     });
+    let hub = hub.into_iter().flatten();
     let witnesses = config.witness.independent.iter().map(|witness| PeerAddress {
         called: format!("the witness {}", witness.tls),
-        endpoint: witness.endpoint.clone(),
+        way: Way::At(witness.endpoint.clone()),
         name: witness.tls.clone(),
     });
     let keys = &config.keys;
@@ -122,7 +135,7 @@ fn examined(
         admin: admin.unwrap_or(config.admin_listen),
         trust_domain: domain,
         agreements,
-        peers: hub.into_iter().chain(witnesses).collect(),
+        peers: hub.chain(witnesses).collect(),
     }
 }
 

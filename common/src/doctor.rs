@@ -22,7 +22,7 @@ pub use self::{
     agreement::Agreements,
     certificates::{BEFORE_EXPIRY_DAYS, EXPIRY_ACTION_DAYS},
     machine::{Machine, Volume},
-    peers::PeerAddress,
+    peers::{PeerAddress, Way},
     state::{Enrolment, State, Tell},
 };
 use crate::{peer::TrustDomain, time::SharedClock, tls::TlsFiles};

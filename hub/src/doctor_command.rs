@@ -9,7 +9,9 @@ use std::{
 
 use brag_common::{
     certificate::command::{CertificateCommand, Own},
-    doctor::{self, Agreements, Examined, Findings, Machine, PeerAddress, State, Subject, Tell},
+    doctor::{
+        self, Agreements, Examined, Findings, Machine, PeerAddress, State, Subject, Tell, Way,
+    },
     program::{Accepting as _, realm},
     store_key,
     time::{SharedClock, Timestamp},
@@ -20,7 +22,7 @@ use clap::Args;
 use crate::{
     agreement_command::Exit,
     check_command,
-    config::Config,
+    config::{Config, DIALS_OUT},
     hub::{AsHub, Shared, read_agreement},
     store::Store,
 };
@@ -107,14 +109,20 @@ fn examined(
         .filter_map(|(agency, endpoint)| {
             Some(PeerAddress {
                 called: agency.to_string(),
-                endpoint: endpoint.clone(),
+                way: if endpoint == DIALS_OUT {
+                    Way::NotCalled(
+                        "it dials the hub; the metric brag_hub_standing_connections says whether it does",
+                    )
+                } else {
+                    Way::At(endpoint.clone())
+                },
                 name: domain.as_ref()?.agency(agency.clone()),
             })
         })
         .collect();
     let witnesses = config.witness.independent.iter().map(|witness| PeerAddress {
         called: format!("the witness {}", witness.tls),
-        endpoint: witness.endpoint.clone(),
+        way: Way::At(witness.endpoint.clone()),
         name: witness.tls.clone(),
     });
     let keys = &config.keys;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use brag_common::id::AgencyId;
-use brag_common::{audit::entry::Action, matching::identity::Identity};
+use brag_agency_node::connect::state;
+use brag_common::{audit::entry::Action, id::AgencyId, matching::identity::Identity};
 use brag_tests::{
     federation::{Federation, eventually, person_of},
     partnership::Partnership,
@@ -53,9 +53,9 @@ async fn whom_a_connector_brings_is_enrolled_by_the_running_node_and_found() {
     eventually("the node has enrolled whom the file brought", async || {
         let log = federation.log_of(AGENCY);
         let completed = log.iter().any(|entry| entry.action == Action::EnrolmentCompleted);
-        // Gone once the hub has answered that too.
-        let waits = federation.inside(AGENCY).store.durable().contains(b"to-enrol").unwrap();
-        (completed && !waits).then_some(())
+        // Nothing waits once the hub has answered that too.
+        let waits = state::to_enrol(&federation.inside(AGENCY).store).unwrap();
+        (completed && waits.is_none()).then_some(())
     })
     .await;
     let log = federation.log_of(AGENCY);

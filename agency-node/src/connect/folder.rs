@@ -415,8 +415,9 @@ impl Source for Folder {
 
     fn next(&mut self) -> Result<Option<Batch>, SourceFailure> {
         let mut open = match self.open.take() {
-            Some(open) => open,
-            None => match self.next_file() {
+            Some(open) if !open.ended => open,
+            // Whoever only looks never says that a file was stored: it stays where it is.
+            Some(_) | None => match self.next_file() {
                 Some(open) => open,
                 None => return self.trouble.take().map_or(Ok(None), Err),
             },

@@ -95,7 +95,7 @@ pub async fn run_one(
     connector: &ConnectorConfig,
     shutdown: &CancellationToken,
 ) {
-    let _importing = shared.store.importing().lock().await;
+    let importing = shared.store.importing().lock().await;
     if shutdown.is_cancelled() {
         return;
     }
@@ -123,6 +123,8 @@ pub async fn run_one(
             tracing::warn!(connector = name, why, "a connector was given up; it is tried again");
         }
     }
+    // Whoever hears of it looks while nobody writes.
+    drop(importing);
     shared.store.people_changed();
 }
 

@@ -127,7 +127,7 @@ fn place(name: &ConnectorName) -> String {
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) fn to_enrol(store: &Store) -> Result<Option<u64>, StoreError> {
+pub fn to_enrol(store: &Store) -> Result<Option<u64>, StoreError> {
     let change = number(store.records(), TO_ENROL)?;
     Ok((change != number(store.durable(), ENROLLED_TO)?).then_some(change))
 }

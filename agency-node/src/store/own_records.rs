@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use brag_common::{
-    durable::{Durable, StoreError},
+    durable::{Durable, StoreError, store_folder},
     id::CategoryCode,
     release::DetailKey,
     secret::SecretBytes,
@@ -22,7 +22,7 @@ use brag_common::{
 use tokio::sync::watch;
 
 use super::{
-    CACHE_BYTES, Store, get, hex, scan, shape,
+    CACHE_BYTES, LAYOUT, Store, get, hex, scan, shape,
     shapes::{EntryRecord, PersonRecord, StandingRating},
 };
 use crate::config::RecordsConfig;
@@ -52,7 +52,9 @@ impl Records {
     pub fn open(config: &RecordsConfig) -> anyhow::Result<Self> {
         let data = config.data.as_path();
         let key = store_key::open(data, config.key.as_path())?;
-        let db = Durable::open(&data.join("store"), &key, CACHE_BYTES)?;
+        let folder = store_folder(data);
+        let db = Durable::open(&folder, &key, CACHE_BYTES)?;
+        db.bring_up_to(&LAYOUT, &folder)?;
         Ok(Self::within(db, &key))
     }
 }

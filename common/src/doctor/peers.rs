@@ -24,10 +24,19 @@ const SKEW_NOTE: SignedDuration = SignedDuration::from_secs(30);
 pub struct PeerAddress {
     /// As people call it: `the hub`, or an agency's id.
     pub called: String,
-    /// `https://host:port`.
-    pub endpoint: String,
+    /// Where it is.
+    pub way: Way,
     /// The name that its certificate must have.
     pub name: PeerName,
+}
+
+/// How a doctor comes to a program.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// It is called here: `https://host:port`.
+    At(String),
+    /// It is not called by the doctor; why, and where its connection shows instead.
+    NotCalled(&'static str),
 }
 
 /// Calls every peer, all at once.
@@ -49,16 +58,25 @@ pub(super) async fn reach(examined: &Examined, clock: &SharedClock, findings: &m
         );
         return;
     };
-    let probes = examined.peers.iter().map(async |peer| {
-        let reached = probe(&peer.endpoint, &peer.name, &tls).await;
-        (peer, reached, clock.now())
+    for peer in &examined.peers {
+        if let Way::NotCalled(why) = peer.way {
+            findings.ok(Subject::Peer, format!("{} is not called: {why}", peer.called));
+        }
+    }
+    let called = examined.peers.iter().filter_map(|peer| match &peer.way {
+        Way::At(endpoint) => Some((peer, endpoint)),
+        Way::NotCalled(_) => None,
     });
-    for (peer, reached, now) in join_all(probes).await {
+    let probes = called.map(async |(peer, endpoint)| {
+        let reached = probe(endpoint, &peer.name, &tls).await;
+        (peer, endpoint, reached, clock.now())
+    });
+    for (peer, endpoint, reached, now) in join_all(probes).await {
         match reached {
             Ok(reached) => answered(peer, &reached, now, findings),
             Err(why) => findings.action(
                 Subject::Peer,
-                format!("{} at {} ({}): {why}", peer.called, peer.endpoint, why.stage()),
+                format!("{} at {} ({}): {why}", peer.called, endpoint, why.stage()),
                 why.remedy(),
             ),
         }
