@@ -21,8 +21,10 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 use serde::{Deserialize, Serialize};
+use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, reload,
+    util::SubscriberInitExt as _,
 };
 
 use self::traces::Traces;
@@ -124,18 +126,32 @@ pub fn start_log(config: LogConfig) -> Result<LogHandle, LogError> {
 /// # Errors
 /// When it was started before.
 pub fn start(config: LogConfig, traces: Option<&Traces>) -> Result<LogHandle, LogError> {
+    let (subscriber, handle) = subscriber(config, traces, std::io::stderr);
+    subscriber.try_init().map_err(|_| LogError::Started)?;
+    Ok(handle)
+}
+
+/// What takes the events of this process: lines to `writer`, and spans to `traces`.
+fn subscriber<W>(
+    config: LogConfig,
+    traces: Option<&Traces>,
+    writer: W,
+) -> (impl Subscriber + Send + Sync + use<W>, LogHandle)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let (filter, handle) = reload::Layer::new(config.level.filter());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match config.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().boxed(),
     };
-    tracing_subscriber::registry()
-        // Each with a filter of its own: spans of traces are not said in the log, and nothing of the log is in a trace.
-        .with(lines.with_filter(filter).and_then(traces.map(Traces::layer)))
-        .try_init()
-        .map_err(|_| LogError::Started)?;
-    Ok(LogHandle(handle))
+    let subscriber = tracing_subscriber::registry()
+        // Each with a filter of its own: spans of traces are not said in the log, and nothing of the log is in a trace. Two layers of
+        // the registry, not one of both: a pair that lacks its second part never sees the filter of its first change.
+        .with(lines.with_filter(filter))
+        .with(traces.map(Traces::layer));
+    (subscriber, LogHandle(handle))
 }
 
 /// The one line that says what has started and from which configuration.
@@ -218,6 +234,28 @@ mod tests {
             assert!(filter.split(',').all(|d| !d.contains('=')
                 || ["brag=", "hub=", "agency_node="].iter().any(|ours| d.starts_with(ours))));
         }
+    }
+
+    #[test]
+    fn a_level_that_changes_counts_from_the_next_event() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(file.reopen().unwrap());
+        let (subscriber, log) = subscriber(LogConfig::default(), None, writer);
+        tracing::subscriber::with_default(subscriber, || {
+            for (level, what) in [
+                (None, "first"),
+                (Some(LogLevel::Debug), "second"),
+                (Some(LogLevel::Info), "third"),
+            ] {
+                if let Some(level) = level {
+                    log.set_level(level).unwrap();
+                }
+                tracing::debug!(target: "brag", what);
+            }
+        });
+        let said = std::fs::read_to_string(file.path()).unwrap();
+        assert!(said.contains("second"), "{said}");
+        assert!(!said.contains("first") && !said.contains("third"), "{said}");
     }
 
     #[test]

@@ -262,11 +262,15 @@ const FAULTS: &[Fault] = &[
 async fn partnership() -> Federation {
     let mut federation = Federation::builder()
         .nodes(&["SMS", "CSC", "POL"])
+        .silent(&["DAS"])
         .not_enrolled("POL")
         .holds("CSC", Holding::of(person_of(0)))
         .holds("POL", Holding::of(person_of(0)))
         .start()
         .await;
+    // An enquiry, so that there is a key of one.
+    let enquiry = federation.open(&[("P1", &person_of(0))]).await;
+    federation.until_asked("CSC", &enquiry, "P1").await;
     federation.stop_node("CSC").await;
     federation.stop_node("POL").await;
     federation
@@ -335,7 +339,7 @@ async fn each_planted_fault_is_found_and_a_healthy_node_has_nothing_to_be_done()
 async fn a_running_program_is_asked_and_nothing_that_it_holds_is_opened() {
     let federation = Federation::builder()
         .nodes(&["CSC"])
-        .silent(&["SMS"])
+        .silent(&["SMS", "POL", "DAS"])
         .holds("CSC", Holding::of(person_of(0)))
         .start()
         .await;
@@ -385,7 +389,7 @@ async fn a_running_program_is_asked_and_nothing_that_it_holds_is_opened() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hubs_doctor_names_the_node_that_is_away_and_the_one_that_has_no_endpoint() {
-    let mut federation = Federation::builder().nodes(&["SMS", "CSC"]).start().await;
+    let mut federation = Federation::builder().nodes(&["SMS", "CSC", "POL", "DAS"]).start().await;
     let admin = federation.hub_admin_address();
     let look = async |federation: &Federation| {
         let (config, clock) = (federation.hub_config().to_owned(), federation.clock());

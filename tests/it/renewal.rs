@@ -193,8 +193,11 @@ async fn an_enquiry_goes_its_way(callers: &[Caller], n: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_authorities_agreement_and_log_level_change_under_load_without_a_failed_call()
 {
-    let mut builder =
-        Federation::builder().nodes(&NODES).agreement(ends_tonight).connection_age(CONNECTION_AGE);
+    let mut builder = Federation::builder()
+        .nodes(&NODES)
+        .silent(&["POL", "DAS"])
+        .agreement(ends_tonight)
+        .connection_age(CONNECTION_AGE);
     for n in 0..5 {
         builder = builder.holds("SMS", Holding::of(person_of(n)));
         builder = builder.holds("CSC", Holding::of(person_of(n)));
@@ -331,7 +334,8 @@ async fn certificates_authorities_agreement_and_log_level_change_under_load_with
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_hub_takes_up_a_revocation_list_and_its_end_refuses_everybody() {
-    let mut federation = Federation::builder().nodes(&["SMS"]).silent(&["CSC"]).start().await;
+    let mut federation =
+        Federation::builder().nodes(&["SMS"]).silent(&["CSC", "POL", "DAS"]).start().await;
     federation.stop_hub().await;
     let hub = federation.partnership().hub_folder();
     let list = hub.join("crls.pem");

@@ -169,7 +169,8 @@ pub async fn keep_log_level(
     read: fn(&Path) -> Result<LogLevel, ConfigError>,
     shutdown: CancellationToken,
 ) {
-    let mut seen = Some(stamp(std::slice::from_ref(&path)));
+    // The first look is for a change that came between the start and this: nothing is said of it when there was none.
+    let (mut seen, mut said) = (None, None);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -185,7 +186,12 @@ pub async fn keep_log_level(
         match level {
             Ok(level) => match handle.set_level(level) {
                 Ok(()) => {
-                    tracing::info!(?level, "the level of messages is as the configuration says")
+                    if said.replace(level).is_some_and(|before| before != level) {
+                        tracing::info!(
+                            ?level,
+                            "the level of messages is as the configuration says"
+                        );
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "the level of messages stays"),
             },

@@ -29,7 +29,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde::Deserialize;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::{Layer, Registry, filter::Targets};
+use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use super::Metrics;
 use crate::{
@@ -197,7 +197,10 @@ impl Traces {
     }
 
     /// What makes spans of them.
-    pub(super) fn layer(&self) -> impl Layer<Registry> + Send + Sync + use<> {
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
         tracing_opentelemetry::layer()
             .with_tracer(self.0.tracer("brag"))
             .with_location(false)

@@ -23,11 +23,15 @@ use crate::{
 /// Why the hub has no answer from an agency whose clock is another's.
 const CLOCKS_DIFFER: &str = "CLOCKS_DIFFER";
 
-/// An enquiry without since when answers are awaited: a hub that has just started may fail to reach a node at its first try, and the
-/// wait then counts from the second. That it is awaited, and everything else, is as before.
+/// An enquiry without since when answers are awaited: a hub that has just started asks again whoever has not answered yet or could
+/// not, may fail to reach a node at its first try, and the time then counts from the second. What stands there, why, and everything
+/// else, is as before.
 fn as_it_stands(mut shown: pb::ShowResponse) -> pb::ShowResponse {
     for cell in &mut shown.cells {
-        if cell.status() == AnswerStatus::Pending {
+        if matches!(
+            cell.status(),
+            AnswerStatus::Pending | AnswerStatus::Unable | AnswerStatus::NoResponse
+        ) {
             cell.since_unix_ms = 0;
         }
     }
