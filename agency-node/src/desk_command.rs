@@ -11,7 +11,7 @@ use brag_common::{
     statement::PersonRole,
     status::code_of,
     time::{SystemClock, Timestamp},
-    tls::{ClientTls, connect, with_deadline},
+    tls::{Channel, ClientTls, connect, with_deadline},
     wire::{
         MAX_MESSAGE_BYTES,
         audit::command::{self as audit, AlertCommand},
@@ -21,10 +21,7 @@ use brag_common::{
 };
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use serde_json::json;
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, transport::Endpoint};
 
 use crate::cli::{Exit, print_json};
 

@@ -23,11 +23,10 @@ use brag_common::{
     matching::token::Epoch,
     program::stamp,
     time::SharedClock,
-    tls::{ClientTls, connect_by},
+    tls::{Channel, ClientTls, connect_by},
 };
 use futures::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use crate::{config::Config, ground::Ground, hot_index, store::Store};
 

@@ -19,13 +19,12 @@ use brag_common::{
     statement::SignedStatement,
     status::code_of,
     time::Timestamp,
-    tls::{ClientTls, Route, connect_by, with_deadline},
+    tls::{Channel, ClientTls, Route, connect_by, with_deadline},
     wire::{MAX_MESSAGE_BYTES, pb, witness::MAX_EXCHANGE_BYTES},
     witness::{cosigned::ANSWER_WITHIN, layer::WitnessedChannel},
 };
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use crate::{guard::Refusal, node::Shared, store::Change};
 

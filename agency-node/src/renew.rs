@@ -10,10 +10,9 @@ use std::{
     time::Duration,
 };
 
-use brag_common::matching::token::Epoch;
+use brag_common::{matching::token::Epoch, tls::Channel};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use crate::{
     connect::state,

@@ -40,13 +40,14 @@ use tonic::Status;
 
 use self::files::Material;
 pub(crate) use self::{
-    client::{CONNECT_TIMEOUT, HEADERS_MAX_BYTES},
+    client::{CONNECT_TIMEOUT, HEADERS_MAX_BYTES, never_taken},
     cut::Cut,
     gate::Gate,
 };
 pub use self::{
     client::{
-        ClientTls, ConnectError, Reached, Unreached, connect, connect_by, probe, with_deadline,
+        Channel, ClientTls, ConnectError, Reached, Unreached, connect, connect_by, probe,
+        with_deadline,
     },
     files::{TlsError, TlsFiles},
     plain::plain_client,

@@ -9,7 +9,7 @@ use brag_common::{
     profile,
     status::code_of,
     time::SystemClock,
-    tls::{ClientTls, connect, with_deadline},
+    tls::{Channel, ClientTls, connect, with_deadline},
     wire::{
         audit::command::{self as audit, AlertCommand},
         pb::{
@@ -20,10 +20,7 @@ use brag_common::{
 };
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, transport::Endpoint};
 
 use crate::{
     agreement_command::Exit,

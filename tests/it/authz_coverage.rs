@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use brag_common::{
     status::code_of,
     testing::{TestCa, TestCert},
+    tls::Channel,
     wire::FILE_DESCRIPTOR_SET,
 };
 use brag_tests::{
@@ -19,10 +20,7 @@ use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use tonic::{
-    Code, Request, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, transport::Endpoint};
 use tonic_prost::ProstCodec;
 
 /// Who may make a call.
@@ -434,4 +432,5 @@ fn without_certificate(federation: &Federation, server: Server) -> Channel {
     Endpoint::from_shared(format!("https://{address}"))
         .unwrap()
         .connect_with_connector_lazy(connector)
+        .into()
 }

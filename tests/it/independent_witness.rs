@@ -9,6 +9,7 @@ use brag_common::{
     keys::SigningKey,
     serve::Limits,
     tlog::{Checkpoint, CheckpointNote, NoteKey, Policy},
+    tls::Channel,
     wire::pb::{self, AnswerStatus, add_checkpoint_response::Outcome},
     witness::{
         grpc::WitnessHost as _,
@@ -22,7 +23,7 @@ use brag_tests::{
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use crate::witness::{run, start, verify};
 

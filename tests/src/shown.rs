@@ -12,6 +12,7 @@ use brag_common::{
     peer::TrustDomain,
     program::LOG_SHARD,
     tlog::{Checkpoint, Hash, Tree},
+    tls::Channel,
     wire::{pb, witness::behind_request},
     witness::keys::{LogKeys, witness_key},
 };
@@ -19,10 +20,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt as _};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use tonic::{
-    body::Body,
-    transport::{Channel, Error},
-};
+use tonic::{body::Body, codegen::StdError};
 use tower_service::Service;
 
 /// The channel.
@@ -92,10 +90,10 @@ pub fn with_behind(frame: &[u8], behind: &[u8]) -> Bytes {
 
 impl Service<Request<Body>> for Shown {
     type Response = Response<Body>;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Error = StdError;
+    type Future = BoxFuture<'static, Result<Response<Body>, StdError>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StdError>> {
         self.channel.poll_ready(cx)
     }
 

@@ -15,7 +15,7 @@ use brag_common::{
     },
     secret::random_bytes,
     status::code_of,
-    tls::with_deadline,
+    tls::{Channel, with_deadline},
     wire::{
         MAX_MESSAGE_BYTES,
         pb::{self, hub_service_client::HubServiceClient},
@@ -23,7 +23,7 @@ use brag_common::{
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rand_core::OsRng;
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Response, Status};
 
 use super::{EnrolFailure, kept::Pinned, people::Batch};
 

@@ -128,6 +128,30 @@ async fn a_stream_is_cut_at_the_greatest_age_of_its_connection() {
     assert_eq!(check(&mut client).await, Ok(()));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_because_its_connection_was_at_its_greatest_age() {
+    let rig = Rig::with_limits(Limits {
+        // Not so short that a connection ends before its first byte was read: such a one is closed at once.
+        connection_age: Duration::from_millis(200),
+        connection_age_grace: Duration::from_secs(10),
+        ..Limits::default()
+    })
+    .await;
+    let client = rig.client(&rig.ca.agency(&csc()));
+    let calling = (0..4).map(|_| {
+        let mut client = client.clone();
+        tokio::spawn(async move {
+            for _ in 0..1_000 {
+                client.check(request("test")).await.map_err(|status| format!("{status:?}"))?;
+            }
+            Ok(())
+        })
+    });
+    for called in futures::future::join_all(calling).await {
+        assert_eq!(called.unwrap(), Ok::<(), String>(()));
+    }
+}
+
 #[tokio::test]
 async fn a_stop_ends_streams_after_the_drain_and_takes_no_more() {
     let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };

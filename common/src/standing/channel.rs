@@ -11,12 +11,16 @@ use http::{
     Request, Response, Uri,
     uri::{Authority, Scheme},
 };
+use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
-use tonic::{Status, body::Body, codegen::StdError, transport::Channel};
+use tonic::{Status, body::Body, codegen::StdError};
 use tower_service::Service;
 
 use super::Standing;
-use crate::{id::AgencyId, tls::CONNECT_TIMEOUT};
+use crate::{
+    id::AgencyId,
+    tls::{CONNECT_TIMEOUT, Channel, never_taken},
+};
 
 /// Where the deadline of a gRPC call stands.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
@@ -123,27 +127,23 @@ async fn send(
     otherwise: Option<Channel>,
     request: Request<Body>,
 ) -> Result<Response<Body>, StdError> {
-    let mut request = request;
+    let (head, body) = with_origin(request)?.into_parts();
+    let message = body.collect().await?.to_bytes();
+    let request = || Request::from_parts(head.clone(), Body::new(Full::new(message.clone())));
     let mut arrivals = standing.arrivals();
     loop {
         arrivals.mark_unchanged();
         if let Some(mut line) = standing.newest(&agency) {
-            let sending = with_origin(request)?;
-            match line.requests.try_send_request(sending).await {
+            match line.requests.send_request(request()).await {
                 Ok(answer) => return Ok(answer.map(Body::new)),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => {
-                        standing.moved(&agency, &line);
-                        request = unsent;
-                    }
-                    // It may have reached the agency: not ours to say it again.
-                    None => return Err(Status::unavailable("the standing connection ended").into()),
-                },
+                Err(error) if never_taken(&error) => standing.moved(&agency, &line),
+                // It may have reached the agency: not ours to say it again.
+                Err(_) => return Err(Status::unavailable("the standing connection ended").into()),
             }
             continue;
         }
         if let Some(channel) = otherwise {
-            return dialled(channel, request).await;
+            return dialled(channel, request()).await;
         }
         // As long as a connection that we dialled would have had.
         let until = standing.expected_until(&agency, CONNECT_TIMEOUT);

@@ -24,12 +24,17 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tower_service::Service;
 
+mod channel;
 mod probe;
 
-pub use self::probe::{Reached, Unreached, probe};
+pub(crate) use self::channel::never_taken;
+pub use self::{
+    channel::Channel,
+    probe::{Reached, Unreached, probe},
+};
 use super::{
     ALPN_H2, ClockTime, Cut, Material, Proxy, ProxyError, Route, Spoken, TlsError, TlsFiles,
     provider, route::Place,
@@ -350,6 +355,7 @@ fn channel(endpoint: &Endpoint, connector: Connector) -> Channel {
         .keep_alive_while_idle(true)
         .http2_max_header_list_size(HEADERS_MAX_BYTES)
         .connect_with_connector_lazy(connector)
+        .into()
 }
 
 /// A request with its deadline: at most `limit` from now (at most a day), sent as `grpc-timeout` so

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status};
 
 use super::{
     MAX_MESSAGE_BYTES, WireError, id,
@@ -19,7 +19,7 @@ use crate::{
     peer::VerifiedPeer,
     staff::{Role, SignedIn},
     status::to_status,
-    tls::{peer_of, with_deadline},
+    tls::{Channel, peer_of, with_deadline},
 };
 
 /// The service, by its full name, for gRPC health.

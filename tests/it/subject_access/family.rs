@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use brag_common::{
     audit::entry::{Action, Entry},
     matching::identity::Identity,
+    tls::Channel,
     wire::pb::{
         self, AnswerStatus, Colour, DocumentForm, LinkKind, PersonRole, SubjectAccessDraft,
         subject_access_service_client::SubjectAccessServiceClient,
@@ -14,7 +15,7 @@ use brag_tests::{
     federation::{Enquiry, Federation, Holding, eventually, person_of},
     partnership::{AUDITOR, AUDITOR_COLLEAGUES},
 };
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 /// Every form of a document.
 pub(crate) const FORMS: [DocumentForm; 3] =

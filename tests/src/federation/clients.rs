@@ -10,7 +10,7 @@ use brag_common::{
     id::{AgencyId, StaffName},
     peer::PeerName,
     testing::TestCert,
-    tls::{ClientTls, connect},
+    tls::{Channel, ClientTls, connect},
     wire::pb::{
         audit_service_client::AuditServiceClient,
         coordinator_service_client::CoordinatorServiceClient,
@@ -20,7 +20,7 @@ use brag_common::{
     wire::witness::MAX_EXCHANGE_BYTES,
     witness::grpc::WitnessHost as _,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{Federation, id};
 use crate::{

@@ -11,11 +11,10 @@ use std::{
 
 use anyhow::Context as _;
 use brag_common::{
-    tls::with_deadline,
+    tls::{Channel, with_deadline},
     wire::pb::{self, coordinator_service_client::CoordinatorServiceClient},
 };
 use prost::Message as _;
-use tonic::transport::Channel;
 
 use super::{
     Machine, Sample,

@@ -12,13 +12,13 @@ use brag_common::{
     peer::PeerName,
     profile,
     time::SharedClock,
-    tls::{ClientTls, connect, with_deadline},
+    tls::{Channel, ClientTls, connect, with_deadline},
     wire::pb::{
         coordinator_service_client::CoordinatorServiceClient,
         desk_service_client::DeskServiceClient,
     },
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::stage::Addresses;
 use crate::partnership::{COORDINATOR, Partnership};

@@ -11,10 +11,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tonic::{
-    Request, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Request, Status, transport::Endpoint};
 
 use super::{
     super::pb::{self, audit_service_client::AuditServiceClient},
@@ -23,7 +20,7 @@ use super::{
 use crate::{
     profile,
     time::SystemClock,
-    tls::{ClientTls, connect, with_deadline},
+    tls::{Channel, ClientTls, connect, with_deadline},
 };
 
 /// For one call: the program may have to read all of its log.

@@ -9,14 +9,11 @@ use brag_common::{
     profile,
     status::code_of,
     time::{SystemClock, Timestamp},
-    tls::{ClientTls, connect, with_deadline},
+    tls::{Channel, ClientTls, connect, with_deadline},
     wire::pb::{self, DocumentForm, subject_access_service_client::SubjectAccessServiceClient},
 };
 use clap::{Args, Subcommand, ValueEnum};
-use tonic::{
-    Code, Response, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Response, Status, transport::Endpoint};
 
 use crate::{
     agreement_command::Exit, enquiry_file, report::command::write_bytes, service::MAX_VIEW_BYTES,

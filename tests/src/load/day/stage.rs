@@ -13,13 +13,13 @@ use anyhow::Context as _;
 use brag_common::{
     id::{AgencyId, StaffName},
     time::{Clock as _, SharedClock, SignedDuration, SystemClock, Timestamp},
-    tls::{ClientTls, connect},
+    tls::{Channel, ClientTls, connect},
     wire::pb::coordinator_service_client::CoordinatorServiceClient,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 use toml_edit::{DocumentMut, value};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::super::matching::allow_any_number;
 use crate::{
