@@ -1,6 +1,6 @@
 //! Connectors: how records come into a running node from the agency's own systems.
 //!
-//! A [`Source`] gives batches of rows: files of a folder, a query of a database, a search of a FHIR server. [`run`] takes them one
+//! A [`Source`] gives batches of rows: files of a folder, a query of a database, a search of a FHIR server. `run` takes them one
 //! after the other into the records, by the rules of an import, and keeps how far it has come. A run that is killed is simply
 //! begun again. In this order, so that nothing is lost and nothing passes unrecorded:
 //!

@@ -379,7 +379,7 @@ async fn make(
 
 async fn make_over(channel: Channel, call: &str) -> Result<(), Status> {
     let mut client = tonic::client::Grpc::new(channel);
-    client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+    client.ready().await.map_err(Status::from_error)?;
     let path = format!("/{call}").parse().unwrap();
     // An empty message is one of any kind.
     let codec: ProstCodec<(), ()> = ProstCodec::default();

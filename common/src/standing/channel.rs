@@ -118,7 +118,7 @@ async fn call(
 
 async fn dialled(mut channel: Channel, request: Request<Body>) -> Result<Response<Body>, StdError> {
     poll_fn(|cx| channel.poll_ready(cx)).await?;
-    Ok(channel.call(request).await?)
+    channel.call(request).await
 }
 
 async fn send(
