@@ -103,11 +103,11 @@ pub fn run(args: &CheckArgs, clock: &SharedClock, stdout: &mut dyn Write) -> any
         1 => writeln!(stdout, "{}: 1 problem", args.config.path().display())?,
         n => writeln!(stdout, "{}: {n} problems", args.config.path().display())?,
     }
-    for (heading, found) in [("problem", &findings.problems), ("note", &findings.notes)] {
-        for finding in found {
-            writeln!(stdout, "{heading}: {}: {}", finding.subject, finding.what)?;
-            writeln!(stdout, "    to do: {}", finding.remedy)?;
-        }
+    let problems = findings.problems.iter().map(|finding| ("problem", finding));
+    let notes = findings.notes.iter().map(|finding| ("note", finding));
+    for (heading, finding) in problems.chain(notes) {
+        writeln!(stdout, "{heading}: {}: {}", finding.subject, finding.what)?;
+        writeln!(stdout, "    to do: {}", finding.remedy)?;
     }
     Ok(exit)
 }
