@@ -10,12 +10,11 @@ use std::{
 use brag_agency_node::store as node_store;
 use brag_common::{
     audit::{Action, Entry, shard},
-    durable::{Durable, KeyFolder, Scopes},
+    durable::KeyFolder,
     erasure::report::Report,
     id::EnquiryRef,
     matching::identity::Identity,
     status::code_of,
-    store_key,
     time::SignedDuration,
     wire::{
         pb::{self, AnswerStatus, Colour, Decision},
@@ -25,6 +24,7 @@ use brag_common::{
 use brag_hub::store as hub_store;
 use brag_tests::{
     federation::{ANALYSIS, Enquiry, Federation, Holding, contains, eventually, id, person_of},
+    opened,
     partnership::{HUB_GOVERNANCE, Partnership},
 };
 use tonic::{Code, Status};
@@ -33,7 +33,7 @@ use tonic::{Code, Status};
 const DETAIL: &str = "MARKER-C33 drinks daily since the autumn";
 
 /// Kinds of places of a node that belong to no enquiry.
-const OWN_KINDS: [&str; 9] = [
+pub const OWN_KINDS: [&str; 9] = [
     "agreement",
     "counter",
     "enrolled",
@@ -161,12 +161,7 @@ fn copy_folder(from: &Path, to: &Path) {
 ///
 /// `data` is a copy: the program that works on the original need not be stopped for it.
 pub fn everything(federation: &Federation, party: &str, data: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (folder, kinds) = (folder(federation, party), kinds(party));
-    let key = store_key::open(data, &folder.join("keys/store.key")).unwrap();
-    let scopes = Scopes::open(data, &keys(federation, party), kinds).unwrap();
-    let store = Durable::open_scoped(&data.join("store"), &key, 1 << 20, scopes).unwrap();
-    let rows = store.scan(b"").map(Result::unwrap);
-    rows.map(|(place, value)| (String::from_utf8(place).unwrap(), value.to_vec())).collect()
+    opened::everything(&folder(federation, party), data, kinds(party)).unwrap()
 }
 
 fn kinds(party: &str) -> &'static [&'static str] {

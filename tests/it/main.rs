@@ -44,6 +44,7 @@
 //! - [`alerts`]: what is told to information governance, who reads it, and what becomes of it
 //! - [`enrolment`]: epochs that turn, quotas, and what of an enrolment is refused on either side
 //! - [`erasure`]: what is left of an enquiry that is erased, holds, and the rule of two
+//! - [`s1_erased`]: the whole of S1, erased everywhere
 //! - [`life`]: from opening to close: who must answer, what is recorded, what stands in the way, and that a restart changes none of it
 //! - [`existence`]: below the threshold nothing tells whether anything is held
 //! - [`console_sign_in`]: signing in to a console with a service of another's making, and everything that lets nobody in
@@ -109,6 +110,7 @@ mod reports;
 mod retraction;
 mod review;
 mod round;
+mod s1_erased;
 mod scenarios;
 mod scene;
 mod stand_in;

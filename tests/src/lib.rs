@@ -4,6 +4,7 @@ pub mod browser;
 pub mod browser_client;
 pub mod federation;
 pub mod load;
+pub mod opened;
 pub mod partnership;
 pub mod people;
 pub mod player;

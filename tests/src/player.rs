@@ -22,6 +22,7 @@ mod acts;
 mod compare;
 mod consents;
 mod ending;
+mod erasing;
 mod flags;
 mod hands;
 mod life;

@@ -13,15 +13,18 @@ use brag_common::{
     profile,
     time::SharedClock,
     tls::{Channel, ClientTls, connect, with_deadline},
-    wire::pb::{
-        coordinator_service_client::CoordinatorServiceClient,
-        desk_service_client::DeskServiceClient,
+    wire::{
+        pb::{
+            coordinator_service_client::CoordinatorServiceClient,
+            desk_service_client::DeskServiceClient,
+        },
+        records,
     },
 };
 use tonic::transport::Endpoint;
 
-use super::stage::Addresses;
-use crate::partnership::{COORDINATOR, Partnership};
+use super::stage::{Addresses, HUB};
+use crate::partnership::{COORDINATOR, HUB_GOVERNANCE, Partnership};
 
 /// How long one call may take.
 const CALL_WITHIN: Duration = Duration::from_secs(20);
@@ -65,6 +68,26 @@ impl<'a> People<'a> {
     /// As [`People::coordinator`].
     pub fn approver(&self, agency: &AgencyId, n: u8) -> anyhow::Result<DeskServiceClient<Channel>> {
         self.staff(agency, &Partnership::approver(agency, n))
+    }
+
+    /// The first or second of those who govern what the hub or an agency keeps.
+    ///
+    /// # Errors
+    /// As [`People::coordinator`].
+    pub fn governance(&self, party: &str, n: u8) -> anyhow::Result<records::Client> {
+        let domain = self.partnership.ca().trust_domain();
+        let channel = match party {
+            HUB => {
+                let name = HUB_GOVERNANCE[usize::from(n) - 1];
+                self.channel(name, &domain.hub(), self.addresses.hub)?
+            }
+            agency => {
+                let agency: AgencyId = agency.parse()?;
+                let name = Partnership::governance(&agency, n);
+                self.channel(&name, &domain.agency(agency.clone()), self.addresses.nodes[&agency])?
+            }
+        };
+        Ok(records::Client::new(channel))
     }
 
     /// The parties.

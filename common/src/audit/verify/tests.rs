@@ -12,7 +12,7 @@ use crate::{
     keys::Context,
 };
 
-const N_ENTRIES: usize = 200;
+const N_ENTRIES: usize = 1_000;
 
 /// As many entries in each write of a log, over and over.
 const WRITES: [&[u64]; 2] = [&[1], &[3, 1, 7, 2, 1, 6]];
