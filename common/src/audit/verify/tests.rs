@@ -230,7 +230,7 @@ fn entries_come_in_order_and_end_at_the_first_that_can_not_be_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_flipped_bit_names_its_entry(several in 0..2_usize, seq in 0..N_ENTRIES, at: usize, bit in 0..8_u8) {
