@@ -55,7 +55,7 @@ pub use entry::{
 };
 pub use log::{
     AuditLog, LogError, LogOptions, LogShard, NotedEntry, OpenLogError, Recordable, Recorded,
-    noting,
+    also_noting, noting,
 };
 #[cfg(any(test, feature = "test-util"))]
 pub use storage::FaultSwitch;

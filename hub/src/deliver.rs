@@ -51,6 +51,8 @@ pub async fn deliver(
         tracing::warn!(%agency, %mismatch, "a node works under another version");
         return Err(Refusal::AnotherAgreement(Box::new(mismatch)));
     }
+    // Who hears nothing says it again, perhaps while the first is still being taken.
+    let _one = shared.deliveries.of(&enquiry, agency).await;
     let (by, looked_up) = (agency.clone(), request.clone());
     let delivered = shared.store.run(move |store| store.was_delivered(&by, &looked_up)).await?;
     let delivery = Delivery { shared, agency, enquiry, request };

@@ -129,6 +129,8 @@ pub struct Shared {
     pub rounds: TaskTracker,
     /// Held while answers of one agency in one enquiry are taken.
     pub cell_locks: Locks,
+    /// Held while a delivery of one agency about one enquiry is taken.
+    pub deliveries: Locks,
     /// Held while a step in the life of an enquiry is taken, or its flags are.
     pub life_locks: Locks,
     /// The words in which the life of an enquiry is told.
@@ -347,6 +349,7 @@ impl Hub {
             events: broadcast::channel(EVENTS_KEPT).0,
             rounds: TaskTracker::new(),
             cell_locks: Locks::default(),
+            deliveries: Locks::default(),
             life_locks: Locks::default(),
             words,
             summaries: Summaries::default(),

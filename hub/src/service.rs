@@ -3,7 +3,11 @@
 use std::{pin::Pin, sync::Arc};
 
 use brag_common::{
-    audit::entry::{Action, EntryDraft},
+    audit::{
+        also_noting,
+        entry::{Action, EntryDraft},
+        noting,
+    },
     id::{AgencyId, EnquiryRef},
     status::{PeerFacing as _, to_status},
     tls::{Caller, peer_of},
@@ -145,7 +149,16 @@ impl HubService for ForAgencies {
     ) -> Result<Response<pb::DeliverResponse>, Status> {
         let (agency, message) = self.agency(request, "deliver")?;
         let exchange = message.request_id.clone();
-        let outcome = deliver::deliver(&self.0, &agency, message).await;
+        let (shared, by) = (Arc::clone(&self.0), agency.clone());
+        // What was begun is ended, also when the caller's connection is: otherwise it would be recorded, and not kept.
+        let taking = async move { noting(deliver::deliver(&shared, &by, message)).await };
+        let outcome = match self.0.rounds.spawn(taking).await {
+            Ok((outcome, noted)) => {
+                also_noting(noted);
+                outcome
+            }
+            Err(_) => Err(Refusal::Internal),
+        };
         self.ended("deliver", &agency, &exchange, outcome.map(|()| pb::DeliverResponse {})).await
     }
 }

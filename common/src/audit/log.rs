@@ -35,7 +35,7 @@ mod noted;
 pub(in crate::audit) mod thread;
 pub(in crate::audit) mod turn;
 use desk::{Job, Placed, Written};
-pub use noted::{NotedEntry, noting};
+pub use noted::{NotedEntry, also_noting, noting};
 use thread::{BackOff, Turning, WriterThread};
 use turn::{Opening, Shard, Years};
 

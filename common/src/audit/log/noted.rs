@@ -34,7 +34,7 @@ impl NotedEntry {
 }
 
 /// Runs `work`, and gives what it recorded: the last entry of every write, in the order in which they were written. What a task
-/// that it starts records is not among them.
+/// that it starts records is not among them, unless it is handed on with [`also_noting`].
 pub async fn noting<T>(work: impl Future<Output = T>) -> (T, Vec<NotedEntry>) {
     NOTED
         .scope(RefCell::default(), async {
@@ -42,6 +42,13 @@ pub async fn noting<T>(work: impl Future<Output = T>) -> (T, Vec<NotedEntry>) {
             (output, NOTED.with(RefCell::take))
         })
         .await
+}
+
+/// Notes, for whoever runs this task under [`noting`], what a task that it started has recorded under `noting` of its own.
+pub fn also_noting(noted: Vec<NotedEntry>) {
+    for entry in noted {
+        note(Some(entry));
+    }
 }
 
 /// Whether whoever runs this task wants to know what it records.

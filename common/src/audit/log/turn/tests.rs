@@ -8,7 +8,7 @@ use crate::{
         command::{self, LogCommand, VerifyArgs},
         entry::Entry,
         fixtures::{draft, key},
-        log::{LogError, noting},
+        log::{LogError, also_noting, noting},
         storage::FaultSwitch,
         verify_dir,
     },
@@ -328,6 +328,16 @@ async fn what_a_call_recorded_is_found_in_its_own_shard_whichever_is_written() {
         assert_eq!(Entry::decode(&one.json).unwrap().seq, one.seq);
     }
     assert!(log.shard_behind(3).is_none());
+    // What a task of its own records is noted when it is handed on.
+    let (_, handed_on) = noting(async {
+        let apart = tokio::spawn({
+            let log = log.clone();
+            async move { noting(log.record(draft(4))).await.1 }
+        });
+        also_noting(apart.await.unwrap());
+    })
+    .await;
+    assert_eq!(handed_on.len(), 1);
     let (_, none) = noting(async {}).await;
     assert_eq!(none, []);
 }
