@@ -161,6 +161,9 @@ fn the_verifier_of_go_accepts_a_log_with_its_receipts_and_refuses_every_change()
             bytes[middle] ^= 1;
         });
         exported.refused_when(&exported.tiles.join(bundle), |bytes| _ = bytes.pop());
+        // The length of the first entry.
+        exported.refused_when(&exported.tiles.join(bundle), |bytes| bytes[1] ^= 1);
+        exported.refused_when(&exported.tiles.join(bundle), |bytes| bytes[0] ^= 1);
     }
     let checkpoint = exported.tiles.join("checkpoint");
     exported.refused_when(&checkpoint, replaced("\n600\n", "\n599\n"));
