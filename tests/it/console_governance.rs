@@ -154,13 +154,22 @@ async fn the_log_is_searched_by_its_words_by_person_and_each_look_is_an_entry() 
     let rated = log.iter().find(|entry| entry.action == Action::RateAnswered).unwrap();
     let shown = auditor.get(&format!("/log/entries/{}", rated.seq)).await;
     assert!(shown.text().contains(&format!("Entry {}", rated.seq)), "{}", shown.text());
+    // No checkpoint covers the look that was just recorded, so no link leads to a receipt of it.
+    let newest = federation.hub_log().last().unwrap().seq;
+    let uncovered = auditor.get(&format!("/log/entries/{newest}")).await;
+    assert!(
+        uncovered.text().contains("No checkpoint covers this entry yet"),
+        "{}",
+        uncovered.text()
+    );
+    assert!(!uncovered.body.contains("/proof"), "{}", uncovered.text());
     let exchange = rated.exchange.clone().unwrap();
     let both = auditor.get(&format!("/log/exchanges/{exchange}")).await;
     assert_eq!(both.status, 200, "{}", both.text());
     assert!(both.text().contains("no copy of its log is on this machine"), "{}", both.text());
     assert_impersonal(&both, "exchange");
     let log = federation.hub_log();
-    assert_eq!((looks(&log, AUDITOR, "entry"), looks(&log, AUDITOR, "exchange")), (1, 1));
+    assert_eq!((looks(&log, AUDITOR, "entry"), looks(&log, AUDITOR, "exchange")), (2, 1));
     assert_eq!(auditor.get("/log/exchanges/none-such").await.status, 404);
     // A look at an exchange is none of its entries: the end of this test compares both sides.
     federation.finish().await;

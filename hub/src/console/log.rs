@@ -84,6 +84,8 @@ struct EntryPage {
     action: &'static str,
     before: Option<u64>,
     after: u64,
+    /// Whether a checkpoint covers it.
+    covered: bool,
 }
 
 /// A question that is saved, in a line.
@@ -391,6 +393,7 @@ async fn entry(
         entry: told(&entry, calls.inspection.shared().agreement.agreement()),
         before: seq.checked_sub(1),
         after: seq.saturating_add(1),
+        covered: calls.inspection.is_covered(seq).await,
     }))
 }
 

@@ -1,6 +1,9 @@
 //! One exchange from both sides, and the receipts for its entries.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use brag_common::{
@@ -197,6 +200,17 @@ impl Inspection {
             return Err(Refusal::NotFound("exchange"));
         }
         Ok(found)
+    }
+
+    /// Whether some checkpoint covers an entry, so that there can be a receipt for it. What is wrong with them is for a check to say.
+    pub(crate) async fn is_covered(&self, seq: u64) -> bool {
+        let covers = move |dir: PathBuf| {
+            let notes = checkpoints::read(&dir).ok()?.ok()?;
+            Some(notes.into_iter().any(|(_, note)| note.checkpoint().head.size > seq))
+        };
+        let dir = self.log_dir();
+        let covers = tokio::task::spawn_blocking(move || covers(dir)).await;
+        covers.ok().flatten().unwrap_or_default()
     }
 
     /// The receipt for an entry.
