@@ -170,9 +170,11 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
         *acknowledged.entry(kind).or_default() += 1;
     }
     let faults = lock(&run.counts).iter().map(|(what, n)| ((*what).to_owned(), *n)).collect();
-    let (faults, mut effects): (BTreeMap<_, _>, BTreeMap<String, u64>) =
-        partition(faults);
-    effects.insert("connections_ended_by_cuts".to_owned(), stage.ways.iter().flatten().map(|way| way.n_broken()).sum());
+    let (faults, mut effects): (BTreeMap<_, _>, BTreeMap<String, u64>) = partition(faults);
+    effects.insert(
+        "connections_ended_by_cuts".to_owned(),
+        stage.ways.iter().flatten().map(|way| way.n_broken()).sum(),
+    );
     for (name, word) in [
         ("syncs_that_failed", Word::FailedSyncs),
         ("readings_of_a_wrong_clock", Word::SkewedReads),
@@ -212,7 +214,8 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
 
 /// Faults, and what else is counted.
 fn partition(counts: BTreeMap<String, u64>) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
-    let kinds: BTreeSet<&str> = schedule::of_round(0, 0, 1).iter().map(|one| one.fault.word()).collect();
+    let kinds: BTreeSet<&str> =
+        schedule::of_round(0, 0, 1).iter().map(|one| one.fault.word()).collect();
     counts.into_iter().partition(|(what, _)| kinds.contains(what.as_str()))
 }
 
@@ -272,7 +275,8 @@ impl Run<'_> {
         let until = began + schedule::LASTS;
         let works = (0..AT_ONCE).map(|stream| async move {
             let random = Random::new(Random::new(seed ^ round << 8).next() ^ stream);
-            let (stage, people, ledger, tries) = (self.stage, &self.people, &self.ledger, &self.tries);
+            let (stage, people, ledger, tries) =
+                (self.stage, &self.people, &self.ledger, &self.tries);
             Work { stage, people, ledger, tries, round, until }.keep_on(random).await
         });
         let faults = planned.iter().map(|one| async move {
@@ -434,11 +438,17 @@ impl Run<'_> {
     }
 
     /// Waits until everything that was acknowledged is where it belongs, and gives what is not by then.
-    async fn settle(&self, round: u64, extent: Extent, last: &mut Last) -> anyhow::Result<Vec<Violation>> {
+    async fn settle(
+        &self,
+        round: u64,
+        extent: Extent,
+        last: &mut Last,
+    ) -> anyhow::Result<Vec<Violation>> {
         let lines = self.ledger.lines();
         let lines: Vec<Line> =
             lines.into_iter().filter(|line| extent == Extent::All || line.round == round).collect();
-        let enquiries: BTreeSet<String> = lines.iter().map(|line| line.what.enquiry().to_owned()).collect();
+        let enquiries: BTreeSet<String> =
+            lines.iter().map(|line| line.what.enquiry().to_owned()).collect();
         let deadline = Instant::now() + SETTLES_WITHIN;
         loop {
             let found = Evidence::gather(self.stage, &self.people, &enquiries).await;
@@ -487,7 +497,8 @@ impl Run<'_> {
                 fs::write(self.stage.captured.join(format!("{}.metrics", unit.name)), metrics)?;
             }
         }
-        let peaks = self.stage.units.iter().map(|unit| (unit.name.clone(), unit.peak_bytes())).collect();
+        let peaks =
+            self.stage.units.iter().map(|unit| (unit.name.clone(), unit.peak_bytes())).collect();
         let mut violations = checks::memory(&peaks, options.memory_bound);
         violations.extend(tokio::task::block_in_place(|| self.sweep(options, last))?);
         Ok(violations)
@@ -499,20 +510,29 @@ impl Run<'_> {
         let detail = markers.folder(&options.folder, &|path| !path.ends_with("filling"))?;
         let names = Sweep::new(self.stage.names());
         let in_words = |path: &std::path::Path| {
-            path.starts_with(&self.stage.captured) || path.components().any(|part| part.as_os_str() == "log")
+            path.starts_with(&self.stage.captured)
+                || path.components().any(|part| part.as_os_str() == "log")
         };
         let people = names.folder(&options.folder, &in_words)?;
         last.swept = (detail.n_files + people.n_files) as u64;
         let say = |what: &str, swept: &Swept| -> Vec<Violation> {
             // INVARIANT: what leaked is not repeated; its place is enough to find it.
-            let places = swept.leaks.iter().map(|leak| format!("{what} is in {} ({})", leak.file.display(), leak.form));
+            let places = swept
+                .leaks
+                .iter()
+                .map(|leak| format!("{what} is in {} ({})", leak.file.display(), leak.form));
             places.map(|what| Violation::new(Promise::NothingLeaks, what)).collect()
         };
         Ok([say("detail", &detail), say("somebody's name", &people)].concat())
     }
 
     /// The whole run once more; then everything is stopped in good order, and the logs are looked at as they are left.
-    async fn end(&self, round: u64, options: &Options, last: &mut Last) -> anyhow::Result<Vec<Violation>> {
+    async fn end(
+        &self,
+        round: u64,
+        options: &Options,
+        last: &mut Last,
+    ) -> anyhow::Result<Vec<Violation>> {
         let mut violations = self.settle(round, Extent::All, last).await?;
         let whole = last.seen;
         let lines = self.ledger.lines();
@@ -539,7 +559,8 @@ impl Run<'_> {
             Some(Sabotage::Memory) => 1 << 20,
             _ => options.memory_bound,
         };
-        let peaks = self.stage.units.iter().map(|unit| (unit.name.clone(), unit.peak_bytes())).collect();
+        let peaks =
+            self.stage.units.iter().map(|unit| (unit.name.clone(), unit.peak_bytes())).collect();
         violations.extend(checks::memory(&peaks, bound));
         violations.extend(tokio::task::block_in_place(|| self.sweep(options, last))?);
         Ok(violations)

@@ -1,11 +1,6 @@
 //! Hub and nodes under faults: whether they keep their promises when everything around them fails. See docs/faults.md.
 
-use std::{
-    io::Write as _,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use brag_common::secret::random_bytes;
@@ -68,11 +63,14 @@ async fn run(faults: Faults) -> anyhow::Result<bool> {
     let Faults { seed, minutes, rounds, memory, keep, json, sabotage } = faults;
     let seed = match seed {
         Some(seed) => seed,
-        None => u64::from(u32::from_le_bytes(random_bytes().context("the machine gives no randomness")?)),
+        None => u64::from(u32::from_le_bytes(
+            random_bytes().context("the machine gives no randomness")?,
+        )),
     };
     let folder = match &keep {
         Some(folder) => {
-            std::fs::create_dir(folder).with_context(|| format!("`{}` is not new", folder.display()))?;
+            std::fs::create_dir(folder)
+                .with_context(|| format!("`{}` is not new", folder.display()))?;
             folder.clone()
         }
         None => tempfile::Builder::new().prefix("brag-faults-").tempdir()?.keep(),
@@ -87,7 +85,8 @@ async fn run(faults: Faults) -> anyhow::Result<bool> {
         Some(rounds) => Until::Rounds(rounds),
         None => Until::Time(Duration::try_from_secs_f64(minutes * 60.0)?),
     };
-    let options = Options { folder: folder.clone(), seed, until, memory_bound: memory << 20, sabotage };
+    let options =
+        Options { folder: folder.clone(), seed, until, memory_bound: memory << 20, sabotage };
     let ran = faults::run(&options, &narrator).await;
     let stays = keep.is_some() || !ran.as_ref().is_ok_and(|report| report.ok || sabotage.is_some());
     let kept = if stays { Some(faults::disk::keep(&folder)?) } else { None };

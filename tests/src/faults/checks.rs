@@ -137,7 +137,8 @@ fn missing(what: &Acknowledged, found: &Evidence) -> Option<&'static str> {
             }
         }
         Acknowledged::Rated { agency, person, colour, statement, .. } => {
-            let same = |entry: &Entry| text(entry.exchange.as_ref()) == *statement && in_enquiry(entry);
+            let same =
+                |entry: &Entry| text(entry.exchange.as_ref()) == *statement && in_enquiry(entry);
             let cell = shown.and_then(|shown| {
                 shown.cells.iter().find(|cell| cell.agency == *agency && cell.person == *person)
             });
@@ -164,7 +165,8 @@ fn missing(what: &Acknowledged, found: &Evidence) -> Option<&'static str> {
                 _ => Action::ReleaseDecided,
             };
             let same = |entry: &Entry| names(entry, release, recipient);
-            let same_word = |entry: &Entry| same(entry) && text(entry.decision.as_ref()) == *decision;
+            let same_word =
+                |entry: &Entry| same(entry) && text(entry.decision.as_ref()) == *decision;
             let is_at_holder = has(found.log(holder), Action::ReleaseDecided, same_word)
                 // Nothing can be written where the log is not there, and nothing comes from a node that is away.
                 || decision == "no_response"
@@ -250,7 +252,8 @@ pub fn released(found: &Evidence, seen: &mut Seen) -> Vec<Violation> {
         need(sealed, "was sealed by nobody on record");
         need(has(found.log(HUB), Action::DetailRelayed, same), "is not in the hub's log");
         let arrived = at.iter().any(|at| *at != "passed on by the hub");
-        let received = has(found.log(&recipient), Action::DetailReceived, |entry| names(entry, &release, ""));
+        let received =
+            has(found.log(&recipient), Action::DetailReceived, |entry| names(entry, &release, ""));
         need(received || !arrived, "is not in the recipient's log");
         seen.releases += u64::from(good);
     }
@@ -263,7 +266,10 @@ pub fn released(found: &Evidence, seen: &mut Seen) -> Vec<Violation> {
                     && text(before.decision.as_ref()) == "release"
             });
             if !decided {
-                let what = format!("{agency} sealed detail in entry {} without a decision before it", entry.seq);
+                let what = format!(
+                    "{agency} sealed detail in entry {} without a decision before it",
+                    entry.seq
+                );
                 violations.push(Violation::new(Promise::ReleasedOnRecord, what));
             }
         }
@@ -290,7 +296,10 @@ fn once(log: &[Entry], is_hub: bool) -> impl Iterator<Item = &Entry> {
             | Action::NewsReceived
             | Action::ReleaseDecided,
         ) => true,
-        (true, Action::RateAsked | Action::ScreenAsked | Action::ReleaseAsked | Action::DetailRelayed) => true,
+        (
+            true,
+            Action::RateAsked | Action::ScreenAsked | Action::ReleaseAsked | Action::DetailRelayed,
+        ) => true,
         (true, Action::RateAnswered | Action::ReleaseDecided) => true,
         (true | false, Action::Delivered) => text(entry.decision.as_ref()) == "taken",
         _ => false,
@@ -318,13 +327,16 @@ pub fn twice(found: &Evidence, seen: &mut Seen) -> Vec<Violation> {
         for entry in once(log, is_hub) {
             let Some(exchange) = &entry.exchange else { continue };
             let to: Vec<String> = entry.recipients.iter().map(ToString::to_string).collect();
-            let key = (entry.action, exchange.to_string(), text(entry.person.as_ref()), to.join(","));
+            let key =
+                (entry.action, exchange.to_string(), text(entry.person.as_ref()), to.join(","));
             let Some(before) = first.insert(key, entry) else { continue };
             if may_come_again(entry, is_hub) && content(before) == content(entry) {
                 seen.recorded_again += 1;
             } else {
                 let (a, b, action) = (before.seq, entry.seq, entry.action);
-                say(format!("{name} has {action} twice in exchange {exchange}: entries {a} and {b}"));
+                say(format!(
+                    "{name} has {action} twice in exchange {exchange}: entries {a} and {b}"
+                ));
             }
         }
     }
@@ -332,11 +344,17 @@ pub fn twice(found: &Evidence, seen: &mut Seen) -> Vec<Violation> {
     let mut rated: BTreeMap<(String, String, String), BTreeSet<String>> = BTreeMap::new();
     for entry in found.log(HUB).iter().filter(|entry| entry.action == Action::RateAnswered) {
         if text(entry.decision.as_ref()) == "rated" {
-            let place = (text(entry.enquiry.as_ref()), text(entry.peer.as_ref()), text(entry.person.as_ref()));
+            let place = (
+                text(entry.enquiry.as_ref()),
+                text(entry.peer.as_ref()),
+                text(entry.person.as_ref()),
+            );
             rated.entry(place).or_default().extend(entry.evidence.iter().map(ToString::to_string));
         }
     }
-    for ((enquiry, agency, person), ratings) in rated.iter().filter(|(_, ratings)| ratings.len() > 1) {
+    for ((enquiry, agency, person), ratings) in
+        rated.iter().filter(|(_, ratings)| ratings.len() > 1)
+    {
         say(format!("{agency} has {} ratings of {person} in {enquiry}", ratings.len()));
     }
     for (enquiry, shown) in &found.shown {
@@ -401,7 +419,12 @@ pub fn stale(found: &Evidence, seen: &mut Seen) -> Vec<Violation> {
         use Action as A;
         matches!(
             entry.action,
-            A::ScreenAsked | A::RateAsked | A::ReleaseAsked | A::DetailRelayed | A::NoticeRelayed | A::NewsTold
+            A::ScreenAsked
+                | A::RateAsked
+                | A::ReleaseAsked
+                | A::DetailRelayed
+                | A::NoticeRelayed
+                | A::NewsTold
         )
     };
     let mut asked: HashMap<String, Timestamp> = HashMap::new();
@@ -413,16 +436,24 @@ pub fn stale(found: &Evidence, seen: &mut Seen) -> Vec<Violation> {
         for entry in log {
             let takes = matches!(
                 entry.action,
-                Action::ScreenAnswered | Action::RateAnswered | Action::DetailReceived | Action::NewsReceived
-            ) || (entry.action == Action::ReleaseDecided && entry.actor == Actor::Program);
-            let Some(at) = asked.get(&text(entry.exchange.as_ref())).filter(|_| takes) else { continue };
+                Action::ScreenAnswered
+                    | Action::RateAnswered
+                    | Action::DetailReceived
+                    | Action::NewsReceived
+            ) || (entry.action == Action::ReleaseDecided
+                && entry.actor == Actor::Program);
+            let Some(at) = asked.get(&text(entry.exchange.as_ref())).filter(|_| takes) else {
+                continue;
+            };
             let life = SignedDuration::from_secs(CALL_WITHIN_SECONDS.into());
             let late = entry.ts.duration_since(*at);
             let in_time = late <= life + MAX_SKEW + HANDLED_WITHIN
                 && late >= life - MAX_VALIDITY - MAX_SKEW - HANDLED_WITHIN;
             if in_time {
                 seen.lives += 1;
-            } else if was_turned(found.turned.get(agency), entry.ts) || was_turned(found.turned.get(HUB), *at) {
+            } else if was_turned(found.turned.get(agency), entry.ts)
+                || was_turned(found.turned.get(HUB), *at)
+            {
                 seen.lives_unclear += 1;
             } else {
                 let what = format!(

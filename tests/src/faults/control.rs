@@ -116,7 +116,8 @@ mod tests {
         let library = build(folder.path()).unwrap();
         let control = Control::new(folder.path().join("page")).unwrap();
         let file = folder.path().join("log");
-        let write = format!("printf 0123456789 | dd of={} bs=10 conv=fsync status=none", file.display());
+        let write =
+            format!("printf 0123456789 | dd of={} bs=10 conv=fsync status=none", file.display());
 
         assert!(run(&library, &control, &write).status.success());
         assert_eq!(control.read(Word::FailedSyncs).unwrap(), 0);
@@ -136,7 +137,15 @@ mod tests {
         control.set(Word::SkewNs, 0).unwrap();
 
         control.set(Word::DieInWrite, 1).unwrap();
-        assert!(run(&library, &control, &format!("exec dd if=/dev/zero of={} bs=10 count=1", file.display())).stderr.is_empty());
+        assert!(
+            run(
+                &library,
+                &control,
+                &format!("exec dd if=/dev/zero of={} bs=10 count=1", file.display())
+            )
+            .stderr
+            .is_empty()
+        );
         assert_eq!(control.read(Word::CutWrites).unwrap(), 1);
         assert_eq!(fs::metadata(&file).unwrap().len(), 5, "half of it was written");
     }

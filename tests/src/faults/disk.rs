@@ -119,7 +119,11 @@ impl Disk {
 pub fn keep(folder: &Path) -> anyhow::Result<PathBuf> {
     if can_mount() {
         for data in data_folders(folder)? {
-            let copied = Command::new("cp").arg("-a").arg(&data).arg(data.with_extension("kept")).status()?;
+            let copied = Command::new("cp")
+                .arg("-a")
+                .arg(&data)
+                .arg(data.with_extension("kept"))
+                .status()?;
             anyhow::ensure!(copied.success(), "`{}` can not be copied", data.display());
         }
     }

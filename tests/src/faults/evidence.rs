@@ -84,7 +84,9 @@ impl Evidence {
         let domain = partnership.ca().trust_domain().to_string();
         let nodes = partnership.agencies().iter();
         let mut all = vec![(HUB.to_owned(), Party::Hub, partnership.hub_folder())];
-        all.extend(nodes.map(|a| (a.to_string(), Party::Agency(a.clone()), partnership.node_folder(a))));
+        all.extend(
+            nodes.map(|a| (a.to_string(), Party::Agency(a.clone()), partnership.node_folder(a))),
+        );
         for (name, party, folder) in &all {
             let key = keyfile::read_signing_key(&folder.join("keys/log.key"))?.verifying_key();
             let logs = folder.join("data/log");
@@ -92,7 +94,9 @@ impl Evidence {
                 let shard = dir.file_name().and_then(|name| name.to_str()).context("no shard")?;
                 let origin = Origin::new(&domain, party.clone(), shard)?;
                 if let Err(fault) = verify_dir(&dir, &key, &origin) {
-                    found.faults_of_logs.push(format!("the log of {name} does not verify: {fault}"));
+                    found
+                        .faults_of_logs
+                        .push(format!("the log of {name} does not verify: {fault}"));
                 }
             }
             let entries = shard::joined(&logs)?.map_while(Result::ok).collect();

@@ -82,17 +82,23 @@ pub async fn again(
         let enquiry = hub.iter().find_map(|entry| entry.enquiry.as_ref()).context("no enquiry")?;
         let channel = as_hub(stage, agency)?;
         for exchange in exchanges.into_iter().take(OF_EACH) {
-            let lives = [(now - STALE_BY, "request_expired"), (now + Duration::from_secs(5), "request_replayed")];
+            let lives = [
+                (now - STALE_BY, "request_expired"),
+                (now + Duration::from_secs(5), "request_replayed"),
+            ];
             for (valid_until, wanted) in lives {
-                let request = request(exchange.to_string(), agreement, valid_until, enquiry.to_string());
+                let request =
+                    request(exchange.to_string(), agreement, valid_until, enquiry.to_string());
                 let client = pb::node_service_client::NodeServiceClient::new(channel.clone());
                 let mut client = client.max_decoding_message_size(MAX_EXCHANGE_BYTES);
                 let answer = client.inform(asked(request)).await;
-                let code = answer.as_ref().err().and_then(|status| code_of(status)).unwrap_or("taken");
+                let code =
+                    answer.as_ref().err().and_then(|status| code_of(status)).unwrap_or("taken");
                 if code == wanted {
                     *refused.entry(wanted.to_owned()).or_default() += 1;
                 } else {
-                    let what = format!("{agency} said {code} to {exchange}, sent again: {answer:?}");
+                    let what =
+                        format!("{agency} said {code} to {exchange}, sent again: {answer:?}");
                     violations.push(Violation::new(Promise::NothingStale, what));
                 }
             }

@@ -1,10 +1,6 @@
 //! What came of a run, for people and for programs.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use serde::Serialize;
 
@@ -74,7 +70,8 @@ pub struct Report {
 pub fn text(report: &Report) -> String {
     let mut said = String::new();
     let list = |counts: &BTreeMap<String, u64>| {
-        let words: Vec<String> = counts.iter().map(|(what, n)| format!("{} {n}", what.replace('_', " "))).collect();
+        let words: Vec<String> =
+            counts.iter().map(|(what, n)| format!("{} {n}", what.replace('_', " "))).collect();
         if words.is_empty() { "none".to_owned() } else { words.join(", ") }
     };
     let mut line = |what: &str, value: String| {
@@ -90,12 +87,28 @@ pub fn text(report: &Report) -> String {
     line("acknowledged", list(&report.acknowledged));
     line("found again", report.seen.found_again.to_string());
     line("releases", format!("{} with entries on both sides", report.seen.releases));
-    line("recorded again", format!("{} entries, each with its effect once", report.seen.recorded_again));
-    line("lives", format!("{} requests within theirs, {} unclear", report.seen.lives, report.seen.lives_unclear));
+    line(
+        "recorded again",
+        format!("{} entries, each with its effect once", report.seen.recorded_again),
+    );
+    line(
+        "lives",
+        format!(
+            "{} requests within theirs, {} unclear",
+            report.seen.lives, report.seen.lives_unclear
+        ),
+    );
     line("replays", list(&report.replays_refused));
-    line("logs", format!("{} entries, {} exchanges compared, {} of them explained", report.entries, report.exchanges, report.explained));
+    line(
+        "logs",
+        format!(
+            "{} entries, {} exchanges compared, {} of them explained",
+            report.entries, report.exchanges, report.explained
+        ),
+    );
     line("restarts", format!("{} after a failed store", report.restarts_after_a_failed_store));
-    let mib: BTreeMap<String, u64> = report.memory.iter().map(|(name, n)| (name.clone(), n >> 20)).collect();
+    let mib: BTreeMap<String, u64> =
+        report.memory.iter().map(|(name, n)| (name.clone(), n >> 20)).collect();
     line("memory (MiB)", format!("{}; bound {}", list(&mib), report.memory_bound >> 20));
     line("swept", format!("{} files", report.files_swept));
     for broken in &report.broken {
@@ -106,6 +119,9 @@ pub fn text(report: &Report) -> String {
     if let Some(kept) = &report.kept {
         line("kept in", kept.display().to_string());
     }
-    line("result", if report.ok { "every promise was kept" } else { "NOT every promise was kept" }.to_owned());
+    line(
+        "result",
+        if report.ok { "every promise was kept" } else { "NOT every promise was kept" }.to_owned(),
+    );
     said
 }

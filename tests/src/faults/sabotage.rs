@@ -55,7 +55,10 @@ impl Sabotage {
             Self::Log => {
                 let dir = stage.unit(RECIPIENT)?.folder().join("data/log").join(LOG_SHARD);
                 let segments = fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?.into_iter();
-                let mut segments: Vec<_> = segments.map(|item| item.path()).filter(|p| p.extension().is_some_and(|e| e == "seg")).collect();
+                let mut segments: Vec<_> = segments
+                    .map(|item| item.path())
+                    .filter(|p| p.extension().is_some_and(|e| e == "seg"))
+                    .collect();
                 segments.sort();
                 let newest = segments.last().context("the log has no segment")?;
                 let n_bytes = fs::metadata(newest)?.len();
@@ -73,7 +76,8 @@ impl Sabotage {
 
     /// Spoils what was found.
     pub fn on(self, found: &mut Evidence) {
-        let answered = |action: Action| matches!(action, Action::RateAnswered | Action::ScreenAnswered);
+        let answered =
+            |action: Action| matches!(action, Action::RateAnswered | Action::ScreenAnswered);
         match self {
             Self::Lost => _ = found.shown.pop_first(),
             Self::Unrecorded => {

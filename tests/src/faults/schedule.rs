@@ -98,7 +98,8 @@ impl fmt::Display for Planned {
 /// The faults of a round, in the order of time: at least one of every kind.
 #[must_use]
 pub fn of_round(seed: u64, round: u64, n_nodes: usize) -> Vec<Planned> {
-    let mut random = Random::new(Random::new(seed).next() ^ round.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut random =
+        Random::new(Random::new(seed).next() ^ round.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mut planned = Vec::new();
     let millis = |random: &mut Random, least: usize, most: usize| {
         Duration::from_millis((least + random.below(most - least)) as u64)
@@ -130,7 +131,11 @@ pub fn of_round(seed: u64, round: u64, n_nodes: usize) -> Vec<Planned> {
                 (any, Fault::Skew { seconds })
             }
         };
-        planned.push(Planned { at: millis(&mut random, 0, LASTS.as_millis() as usize), who, fault });
+        planned.push(Planned {
+            at: millis(&mut random, 0, LASTS.as_millis() as usize),
+            who,
+            fault,
+        });
     }
     planned.sort_by_key(|one| one.at);
     planned

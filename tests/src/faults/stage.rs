@@ -142,9 +142,14 @@ impl Stage {
             let started = unit.start().await?;
             anyhow::ensure!(started == Started::Serves, "{}: {started:?}", unit.name);
             work.step();
-            let [log, store] = [Word::LogSyncs, Word::StoreSyncs].map(|word| unit.control.read(word));
+            let [log, store] =
+                [Word::LogSyncs, Word::StoreSyncs].map(|word| unit.control.read(word));
             let all_through = log? > 0 && store? > 0;
-            anyhow::ensure!(all_through, "{} does not sync log and store through the library", unit.name);
+            anyhow::ensure!(
+                all_through,
+                "{} does not sync log and store through the library",
+                unit.name
+            );
         }
         work.done();
         Ok(())
@@ -209,7 +214,12 @@ impl Stage {
     pub fn names(&self) -> Vec<String> {
         let of = |person: &Invented| {
             let name = format!("{} {}", person.given, person.family);
-            [Some(name), person.nhs.clone(), Some(person.house.clone()), Some(person.postcode.clone())]
+            [
+                Some(name),
+                person.nhs.clone(),
+                Some(person.house.clone()),
+                Some(person.postcode.clone()),
+            ]
         };
         self.people.iter().flat_map(of).flatten().filter(|word| word.len() >= 7).collect()
     }

@@ -91,7 +91,8 @@ impl Work<'_> {
 
     async fn open(&self, random: &mut Random) -> anyhow::Result<Option<String>> {
         let first = random.below(self.stage.people.len());
-        let second = (first + 1 + random.below(self.stage.people.len() - 1)) % self.stage.people.len();
+        let second =
+            (first + 1 + random.below(self.stage.people.len() - 1)) % self.stage.people.len();
         let two = [first, second].map(|place| self.stage.people[place].identity());
         let request = Federation::opening(&[("P1", &two[0]), ("P2", &two[1])]);
         let answer = self.people.coordinator()?.open(asked(request)).await;
@@ -121,10 +122,15 @@ impl Work<'_> {
                 sleep(LOOK_AGAIN).await;
                 continue;
             };
-            for person in shown.people.iter().filter(|one| one.gates.iter().any(|gate| gate == "g3")) {
+            for person in
+                shown.people.iter().filter(|one| one.gates.iter().any(|gate| gate == "g3"))
+            {
                 for category in [RELEASED, WITHHELD] {
                     // What was asked for before and got no answer is not asked for again.
-                    let is_known = shown.releases.iter().any(|view| view.person == person.person && view.category == category);
+                    let is_known = shown
+                        .releases
+                        .iter()
+                        .any(|view| view.person == person.person && view.category == category);
                     let place = (person.person.clone(), category);
                     if !is_known && !asked_for.contains(&place) && Instant::now() < ends {
                         asked_for.insert(place);
