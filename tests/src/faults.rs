@@ -15,7 +15,6 @@ use std::{
 };
 
 use brag_common::time::{Clock as _, SystemClock};
-use clap::ValueEnum;
 use futures::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -97,8 +96,8 @@ pub struct Options {
     pub sabotage: Option<Sabotage>,
 }
 
-/// Which of the logs' promises is to be looked at with what is shown of the stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// Whose acknowledgements are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
     /// The enquiries of the round.
     Round,
