@@ -402,22 +402,27 @@ impl Run<'_> {
                 violations.push(Violation::new(Promise::ComesBack, what));
                 continue;
             }
-            if self.is_ready(unit, READY_BY_ITSELF).await.is_ok() {
-                continue;
-            }
-            // A store that failed is opened again by a start: what the runbook says.
-            self.n_restarts.fetch_add(1, Ordering::Relaxed);
-            if unit.stop().await.is_err() {
-                self.count("kills_of_what_did_not_stop");
-            }
-            unit.kill().await?;
-            let started = unit.start().await?;
-            if let Err(why) = self.is_ready(unit, READY_WITHIN).await {
-                let what = format!("{} is not ready ({started:?}): {why}", unit.name);
+            if self.is_ready(unit, READY_BY_ITSELF).await.is_err()
+                && let Err(why) = self.start_anew(unit).await?
+            {
+                let what = format!("{} is not ready: {why}", unit.name);
                 violations.push(Violation::new(Promise::ComesBack, what));
             }
         }
         Ok(violations)
+    }
+
+    /// A store that failed is opened again by a start: what the runbook says.
+    async fn start_anew(&self, unit: &Unit) -> anyhow::Result<Result<(), String>> {
+        self.n_restarts.fetch_add(1, Ordering::Relaxed);
+        if unit.stop().await.is_err() {
+            self.count("kills_of_what_did_not_stop");
+        }
+        unit.kill().await?;
+        if let Started::Ended(words) = unit.start().await? {
+            return Ok(Err(words));
+        }
+        Ok(self.is_ready(unit, READY_WITHIN).await)
     }
 
     async fn is_ready(&self, unit: &Unit, within: Duration) -> Result<(), String> {
@@ -460,6 +465,13 @@ impl Run<'_> {
             };
             if violations.is_empty() || Instant::now() >= deadline {
                 return Ok(violations);
+            }
+            // A program may find only now that it can not go on, and says so.
+            for unit in &self.stage.units {
+                if matches!(unit.ready().await, Some((503, _))) {
+                    // What is wrong with it now shows in what is found next.
+                    let _ = self.start_anew(unit).await?;
+                }
             }
             sleep(LOOK_AGAIN).await;
         }
