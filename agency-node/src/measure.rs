@@ -141,7 +141,10 @@ impl Gauges {
         let agreement = shared.agreement.agreement();
         let present = Present {
             now,
-            is_ready: shared.log.is_available() && shared.in_force().is_ok(),
+            is_ready: shared.log.is_available()
+                && shared.store.durable().is_available()
+                && shared.store.records().is_available()
+                && shared.in_force().is_ok(),
             agreement_version: agreement.version(),
             agreement_ends: agreement.ends(),
         };

@@ -78,6 +78,9 @@ const LOAD_SYNC_EVERY: usize = 10_000;
 
 /// How sled 0.34.7 begins to say that its file is locked; it has no kind of error for that.
 const SLED_LOCKED: &str = "could not acquire lock";
+/// What sled 0.34.7 calls a snapshot that it is still writing ends so.
+const SLED_UNFINISHED: &str = ".generating";
+
 /// How often, and how far apart, that lock is looked at: five seconds in all.
 const SLED_LOCK_LOOKS: u32 = 500;
 const SLED_LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
@@ -166,6 +169,7 @@ impl Durable {
             .cache_capacity(cache_bytes)
             .flush_every_ms(None)
             .segment_size(SEGMENT_BYTES);
+        remove_unfinished_snapshots(path)?;
         let db = open_sled(&config, path)?;
         let store = Self {
             inner: Arc::new(Inner {
@@ -411,6 +415,22 @@ fn open_sled(config: &sled::Config, path: &Path) -> Result<sled::Db, StoreError>
         }
     }
     Err(StoreError::Locked { path: path.to_owned() })
+}
+
+/// Removes the snapshot that an opening had not finished writing when it was killed or its disk was full. sled 0.34.7 takes it for the newest
+/// one and refuses to open ever after (`Config::get_snapshot_files` leaves out a name that `write_snapshot` does not use). The one before is
+/// removed only when the new one has its name, so nothing is lost.
+fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
+    for item in std::fs::read_dir(path)? {
+        let item = item?;
+        let name = item.file_name();
+        let is_unfinished =
+            |name: &str| name.starts_with("snap.") && name.ends_with(SLED_UNFINISHED);
+        if name.to_str().is_some_and(is_unfinished) {
+            std::fs::remove_file(item.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

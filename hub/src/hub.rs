@@ -443,7 +443,11 @@ impl Hub {
         let own_tls = Arc::clone(&server_tls);
         let in_force = move || {
             let refused = watched.in_force().err().map(|refusal| refusal.to_string());
-            refused.or_else(|| own_tls.expired())
+            // A store that failed refuses everything until it is opened again.
+            let works = watched.store.durable().is_available();
+            let failed =
+                || (!works).then(|| "the store failed; start the program again".to_owned());
+            refused.or_else(|| own_tls.expired()).or_else(failed)
         };
         let admin = Admin::start_telling(
             shared.config.admin_listen,

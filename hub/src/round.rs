@@ -142,6 +142,9 @@ async fn to_ask_again(shared: &Shared, pending_too: bool) -> Result<BTreeSet<Pla
     Ok(due)
 }
 
+/// The pause before it is tried again to record what came of a call while the log can not be written.
+const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// Asks one agency about everyone it has not answered for, and takes what comes.
 async fn ask(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
     let Ok(_turn) = shared.calls.acquire().await else { return };
@@ -157,9 +160,18 @@ async fn ask(shared: &Arc<Shared>, enquiry: &EnquiryRef, agency: &AgencyId) {
         }
     };
     let answered = async {
-        if let Err(failed) = asking.run().await
-            && let Err(error) = asking.missed(&failed).await
-        {
+        let Err(failed) = asking.run().await else { return };
+        let mut kept = asking.missed(&failed).await;
+        // A call that was made has an entry of what came of it as soon as the log takes one: the agency's log may have its side. The turn is
+        // kept meanwhile, so that no more of them wait than may call; nobody can be asked without the log.
+        while failed.exchange.is_some() && matches!(kept, Err(Refusal::Log(_))) {
+            tokio::select! {
+                () = shared.shutdown.cancelled() => break,
+                () = tokio::time::sleep(RECORD_AGAIN_AFTER) => {}
+            }
+            kept = asking.missed(&failed).await;
+        }
+        if let Err(error) = kept {
             tracing::warn!(%error, %agency, "can not keep that an agency did not answer");
         }
     };

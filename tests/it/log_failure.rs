@@ -202,6 +202,35 @@ async fn invariant_2_a_hub_that_can_not_record_an_answer_does_not_show_it_and_ta
     federation.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_were_under_way_when_the_hubs_log_failed_are_on_both_sides_once_it_is_back() {
+    let father = person_of(0);
+    let federation = Federation::builder()
+        .nodes(&["SMS", "POL"])
+        .holds("SMS", Holding::of(father.clone()))
+        .holds("POL", Holding::of(father.clone()))
+        .start()
+        .await;
+    for break_log in BREAKS.iter().cycle().take(6) {
+        let enquiry = federation.open(&[("P1", &father)]).await;
+        // Agencies are being asked now.
+        break_log(federation.hub_fault_switch());
+        let opening = Federation::opening(&[("P1", &father)]);
+        federation.coordinator().open(opening).await.unwrap_err();
+        eventually("the hub is not ready", async || {
+            (federation.hub_ready().await.0 == 503).then_some(())
+        })
+        .await;
+        federation.hub_fault_switch().heal();
+        federation.until_asked("SMS", &enquiry, "P1").await;
+    }
+    eventually("both sides agree on every exchange", async || {
+        federation.reconcile().agrees().then_some(())
+    })
+    .await;
+    federation.finish().await;
+}
+
 async fn not_ready(federation: &Federation, agency: &str) {
     eventually("the node says that it is not ready, and why", async || {
         let (status, text) = federation.ready(agency).await;

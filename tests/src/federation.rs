@@ -43,6 +43,7 @@ mod records;
 
 pub use asking::{ANALYSIS, Enquiry, cell, lawful_basis, level, person_of, status_of};
 pub use builder::Builder;
+pub(crate) use builder::{keep_parties, realm};
 pub use clients::{Auditor, Coordinator, Desk, HubClient, NodeClient};
 pub use ports::ReservedPort;
 pub use records::Holding;

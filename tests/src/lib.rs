@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod browser_client;
+pub mod faults;
 pub mod federation;
 pub mod load;
 pub mod opened;

@@ -26,7 +26,7 @@ mod erasing;
 mod flags;
 mod hands;
 mod life;
-mod people;
+pub(crate) mod people;
 mod print;
 mod progress;
 mod receipts;
@@ -38,12 +38,12 @@ mod stage;
 mod statements;
 mod troubles;
 
-pub(crate) use self::stage::share_known;
+pub(crate) use self::stage::{Addresses, share_known};
 use self::{
     acts::{Play, Scene},
     hands::Desks,
     people::{People, asked},
-    stage::{Addresses, HUB, Stage},
+    stage::{HUB, Stage},
 };
 pub use self::{
     hands::Consoles,

@@ -32,6 +32,22 @@ fn refuses_a_wrong_key() {
 }
 
 #[test]
+fn opens_after_an_opening_that_was_killed_or_found_its_disk_full_while_it_wrote_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&open(dir.path()), b"a", b"1");
+    // The snapshot of before is there, as sled leaves it: removed when the new one is whole.
+    put(&open(dir.path()), b"b", b"2");
+    let unfinished = dir.path().join("snap.7FFFFFFFFFFFFFFF.generating");
+    for bytes in [&b""[..], &b"half of it"[..], &[7; 4096][..]] {
+        fs::write(&unfinished, bytes).unwrap();
+        let store = open(dir.path());
+        assert!(!unfinished.exists());
+        assert_eq!(value(&store, b"a"), Some(b"1".to_vec()));
+        assert_eq!(value(&store, b"b"), Some(b"2".to_vec()));
+    }
+}
+
+#[test]
 fn refuses_a_store_that_another_handle_has_open_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path());

@@ -243,7 +243,7 @@ impl Builder {
 }
 
 /// Leaves only these parties in the agreement, and nobody else as a recipient.
-fn keep_parties(document: &mut DocumentMut, parties: &[AgencyId]) {
+pub(crate) fn keep_parties(document: &mut DocumentMut, parties: &[AgencyId]) {
     let kept = |name: &str| parties.iter().any(|agency| agency.as_str() == name);
     let all = document["party"].as_array_of_tables().unwrap();
     let few = all.iter().filter(|party| kept(party["id"].as_str().unwrap())).cloned();
@@ -259,7 +259,7 @@ fn keep_parties(document: &mut DocumentMut, parties: &[AgencyId]) {
     }
 }
 
-fn realm(partnership: &Partnership) -> Realm {
+pub(crate) fn realm(partnership: &Partnership) -> Realm {
     let agency = &partnership.agencies()[0];
     let note = std::fs::read(partnership.agreement_path()).unwrap();
     let key = partnership.node_folder(agency).join("keys/statements.key");

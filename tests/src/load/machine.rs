@@ -22,7 +22,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub(super) fn this() -> anyhow::Result<Self> {
+    pub(crate) fn this() -> anyhow::Result<Self> {
         let line = |file: &str, name: &str| -> anyhow::Result<String> {
             let text = fs::read_to_string(file)?;
             let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
