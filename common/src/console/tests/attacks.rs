@@ -159,3 +159,13 @@ async fn streams_of_browsers_opened_and_reset_without_end_end_the_connection() {
     assert!(said.len() < 1 << 20, "{} bytes were answered", said.len());
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_ends_at_its_time() {
+    let (mut stage, mut browser) =
+        limited(|limits| limits.handshake = Duration::from_millis(500)).await;
+    let silent = tcp(&stage).await;
+    assert_eq!(end(silent).await, b"");
+    assert_served(&mut browser).await;
+    stage.stop().await;
+}

@@ -445,3 +445,31 @@ async fn connections_that_say_nothing_more_take_no_more_than_their_peers_places(
     assert_eq!(rig.metrics.open.get(), 4);
     assert_served(&rig, &mut other).await;
 }
+
+#[tokio::test]
+async fn requests_of_one_connection_over_its_places_are_refused_at_once() {
+    let (rig, mut other) = rig(Limits {
+        requests_per_connection: 2,
+        request_timeout: NEVER,
+        ..Limits::default()
+    })
+    .await;
+    let mut client = attacker(&rig).await;
+    client.send(&[begun(1, CHECK), begun(3, CHECK)].concat()).await.unwrap();
+    client.heard().await.unwrap();
+    client.send(&[begun(5, CHECK), message(5, ASKED)].concat()).await.unwrap();
+    let answer = client.until(|received| received.ends(5)).await.unwrap();
+    assert_eq!(status_of(&answer), status_of_refusal().await, "{answer:?}");
+    assert_served(&rig, &mut other).await;
+}
+
+#[tokio::test]
+async fn a_frame_longer_than_the_limit_ends_the_connection_before_it_has_come() {
+    let (rig, mut other) = rig(Limits::default()).await;
+    let mut client = attacker(&rig).await;
+    // The head of a frame of 16 MiB.
+    client.send(&[0xff, 0xff, 0xff, Kind::Data as u8, 0, 0, 0, 0, 1]).await.unwrap();
+    client.end().await;
+    assert_only_one_connection(&rig).await;
+    assert_served(&rig, &mut other).await;
+}
