@@ -5,6 +5,7 @@
 //! and attack take turns in one run, so that whatever else the machine does weighs on both.
 
 use std::{
+    net::Ipv4Addr,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
@@ -63,9 +64,12 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
     let now = SystemClock.now();
     let partnership =
         tokio::task::spawn_blocking(move || Partnership::create(&making, now, |_| {})).await??;
-    let mut ports = Ports::reserve(1)?;
-    let address = *ports.addresses()?.first().context("no port")?;
-    let config = partnership.write_hub_config(address, &std::collections::BTreeMap::new())?;
+    // Of nodes that nobody asks anything, and of the hub.
+    let mut ports = Ports::reserve(partnership.agencies().len() + 1)?;
+    let mut addresses = ports.addresses()?;
+    let address = addresses.pop().context("no port")?;
+    let nodes = partnership.agencies().iter().cloned().zip(addresses).collect();
+    let config = partnership.write_hub_config(address, &nodes)?;
     let [caller, attacking, ..] = partnership.agencies() else {
         anyhow::bail!("the partnership has no two agencies")
     };
@@ -74,7 +78,7 @@ pub async fn run(options: &Options, narrator: &Narrator) -> anyhow::Result<Repor
     ca.agency(attacking).write(ca, &options.folder, "attacker");
     ports.give_out(address);
     let hub = programs.serve("hub", "hub", &config).await?;
-    let door = Door::open(address, &options.folder, "caller")?;
+    let door = Door::open(address, Ipv4Addr::LOCALHOST, &options.folder, "caller")?;
     let attacks =
         if options.attacks.is_empty() { Attack::ALL.to_vec() } else { options.attacks.clone() };
     let work = narrator.begin("Quiet and attacked, by turns", attacks.len() * options.n_runs);
@@ -125,11 +129,11 @@ async fn attacked(door: &Door, options: &Options, attack: Attack) -> anyhow::Res
 
 /// Asks at a fixed rate for a turn. Each call is timed from when it was due, so that waiting for the one before counts.
 async fn take_turn(door: &Door, options: &Options) -> anyhow::Result<Turn> {
+    let mut n_failed = 0;
     let began = Instant::now();
-    let connected = connect(door).await;
+    let mut client = connect(door, &mut n_failed).await?;
     let connect_milliseconds = milliseconds(began.elapsed());
-    let mut client = connected?;
-    let (mut waits, mut n_failed) = (Vec::new(), 0);
+    let mut waits = Vec::new();
     let began = Instant::now();
     let mut due = began;
     let mut stream = 1;
@@ -142,7 +146,7 @@ async fn take_turn(door: &Door, options: &Options) -> anyhow::Result<Turn> {
             }
             Err(_) => {
                 n_failed += 1;
-                client = connect(door).await?;
+                client = connect(door, &mut n_failed).await?;
                 stream = 1;
             }
         }
@@ -155,7 +159,21 @@ fn milliseconds(took: Duration) -> f64 {
     took.as_secs_f64() * 1e3
 }
 
-async fn connect(door: &Door) -> anyhow::Result<Client<Stream>> {
+/// A new connection, at the first try that is let in; tries that are not are counted.
+async fn connect(door: &Door, n_failed: &mut usize) -> anyhow::Result<Client<Stream>> {
+    /// Tries after which it is given up.
+    const TRIES: usize = 1000;
+    for _ in 0..TRIES {
+        match connect_once(door).await {
+            Ok(client) => return Ok(client),
+            Err(_) => *n_failed += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("the caller was not let in at {TRIES} tries")
+}
+
+async fn connect_once(door: &Door) -> std::io::Result<Client<Stream>> {
     let mut client = Client::open(door.connect().await?, i32::MAX.unsigned_abs()).await?;
     client.heard().await?;
     Ok(client)

@@ -448,12 +448,9 @@ async fn connections_that_say_nothing_more_take_no_more_than_their_peers_places(
 
 #[tokio::test]
 async fn requests_of_one_connection_over_its_places_are_refused_at_once() {
-    let (rig, mut other) = rig(Limits {
-        requests_per_connection: 2,
-        request_timeout: NEVER,
-        ..Limits::default()
-    })
-    .await;
+    let (rig, mut other) =
+        rig(Limits { requests_per_connection: 2, request_timeout: NEVER, ..Limits::default() })
+            .await;
     let mut client = attacker(&rig).await;
     client.send(&[begun(1, CHECK), begun(3, CHECK)].concat()).await.unwrap();
     client.heard().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{
         Arc,
@@ -24,7 +24,7 @@ use rustls::{
 use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -140,13 +140,19 @@ impl Attack {
 #[derive(Clone)]
 pub(super) struct Door {
     address: SocketAddr,
+    from: Ipv4Addr,
     config: Arc<ClientConfig>,
     stranger: Arc<ClientConfig>,
 }
 
 impl Door {
     /// With the certificate of this name in a folder.
-    pub(super) fn open(address: SocketAddr, folder: &Path, name: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        address: SocketAddr,
+        from: Ipv4Addr,
+        folder: &Path,
+        name: &str,
+    ) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(folder.join("ca.pem"))? {
             roots.add(root?)?;
@@ -162,7 +168,7 @@ impl Door {
         for config in [&mut config, &mut stranger] {
             config.alpn_protocols = vec![b"h2".to_vec()];
         }
-        Ok(Self { address, config: Arc::new(config), stranger: Arc::new(stranger) })
+        Ok(Self { address, from, config: Arc::new(config), stranger: Arc::new(stranger) })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -173,9 +179,16 @@ impl Door {
         self.connect_as(&self.config).await
     }
 
+    /// From the address of this side: places before anybody is known are by address.
+    async fn tcp(&self) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(self.from.into(), 0))?;
+        socket.set_nodelay(true)?;
+        socket.connect(self.address).await
+    }
+
     async fn connect_as(&self, config: &Arc<ClientConfig>) -> io::Result<Stream> {
-        let tcp = TcpStream::connect(self.address).await?;
-        tcp.set_nodelay(true)?;
+        let tcp = self.tcp().await?;
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         TlsConnector::from(Arc::clone(config)).connect(name, tcp).await
     }
@@ -191,7 +204,7 @@ pub async fn attack(
     folder: &Path,
     within: Duration,
 ) -> anyhow::Result<u64> {
-    let door = Door::open(address, folder, "attacker")?;
+    let door = Door::open(address, Ipv4Addr::new(127, 0, 0, 2), folder, "attacker")?;
     let count = Arc::new(AtomicU64::new(0));
     let mut attacking = JoinSet::new();
     for _ in 0..attack.n_connections() {
@@ -215,7 +228,7 @@ async fn once(attack: Attack, door: &Door, count: &AtomicU64) -> io::Result<()> 
     let did = |n: u64| count.fetch_add(n, Ordering::Relaxed);
     match attack {
         Attack::Silence => {
-            let mut tcp = TcpStream::connect(door.address).await?;
+            let mut tcp = door.tcp().await?;
             did(1);
             tcp.read_u8().await.map(drop)
         }
