@@ -38,7 +38,10 @@ async fn rig(limits: Limits) -> (Rig, HealthClient<Channel>) {
 
 /// A TLS connection of an agency, on which nothing has been said yet.
 async fn tls(rig: &Rig) -> TlsStream {
-    let tcp = TcpStream::connect(rig.serving.local_addr()).await.unwrap();
+    tls_over(rig, TcpStream::connect(rig.serving.local_addr()).await.unwrap()).await
+}
+
+async fn tls_over(rig: &Rig, tcp: TcpStream) -> TlsStream {
     let config = raw_config(&rig.ca, Some(&rig.ca.agency(&csc())));
     let name = "localhost".try_into().unwrap();
     tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.unwrap()
@@ -390,7 +393,11 @@ async fn assert_bounded_without_reading(bytes: Vec<u8>) {
         ..Limits::default()
     })
     .await;
-    let mut client = attacker(&rig).await;
+    // It has room for little, so that the system keeps little for it.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let tcp = socket.connect(rig.serving.local_addr()).await.unwrap();
+    let mut client = Client::open(tls_over(&rig, tcp).await, EVERYTHING).await.unwrap();
     let flooding = async {
         // Answers that are not read fill the system's buffers; then nothing more is taken, and at last the connection ends.
         flood(&mut client, &bytes, 1 << 30).await;
