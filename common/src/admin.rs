@@ -2,7 +2,7 @@
 //!
 //! It has no sign-in, so it listens on the loopback interface and nowhere else.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,10 +14,15 @@ use axum::{
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
+    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{doctor::Tell, telemetry::Metrics};
+use crate::{
+    doctor::Tell,
+    serve::{Places, Version, WebLimits, pause_after},
+    telemetry::Metrics,
+};
 
 /// Whether a program serves, and if not, why. One value drives `/ready` and gRPC health.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +84,7 @@ pub enum AdminError {
 #[derive(Debug)]
 pub struct Admin {
     local_addr: SocketAddr,
-    task: AbortOnDropHandle<io::Result<()>>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Admin {
@@ -118,9 +123,7 @@ impl Admin {
             .route("/ready", get(ready).with_state(readiness))
             .route("/metrics", get(show_metrics).with_state(metrics))
             .route("/state", get(state).with_state(Arc::new((tell, Mutex::new(())))));
-        let server =
-            axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-        let task = AbortOnDropHandle::new(tokio::spawn(server.into_future()));
+        let task = AbortOnDropHandle::new(tokio::spawn(run(listener, router, LIMITS, shutdown)));
         Ok(Self { local_addr, task })
     }
 
@@ -132,10 +135,59 @@ impl Admin {
 
     /// Waits until it has ended after `shutdown`.
     pub async fn ended(self) {
-        if let Ok(Err(error)) = self.task.await {
-            tracing::warn!(%error, "the admin server ended");
+        if self.task.await.is_err() {
+            tracing::error!("the admin server stopped by a defect");
         }
     }
+}
+
+/// What processes of this machine may take of it, whoever they are.
+const LIMITS: WebLimits = WebLimits {
+    connections: 64,
+    // They all have the same address.
+    connections_per_source: 64,
+    requests_per_source: 16,
+    handshake: Duration::ZERO,
+    head: Duration::from_secs(5),
+    body: Duration::from_secs(5),
+    age: Duration::from_secs(60),
+    grace: Duration::from_secs(10),
+    head_bytes: 16 * 1024,
+    streams: 1,
+};
+
+async fn run(
+    listener: TcpListener,
+    router: Router,
+    limits: WebLimits,
+    shutdown: CancellationToken,
+) {
+    let places = Places::new(limits);
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        let Some(held) = places.door(from.ip()) else { continue };
+        let (router, places, shutdown) = (router.clone(), places.clone(), shutdown.clone());
+        connections.spawn(async move {
+            let _held = held;
+            places.serve(tcp, from, Version::One, router, shutdown).await;
+        });
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LIMITS.grace, all_ended).await;
+    connections.shutdown().await;
 }
 
 async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> Response {
@@ -217,5 +269,38 @@ mod tests {
 
         shutdown.cancel();
         admin.ended().await;
+    }
+
+    #[tokio::test]
+    async fn connections_that_say_nothing_do_not_keep_monitoring_out_for_long() {
+        let (_keep, readiness) = watch::channel(Readiness::ready());
+        let shutdown = CancellationToken::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/ready", get(ready).with_state(readiness));
+        let limits = WebLimits {
+            connections: 4,
+            connections_per_source: 4,
+            head: Duration::from_millis(500),
+            ..LIMITS
+        };
+        let running = tokio::spawn(run(listener, router, limits, shutdown.clone()));
+        let mut silent = Vec::new();
+        for n in 0..4 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // Nothing, or a head that does not end.
+            stream.write_all(["", "GET /ready HTTP/1.1\r\nhost:"][n % 2].as_bytes()).await.unwrap();
+            silent.push(stream);
+        }
+        let mut fifth = TcpStream::connect(address).await.unwrap();
+        assert_eq!(fifth.read(&mut [0]).await.unwrap_or(0), 0, "a connection over the limit");
+        for mut stream in silent {
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said).await;
+            assert!(!said.starts_with(b"HTTP/1.1 200"));
+        }
+        assert!(fetch(address, "/ready").await.starts_with("HTTP/1.1 200"));
+        shutdown.cancel();
+        running.await.unwrap();
     }
 }

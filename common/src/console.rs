@@ -65,6 +65,7 @@ use crate::{
     id::StaffName,
     peer::TrustDomain,
     secret::SecretBytes,
+    serve::WebLimits,
     time::SharedClock,
 };
 
@@ -133,6 +134,7 @@ pub struct Console {
     inner: Arc<Inner>,
     listener: TcpListener,
     tls: serve::BrowserTls,
+    limits: WebLimits,
 }
 
 impl std::fmt::Debug for Console {
@@ -173,7 +175,7 @@ impl Console {
         }
         let throttle = Throttle::default();
         let inner = Arc::new(Inner { host, config, accounts, service, sessions, throttle });
-        Ok(Self { inner, listener, tls })
+        Ok(Self { inner, listener, tls, limits: serve::LIMITS })
     }
 
     /// Where browsers reach it.
@@ -182,6 +184,13 @@ impl Console {
     /// When the listener has no address.
     pub fn addr(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// With other limits, for tests.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) const fn limited(mut self, limits: WebLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Serves `pages`, behind signing in, until `shutdown`.
@@ -193,9 +202,9 @@ impl Console {
         pages: Router,
         shutdown: CancellationToken,
     ) -> Result<Serving, ConsoleError> {
-        let Self { inner, listener, tls } = self;
+        let Self { inner, listener, tls, limits } = self;
         tracing::info!(address = %listener.local_addr().map_err(ConsoleError::Address)?, "console");
-        Serving::start(listener, tls, router(&inner, pages), shutdown)
+        Serving::start(listener, tls, router(&inner, pages), limits, shutdown)
     }
 }
 

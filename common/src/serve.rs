@@ -6,8 +6,11 @@
 mod accept;
 mod dialled;
 mod health;
+mod line;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod web;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,7 +28,12 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::service::Routes;
 
 use self::accept::Admission;
-pub(crate) use self::accept::{Connection, lock};
+pub(crate) use self::{
+    accept::Connection,
+    line::{Answer, Asked, OnLine},
+    tally::{Tally, lock},
+    web::{Address, Places, Version, WebLimits, pause_after},
+};
 pub use self::{
     dialled::Services,
     health::{HealthTask, health, reflection},
@@ -62,6 +70,19 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// Requests in all. Over it: `RESOURCE_EXHAUSTED`. Default 512.
     pub requests: usize,
+    /// Requests of one peer, over all its connections. A request counts until the first message of its answer has left, so that
+    /// a peer who does not read comes to its own end. Over it: `RESOURCE_EXHAUSTED`. Default 128: four peers, not one, could
+    /// use up `requests`; the hub asks a node 64 things at once.
+    pub requests_per_peer: usize,
+    /// Requests of one connection that are abandoned: reset by the peer, or given up after their time. Over it the connection
+    /// ends: HTTP/2 bounds only resets of what was not yet accepted. Default 1000.
+    pub abandoned_requests: usize,
+    /// Time in which the peer takes each message of an answer; over it the connection ends. Default 30 s.
+    #[serde(deserialize_with = "duration")]
+    pub answer_timeout: Duration,
+    /// Time, after the handshake, in which the peer begins to speak HTTP/2. Default 10 s.
+    #[serde(deserialize_with = "duration")]
+    pub begin_timeout: Duration,
     /// Requests of one connection. Over it: `RESOURCE_EXHAUSTED`. Default 64.
     pub requests_per_connection: usize,
     /// HTTP/2 streams of one connection. Default 100, so that the limit above answers first.
@@ -104,6 +125,10 @@ impl Default for Limits {
             connections: 1024,
             connections_per_peer: 32,
             requests: 512,
+            requests_per_peer: 128,
+            abandoned_requests: 1000,
+            answer_timeout: Duration::from_secs(30),
+            begin_timeout: Duration::from_secs(10),
             requests_per_connection: 64,
             streams_per_connection: 100,
             request_timeout: Duration::from_secs(30),
@@ -126,6 +151,8 @@ pub struct ServeMetrics {
     admitted: Counter,
     /// Connections refused before their first request.
     refused: Family<Refusal, Counter>,
+    /// Connections that were cut for what the peer did on them.
+    cut: Family<Refusal, Counter>,
     /// Connections open now.
     open: Gauge,
     /// What was asked on them.
@@ -147,6 +174,14 @@ impl ServeMetrics {
         for reason in accept::REASONS.iter().chain(HandshakeError::CODES) {
             drop(new.refused.get_or_create(&Refusal { reason }));
         }
+        for reason in line::CUTS {
+            drop(new.cut.get_or_create(&Refusal { reason }));
+        }
+        metrics.register(
+            "connections_cut",
+            "Connections cut for what the peer did, or did not, on them",
+            new.cut.clone(),
+        );
         metrics.register("connections", "Connections that peers opened", new.admitted.clone());
         metrics.register(
             "connections_refused",
@@ -161,6 +196,16 @@ impl ServeMetrics {
     #[must_use]
     pub fn refused(&self, reason: &'static str) -> u64 {
         self.refused.get_or_create(&Refusal { reason }).get()
+    }
+
+    /// How many open connections were cut for `reason`.
+    #[must_use]
+    pub fn cut(&self, reason: &'static str) -> u64 {
+        self.cut.get_or_create(&Refusal { reason }).get()
+    }
+
+    fn count_cut(&self, reason: &'static str) {
+        self.cut.get_or_create(&Refusal { reason }).inc();
     }
 
     fn count_refused(&self, reason: &'static str) {
@@ -226,11 +271,13 @@ impl Serving {
         let cut = CancellationToken::new();
         let gate = Gate::new(
             routes.prepare(),
+            Tally::new(limits.requests_per_peer),
             Arc::new(semaphore(limits.requests)),
             tls.clock(),
             metrics.calls.clone(),
         );
-        let services = Services::new(gate, Arc::clone(&tls), limits.clone(), cut.clone());
+        let services =
+            Services::new(gate, Arc::clone(&tls), limits.clone(), metrics.clone(), cut.clone());
         let server = Server { tls, limits, metrics, cut, shutdown: shutdown.clone() };
         let running = server.run(listener, services.gate(), standing);
         let task = AbortOnDropHandle::new(tokio::spawn(running));

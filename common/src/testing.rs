@@ -2,6 +2,7 @@
 //! certificates are good for decades and its key lies in a file.
 #![expect(clippy::expect_used, reason = "test support: a fault here is the test's")]
 
+pub mod http2;
 mod relay;
 
 use std::{

@@ -112,3 +112,22 @@ fn a_small_load_of_a_day_reports_every_figure_and_lists_every_enquiry() {
         assert!(number > 0.0, "{figure}: {said}");
     }
 }
+
+#[test]
+fn a_small_load_of_attacks_reports_the_caller_beside_each_attack() {
+    let only = ["--only", "silence", "--only", "pings", "--only", "bodies"];
+    let (report, said) =
+        load(&[&["attacks", "--seconds", "0.5", "--runs", "1"], &only[..]].concat());
+    let attacks = report["attacks"].as_array().unwrap();
+    let words: Vec<_> = attacks.iter().map(|of| of["attack"].as_str().unwrap()).collect();
+    assert_eq!(words, ["silence", "pings", "bodies"]);
+    for of in attacks {
+        assert_eq!(of["n_failed"], 0, "{said}");
+        for figure in
+            ["/p99_ratio", "/quiet/p99", "/attacked/p99", "/attacked/connect", "/per_second"]
+        {
+            let number = of.pointer(figure).and_then(Value::as_f64).unwrap();
+            assert!(number > 0.0, "{figure}: {said}");
+        }
+    }
+}

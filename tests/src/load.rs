@@ -3,6 +3,7 @@
 //! It reports and never asserts. Wall time on a shared machine says little, so processor seconds stand beside it, and
 //! whatever is compared is measured by turns.
 
+pub mod attacks;
 pub mod day;
 pub mod log;
 pub mod matching;

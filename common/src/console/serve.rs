@@ -1,6 +1,6 @@
 //! TLS for browsers, and the loop that accepts them.
 //!
-//! Everything that a stranger could make grow has a bound: connections, handshakes and headers have deadlines and places. No
+//! Everything that a stranger could make grow has a bound, in [`LIMITS`]. No
 //! client certificate is asked for: who somebody is comes from signing in.
 
 use std::{
@@ -12,38 +12,41 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use axum::{Router, body::Body, extract::Request};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
+use axum::Router;
 use rustls::{ServerConfig, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tower::ServiceExt as _;
 
-use super::{ConsoleConfig, accounts::AccountError, visit::Address};
-use crate::durable::StoreError;
+use super::{ConsoleConfig, accounts::AccountError};
+use crate::{
+    durable::StoreError,
+    serve::{Places, Version, WebLimits, pause_after},
+};
 
-/// Browsers at one time; each may have several connections.
-const MAX_CONNECTIONS: usize = 1024;
-/// Time for one handshake.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Time for the head of a request.
-const HEAD: Duration = Duration::from_secs(10);
+/// What strangers may take of a console, before anything is known of them.
+pub(super) const LIMITS: WebLimits = WebLimits {
+    // Each browser may have several.
+    connections: 1024,
+    // An office behind one address: forty browsers with six connections each.
+    connections_per_source: 256,
+    // A quarter of those whose answers are made at one time.
+    requests_per_source: 32,
+    handshake: Duration::from_secs(5),
+    head: Duration::from_secs(10),
+    body: Duration::from_secs(20),
+    // A live page connects again by itself.
+    age: Duration::from_secs(3600),
+    grace: Duration::from_secs(60),
+    head_bytes: 16 * 1024,
+    streams: 32,
+};
 /// Time that requests under way have when the program stops. Live pages end at once.
 const DRAIN: Duration = Duration::from_secs(5);
-/// The head of a request, in bytes.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// Requests of one connection at one time.
-const MAX_STREAMS: u32 = 32;
 /// How often the certificate's files are read again.
 const REREAD: Duration = Duration::from_secs(3600);
 
@@ -151,10 +154,11 @@ impl Serving {
         listener: TcpListener,
         tls: BrowserTls,
         router: Router,
+        limits: WebLimits,
         shutdown: CancellationToken,
     ) -> Result<Self, ConsoleError> {
         let local_addr = listener.local_addr().map_err(ConsoleError::Address)?;
-        let task = tokio::spawn(run(listener, Arc::new(tls), router, shutdown));
+        let task = tokio::spawn(run(listener, Arc::new(tls), router, limits, shutdown));
         Ok(Self { local_addr, task: AbortOnDropHandle::new(task) })
     }
 
@@ -176,11 +180,11 @@ async fn run(
     listener: TcpListener,
     tls: Arc<BrowserTls>,
     router: Router,
+    limits: WebLimits,
     shutdown: CancellationToken,
 ) {
     let _reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&tls).keep_reading()));
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = Arc::new(GracefulShutdown::new());
+    let places = Places::new(limits);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -188,24 +192,25 @@ async fn run(
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        let Ok((tcp, from)) = accepted else {
-            // Most often no free file descriptor: others have to end first.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
+        let (tcp, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let Some(held) = places.door(from.ip()) else { continue };
         let config = tls.current.load_full();
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let (router, places, shutdown) = (router.clone(), places.clone(), shutdown.clone());
         connections.spawn(async move {
-            let _place = place;
-            connection(tcp, from, config, router, watcher).await;
+            let _held = held;
+            connection(tcp, from, config, router, &places, shutdown).await;
         });
     }
     drop(listener);
-    // All watchers are held by connections now; whoever is still there after the time is cut.
-    if let Ok(graceful) = Arc::try_unwrap(graceful) {
-        let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
-    }
+    // Whoever is still there after the time is cut.
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, all_ended).await;
     connections.shutdown().await;
 }
 
@@ -215,26 +220,17 @@ async fn connection(
     from: SocketAddr,
     config: Arc<ServerConfig>,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    places: &Places,
+    shutdown: CancellationToken,
 ) {
     let _ = tcp.set_nodelay(true);
-    let handshake = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(tcp)).await;
-    let Ok(Ok(stream)) = handshake else { return };
-    let service = router.map_request(move |mut request: Request<_>| {
-        request.extensions_mut().insert(Address(from));
-        request.map(Body::new)
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(Duration::from_secs(30)));
-    let served = builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .into_owned();
-    // What goes wrong on one connection concerns nobody else.
-    let _ = watcher.watch(served).await;
+    let accepting = TlsAcceptor::from(config).accept(tcp);
+    let Ok(Ok(stream)) = tokio::time::timeout(places.limits().handshake, accepting).await else {
+        return;
+    };
+    let version = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Version::Two,
+        Some(_) | None => Version::One,
+    };
+    places.serve(stream, from, version, router, shutdown).await;
 }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::browser::{Browser, Got, Jar};
 use super::{
     Console, ConsoleConfig, ConsoleError, ConsoleHost, Ground, Link, Problem, Serving, SignInAct,
-    Visit, accounts, one_time::OneTimeSecret,
+    Visit, accounts, one_time::OneTimeSecret, serve,
 };
 use crate::{
     audit::LogError,
@@ -35,6 +35,7 @@ use crate::{
     id::StaffName,
     peer::TrustDomain,
     secret::SecretBytes,
+    serve::WebLimits,
     status::to_status,
     testing::TestCa,
     time::{Clock as _, SettableClock, SharedClock, SignedDuration, Timestamp},
@@ -108,6 +109,8 @@ pub struct Stage {
     pub ca: TestCa,
     host: Arc<Host>,
     config: String,
+    /// What strangers may take of it.
+    pub(crate) limits: WebLimits,
     running: Option<(Serving, CancellationToken)>,
 }
 
@@ -137,7 +140,7 @@ impl Stage {
             recorded: Mutex::default(),
             log_fails: AtomicBool::new(false),
         });
-        Self { folder, ca, host, config, running: None }
+        Self { folder, ca, host, config, limits: serve::LIMITS, running: None }
     }
 
     /// Adds to the configuration.
@@ -194,7 +197,7 @@ impl Stage {
         let host: Arc<dyn ConsoleHost> = self.host.clone();
         let console = Console::build(Ground { config, data, store, store_key }, host).await?;
         let stop = CancellationToken::new();
-        let serving = console.serve(pages(), stop.clone())?;
+        let serving = console.limited(self.limits).serve(pages(), stop.clone())?;
         let address = serving.local_addr();
         self.running = Some((serving, stop));
         Ok(address)

@@ -1,5 +1,7 @@
 //! The door of the console, over real TLS, under a clock that the tests set.
 
+mod attacks;
+
 use std::{sync::Arc, time::Duration};
 
 use http::{Request, header};

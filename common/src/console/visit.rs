@@ -1,6 +1,6 @@
 //! Whose request it is.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -14,14 +14,11 @@ use super::{
     page::Link,
     sessions::{Key, Means, Session},
 };
+pub(super) use crate::serve::Address;
 use crate::{id::StaffName, tls::Caller};
 
 /// The session's cookie. `__Host-`: only from this host, over TLS, for every path (RFC 6265bis, section 4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-session";
-
-/// From where a request comes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Address(pub(super) SocketAddr);
 
 /// The console, in every request.
 #[derive(Clone)]

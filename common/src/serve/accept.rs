@@ -7,12 +7,10 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
-    hash::Hash,
     io::{self, IoSlice},
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -26,12 +24,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use super::{Accepted, Limits, ServeMetrics, semaphore};
+use super::{
+    Accepted, Limits, ServeMetrics,
+    line::{Line, OnLine},
+    semaphore,
+    tally::{Place, Tally, source},
+};
 use crate::{
     peer::PeerName,
     standing::Standing,
     tls::{Caller, Cut, ServerTls, Spoken},
 };
+
+/// The length of what a client of HTTP/2 says first (RFC 9113, section 3.4).
+pub(super) const PREFACE_BYTES: usize = 24;
 
 /// After an accept error that lasts, such as no free file descriptor: first and longest pause.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -137,7 +143,7 @@ impl Admission {
     }
 
     fn door(&self, from: IpAddr) -> Option<DoorPlaces> {
-        let Some(source) = self.sources.take(from.to_canonical()) else {
+        let Some(source) = self.sources.take(source(from)) else {
             self.metrics.count_refused("handshakes_of_source");
             return None;
         };
@@ -184,14 +190,24 @@ impl Admission {
         let cut = self.cut.clone();
         let oldest = self.limits.connection_age.saturating_add(self.limits.connection_age_grace);
         let refused = caller.clone().no_longer_trusted();
+        let line = Line::new(&self.limits, self.metrics.clone());
+        let (is_cut, begun) = (line.is_cut(), CancellationToken::new());
+        let unheard = unheard(
+            (spoken == Spoken::Http2).then(|| begun.clone()),
+            self.limits.begin_timeout,
+            Arc::clone(&line),
+        );
         let stream = Cut::new(stream, async move {
             tokio::select! {
                 // At its age tonic tells the peer to go away; this is for what has not gone by then.
                 _ = tokio::time::timeout(oldest, cut.cancelled()) => {}
                 () = refused => {}
+                () = is_cut => {}
+                () = unheard => {}
             }
-        });
-        let mut connection = Connection::new(stream, caller, (of_peer, of_all, open));
+        })
+        .telling(begun, PREFACE_BYTES);
+        let mut connection = Connection::new(stream, caller, line, (of_peer, of_all, open));
         match (spoken, &self.standing) {
             (Spoken::Http2, _) => {
                 drop(door);
@@ -215,50 +231,16 @@ impl Admission {
     }
 }
 
-/// Counts places taken, each under a key.
-struct Tally<K> {
-    limit: usize,
-    taken: Arc<Mutex<HashMap<K, usize>>>,
-}
-
-impl<K: Eq + Hash + Clone> Tally<K> {
-    fn new(limit: usize) -> Self {
-        Self { limit, taken: Arc::default() }
+/// Ends when a peer has not begun to speak HTTP/2 in time; never for one who has, or of whom nothing is waited for. HTTP/2 asks for
+/// signs of life once it has begun; until then this does.
+pub(super) async fn unheard(begun: Option<CancellationToken>, within: Duration, line: Arc<Line>) {
+    if let Some(begun) = begun
+        && tokio::time::timeout(within, begun.cancelled()).await.is_err()
+    {
+        line.cut("not_begun");
+    } else {
+        std::future::pending::<()>().await;
     }
-
-    /// A place under `key`, until it is dropped; `None` when all are taken.
-    fn take(&self, key: K) -> Option<Place<K>> {
-        let mut taken = lock(&self.taken);
-        let count = taken.entry(key.clone()).or_default();
-        if *count >= self.limit {
-            return None;
-        }
-        *count += 1;
-        Some(Place { key, taken: Arc::clone(&self.taken) })
-    }
-}
-
-struct Place<K: Eq + Hash> {
-    key: K,
-    taken: Arc<Mutex<HashMap<K, usize>>>,
-}
-
-impl<K: Eq + Hash> Drop for Place<K> {
-    fn drop(&mut self) {
-        let mut taken = lock(&self.taken);
-        if let Some(count) = taken.get_mut(&self.key) {
-            *count = count.saturating_sub(1);
-            // Keys come from outside; only those in use are kept.
-            if *count == 0 {
-                taken.remove(&self.key);
-            }
-        }
-    }
-}
-
-/// Counts are whole at every moment, so a lock that a panic left is good.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps the gauge of open connections.
@@ -280,20 +262,25 @@ impl Drop for Open {
 /// A connection of a verified peer. It ends at its greatest age, and when the server is cut off.
 pub(crate) struct Connection<S> {
     stream: Cut<S>,
-    caller: Caller,
+    at: OnLine,
     /// What is given back when the connection ends.
     _held: Box<dyn Any + Send + Sync>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection of `caller`, which holds something until it ends.
-    pub(crate) fn new(stream: Cut<S>, caller: Caller, held: impl Any + Send + Sync) -> Self {
-        Self { stream, caller, _held: Box::new(held) }
+    pub(super) fn new(
+        stream: Cut<S>,
+        caller: Caller,
+        line: Arc<Line>,
+        held: impl Any + Send + Sync,
+    ) -> Self {
+        Self { stream, at: OnLine { caller, line }, _held: Box::new(held) }
     }
 
     /// Who is at the other end.
     pub(crate) const fn caller(&self) -> &Caller {
-        &self.caller
+        &self.at.caller
     }
 
     /// Sends one octet.
@@ -304,10 +291,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 impl<S> Connected for Connection<S> {
-    type ConnectInfo = Caller;
+    type ConnectInfo = OnLine;
 
-    fn connect_info(&self) -> Caller {
-        self.caller.clone()
+    fn connect_info(&self) -> OnLine {
+        self.at.clone()
     }
 }
 

@@ -8,11 +8,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 
-use super::{Connection, Limits, builder};
+use super::{
+    Connection, Limits, ServeMetrics,
+    accept::{PREFACE_BYTES, unheard},
+    builder,
+    line::Line,
+};
 use crate::tls::{Caller, Cut, Gate, HandshakeError, ServerTls};
-
-/// How long the other side has to begin, after it has taken a connection.
-const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a server answers with, for connections that do not come through its listener. Clones share its limits.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct Services {
     gate: Gate<Routes>,
     tls: Arc<ServerTls>,
     limits: Limits,
+    metrics: ServeMetrics,
     cut: CancellationToken,
     /// Cuts everything when the server and all of these are gone.
     _guard: Arc<DropGuard>,
@@ -36,10 +39,11 @@ impl Services {
         gate: Gate<Routes>,
         tls: Arc<ServerTls>,
         limits: Limits,
+        metrics: ServeMetrics,
         cut: CancellationToken,
     ) -> Self {
         let guard = Arc::new(cut.clone().drop_guard());
-        Self { gate, tls, limits, cut, _guard: guard }
+        Self { gate, tls, limits, metrics, cut, _guard: guard }
     }
 
     pub(super) fn gate(&self) -> Gate<Routes> {
@@ -89,18 +93,14 @@ impl Services {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { gate, limits, cut, _guard, .. } = self;
+        let Self { gate, limits, metrics, cut, _guard, .. } = self;
         let oldest = limits.connection_age.saturating_add(limits.connection_age_grace);
         let (grace, draining) = (limits.connection_age_grace, drain.clone());
-        let heard = CancellationToken::new();
-        let hears = heard.clone();
+        let begun = CancellationToken::new();
+        let line = Line::new(&limits, metrics);
+        let is_cut = line.is_cut();
+        let unheard = unheard(Some(begun.clone()), limits.begin_timeout, Arc::clone(&line));
         let stream = Cut::new(stream, async move {
-            // HTTP/2 asks for signs of life once it has begun; until then this does.
-            let unheard = async {
-                if tokio::time::timeout(BEGINS_WITHIN, hears.cancelled()).await.is_ok() {
-                    std::future::pending::<()>().await;
-                }
-            };
             let drained = async {
                 draining.cancelled().await;
                 tokio::time::sleep(grace).await;
@@ -109,12 +109,13 @@ impl Services {
                 () = cut.cancelled() => {}
                 () = tokio::time::sleep(oldest) => {}
                 () = drained => {}
+                () = is_cut => {}
                 () = unheard => {}
             }
         })
-        .telling(heard);
+        .telling(begun, PREFACE_BYTES);
         let over = gone.clone();
-        let connection = Connection::new(stream, caller, (gone.drop_guard(), held));
+        let connection = Connection::new(stream, caller, line, (gone.drop_guard(), held));
         let incoming = stream::iter([Ok::<_, std::io::Error>(connection)]).chain(stream::pending());
         let ending = async move {
             tokio::select! {

@@ -1,5 +1,7 @@
 //! The bounds of a server, at the door and inside.
 
+mod attacks;
+
 use std::net::SocketAddr;
 
 use tokio::{

@@ -15,8 +15,8 @@ pub(crate) struct Cut<S> {
     stream: S,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
-    /// Cancelled with the first thing that is read, or the end of everything.
-    heard: Option<CancellationToken>,
+    /// Cancelled when so many octets more have been read, or with the end of everything.
+    heard: Option<(CancellationToken, usize)>,
 }
 
 impl<S> Cut<S> {
@@ -24,9 +24,9 @@ impl<S> Cut<S> {
         Self { stream, end: Box::pin(end), ended: false, heard: None }
     }
 
-    /// The same stream, which cancels `heard` as soon as something is read from it.
-    pub(crate) fn telling(self, heard: CancellationToken) -> Self {
-        Self { heard: Some(heard), ..self }
+    /// The same stream, which cancels `heard` as soon as `octets` have been read from it.
+    pub(crate) fn telling(self, heard: CancellationToken, octets: usize) -> Self {
+        Self { heard: Some((heard, octets)), ..self }
     }
 
     /// The stream while it has not ended. Writes ask too: a peer that does not read can stop us from
@@ -50,11 +50,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = self.poll_stream(cx)?.poll_read(cx, buf);
+        let n_read = buf.filled().len().saturating_sub(before);
         if read.is_ready()
-            && let Some(heard) = self.heard.take()
+            && let Some((heard, missing)) = &mut self.heard
         {
-            heard.cancel();
+            *missing = missing.saturating_sub(n_read);
+            if *missing == 0 || n_read == 0 {
+                heard.cancel();
+                self.heard = None;
+            }
         }
         read
     }

@@ -11,10 +11,12 @@ use std::{
 use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower_service::Service;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::{Caller, NOW_HEADER, VERSION_HEADER};
+use super::{NOW_HEADER, VERSION_HEADER};
 use crate::{
+    peer::PeerName,
+    serve::{Answer, Asked, OnLine, Tally},
     telemetry::{
         calls::{CallOutcome, ServedCalls},
         traces,
@@ -29,20 +31,22 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 #[derive(Debug, Clone)]
 pub(crate) struct Gate<S> {
     inner: S,
+    of_peers: Tally<PeerName>,
     requests: Arc<Semaphore>,
     clock: SharedClock,
     calls: ServedCalls,
 }
 
 impl<S> Gate<S> {
-    /// At most as many requests as `requests` has permits, over all connections.
+    /// At most as many requests of each peer as `of_peers` has places, and as many in all as `requests` has permits.
     pub(crate) const fn new(
         inner: S,
+        of_peers: Tally<PeerName>,
         requests: Arc<Semaphore>,
         clock: SharedClock,
         calls: ServedCalls,
     ) -> Self {
-        Self { inner, requests, clock, calls }
+        Self { inner, of_peers, requests, clock, calls }
     }
 }
 
@@ -60,24 +64,30 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let refuse = |status: Status| -> Self::Future {
             self.calls.begin(request.uri().path()).ended(CallOutcome::of(status.code()));
             Box::pin(std::future::ready(Ok(status.into_http())))
         };
-        if !request.extensions().get::<Caller>().is_some_and(Caller::is_trusted) {
+        let at = request.extensions().get::<OnLine>().cloned();
+        let Some(OnLine { caller, line }) = at.filter(|at| at.caller.is_trusted()) else {
             return refuse(Status::unauthenticated("the certificate is no longer accepted"));
-        }
-        let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else {
+        };
+        let name = caller.peer().name().clone();
+        // Its own first: a peer that asks too much must not even take a place that others could have had.
+        let Some(of_peer) = self.of_peers.take(name.clone()) else {
+            return refuse(Status::resource_exhausted("too many requests of one caller at once"));
+        };
+        let Ok(of_all) = Arc::clone(&self.requests).try_acquire_owned() else {
             return refuse(Status::resource_exhausted("too many requests at once"));
         };
+        request.extensions_mut().insert(caller);
         let tells = request.uri().path().starts_with(HEALTH).then(|| Arc::clone(&self.clock));
         let call = self.calls.begin(request.uri().path());
-        let caller =
-            request.extensions().get::<Caller>().map(|caller| caller.peer().name().clone());
-        let span = caller.map_or_else(Span::none, |caller| {
-            traces::served(call.method(), &caller, request.headers())
-        });
+        let span = traces::served(call.method(), &name, request.headers());
+        let under_way = line.request();
+        let asking = Arc::clone(&line);
+        let request = request.map(|body| Asked::body(body, asking));
         let answer = span.in_scope(|| self.inner.call(request));
         let ended = span.clone();
         let answering = async move {
@@ -88,14 +98,14 @@ where
             };
             ended.record("outcome", outcome.word());
             call.ended(outcome);
-            drop(place);
+            under_way.answered();
             if let (Ok(answer), Some(clock)) = (&mut answer, tells) {
                 let now = clock.now().as_millisecond();
                 answer.headers_mut().insert(NOW_HEADER, http::HeaderValue::from(now));
                 let version = http::HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
                 answer.headers_mut().insert(VERSION_HEADER, version);
             }
-            answer
+            answer.map(|answer| answer.map(|body| Answer::body(body, (of_peer, of_all), line)))
         };
         Box::pin(answering.instrument(span))
     }

@@ -2,13 +2,14 @@
 
 use std::{
     io::Write as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use brag_tests::{
-    load::{day, log, matching},
+    load::{attacks, day, log, matching},
     player::Narrator,
 };
 use clap::{Args, Parser, Subcommand};
@@ -40,6 +41,51 @@ enum What {
     ///
     /// Every enquiry is about people of its own. Five hundred of four take some six minutes of two cores.
     Day(DayArgs),
+    /// How long a well-behaved caller waits for the hub while another peer attacks its limits
+    ///
+    /// Quiet and attack take turns; the attacker is a process of lowest priority, and still uses the cores that the hub uses.
+    Attacks(AttacksArgs),
+    /// The attacker of `attacks`
+    #[command(hide = true)]
+    Attacker(AttackerArgs),
+}
+
+#[derive(Debug, Args)]
+struct AttacksArgs {
+    /// How long a turn is
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// Turns of each attack, with as many of quiet
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
+    /// Milliseconds from one call of the caller to its next
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    every: u16,
+    /// Only this attack; may be given several times [default: all]
+    #[arg(long, value_name = "ATTACK")]
+    only: Vec<attacks::Attack>,
+    /// Keep all data in a new folder in this one [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    below: Option<PathBuf>,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct AttackerArgs {
+    /// What to do
+    #[arg(long)]
+    attack: attacks::Attack,
+    /// To whom
+    #[arg(long)]
+    address: SocketAddr,
+    /// Where the certificate is
+    #[arg(long)]
+    folder: PathBuf,
+    /// How long
+    #[arg(long)]
+    seconds: f64,
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +156,8 @@ async fn main() -> ExitCode {
         What::Matching(args) => matching(&args).await,
         What::Log(args) => log(&args).await,
         What::Day(args) => day(&args).await,
+        What::Attacks(args) => attacks(&args).await,
+        What::Attacker(args) => attacker(&args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -155,6 +203,25 @@ async fn day(args: &DayArgs) -> anyhow::Result<()> {
     };
     let report = day::run(&options, &Narrator::default()).await?;
     print(&report, args.json, day::text)
+}
+
+async fn attacks(args: &AttacksArgs) -> anyhow::Result<()> {
+    let folder = new_folder(args.below.as_deref())?;
+    let options = attacks::Options {
+        folder: folder.path().to_owned(),
+        turn: Duration::try_from_secs_f64(args.seconds)?,
+        n_runs: args.runs.max(1),
+        every: Duration::from_millis(args.every.into()),
+        attacks: args.only.clone(),
+    };
+    let report = attacks::run(&options, &Narrator::default()).await?;
+    print(&report, args.json, attacks::text)
+}
+
+async fn attacker(args: &AttackerArgs) -> anyhow::Result<()> {
+    let within = Duration::try_from_secs_f64(args.seconds)?;
+    let n = attacks::attack(args.attack, args.address, &args.folder, within).await?;
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::json!({ "n": n }))?)
 }
 
 fn new_folder(below: Option<&Path>) -> std::io::Result<TempDir> {
