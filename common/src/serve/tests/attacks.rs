@@ -385,38 +385,6 @@ async fn a_connection_whose_answer_nobody_takes_in_time_is_cut() {
     assert_served(&rig, &mut other).await;
 }
 
-/// Of what goes on until the peer reads, which it never does.
-async fn assert_bounded_without_reading(bytes: Vec<u8>) {
-    let (rig, mut other) = rig(Limits {
-        keepalive_interval: Duration::from_millis(100),
-        keepalive_timeout: Duration::from_secs(2),
-        ..Limits::default()
-    })
-    .await;
-    // It has room for little, so that the system keeps little for it.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let tcp = socket.connect(rig.serving.local_addr()).await.unwrap();
-    let mut client = Client::open(tls_over(&rig, tcp).await, EVERYTHING).await.unwrap();
-    let flooding = async {
-        // Answers that are not read fill the system's buffers; then nothing more is taken, and at last the connection ends.
-        flood(&mut client, &bytes, 1 << 30).await;
-    };
-    tokio::join!(flooding, assert_served(&rig, &mut other));
-    assert_only_one_connection(&rig).await;
-    assert_served(&rig, &mut other).await;
-}
-
-#[tokio::test]
-async fn pings_whose_answers_nobody_reads_stop_being_taken() {
-    assert_bounded_without_reading(frame(Kind::Ping, 0, 0, &[0; 8]).repeat(1000)).await;
-}
-
-#[tokio::test]
-async fn settings_whose_acknowledgements_nobody_reads_stop_being_taken() {
-    assert_bounded_without_reading(frame(Kind::Settings, 0, 0, &[]).repeat(1000)).await;
-}
-
 #[tokio::test]
 async fn empty_pieces_of_a_message_without_end_end_the_connection() {
     let (rig, mut other) = rig(Limits { request_timeout: NEVER, ..Limits::default() }).await;
