@@ -14,13 +14,12 @@ use axum::{
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
-    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     doctor::Tell,
-    serve::{Places, Version, WebLimits, pause_after},
+    serve::{Places, Version, WebLimits, accept},
     telemetry::Metrics,
 };
 
@@ -163,31 +162,11 @@ async fn run(
     shutdown: CancellationToken,
 ) {
     let places = Places::new(limits);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (tcp, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
-        let Some(held) = places.door(from.ip()) else { continue };
+    let serve = |tcp, from| {
         let (router, places, shutdown) = (router.clone(), places.clone(), shutdown.clone());
-        connections.spawn(async move {
-            let _held = held;
-            places.serve(tcp, from, Version::One, router, shutdown).await;
-        });
-    }
-    drop(listener);
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(LIMITS.grace, all_ended).await;
-    connections.shutdown().await;
+        async move { places.serve(tcp, from, Version::One, router, shutdown).await }
+    };
+    accept(listener, &places, limits.grace, &shutdown, serve).await;
 }
 
 async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> Response {

@@ -32,7 +32,7 @@ pub(crate) use self::{
     accept::Connection,
     line::{Answer, Asked, OnLine},
     tally::{Tally, lock},
-    web::{Address, Places, Version, WebLimits, pause_after},
+    web::{Address, Places, Version, WebLimits, accept},
 };
 pub use self::{
     dialled::Services,

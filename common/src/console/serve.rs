@@ -15,17 +15,14 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use rustls::{ServerConfig, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{ConsoleConfig, accounts::AccountError};
 use crate::{
     durable::StoreError,
-    serve::{Places, Version, WebLimits, pause_after},
+    serve::{Places, Version, WebLimits, accept},
 };
 
 /// What strangers may take of a console, before anything is known of them.
@@ -185,33 +182,12 @@ async fn run(
 ) {
     let _reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&tls).keep_reading()));
     let places = Places::new(limits);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (tcp, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
-        let Some(held) = places.door(from.ip()) else { continue };
+    let serve = |tcp, from| {
         let config = tls.current.load_full();
         let (router, places, shutdown) = (router.clone(), places.clone(), shutdown.clone());
-        connections.spawn(async move {
-            let _held = held;
-            connection(tcp, from, config, router, &places, shutdown).await;
-        });
-    }
-    drop(listener);
-    // Whoever is still there after the time is cut.
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(DRAIN, all_ended).await;
-    connections.shutdown().await;
+        async move { connection(tcp, from, config, router, &places, shutdown).await }
+    };
+    accept(listener, &places, DRAIN, &shutdown, serve).await;
 }
 
 /// One browser's connection, to its end.

@@ -22,7 +22,9 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -60,6 +62,9 @@ pub(crate) struct WebLimits {
 const ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// Streams that the peer reset before they were accepted, and that we reset for its errors.
 const RESET_STREAMS: usize = 20;
+
+/// The pause after a connection could not be accepted.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// From where a request came.
 #[derive(Debug, Clone, Copy)]
@@ -216,8 +221,42 @@ impl Places {
     }
 }
 
-/// Whether an error of accepting is of the whole listener, such as no free file descriptor: then others have to end first.
-pub(crate) async fn pause_after(error: &io::Error) {
-    tracing::debug!(%error, "can not accept a connection");
-    tokio::time::sleep(Duration::from_millis(50)).await;
+/// Accepts until `shutdown`, as far as there are places, and has each connection served by a task of its own. Then they have `drain`;
+/// whoever is still there after it is cut.
+pub(crate) async fn accept<F>(
+    listener: TcpListener,
+    places: &Places,
+    drain: Duration,
+    shutdown: &CancellationToken,
+    serve: impl Fn(TcpStream, SocketAddr) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Most often no free file descriptor: others have to end first.
+                tracing::debug!(%error, "can not accept a connection");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                continue;
+            }
+        };
+        let Some(held) = places.door(from.ip()) else { continue };
+        let serving = serve(tcp, from);
+        connections.spawn(async move {
+            let _held = held;
+            serving.await;
+        });
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(drain, all_ended).await;
+    connections.shutdown().await;
 }
